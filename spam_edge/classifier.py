@@ -1,0 +1,241 @@
+"""Messages to verdicts: tokenise, batch, run, calibrate, compare with the threshold."""
+
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spam_edge import __version__
+from spam_edge.batching import pad_rows, plan_batches
+from spam_edge.bundle import TOKENIZER_NAME, Bundle
+from spam_edge.errors import BundleIntegrityError, InputError
+from spam_edge.manifest import Manifest
+from spam_edge.session import RuntimeOptions, Session, import_onnxruntime, open_session
+from spam_edge.tokenization import TextEncoder, TokenIds
+
+WINDOW = 1024
+"""Messages of a stream that are sorted by length together: how far a verdict may lag behind its message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The verdict on one message.
+
+    Attributes:
+        label: name of the class.
+        score: calibrated probability of the positive class, 0 to 1.
+        truncated: the message was longer than the model reads, so only its beginning counted.
+    """
+
+    label: str
+    score: float
+    truncated: bool
+
+
+class SpamClassifier:
+    """A bundle, ready to classify. Make one with :meth:`load`.
+
+    One instance may be used from several threads. It can be pickled, and it opens a session of its own in
+    a forked or spawned process.
+    """
+
+    def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
+        """Open a bundle that was found already; :meth:`load` does both."""
+        if options.verify:
+            bundle.verify([TOKENIZER_NAME])
+        self.bundle = bundle
+        self.options = options
+        self._encoder = TextEncoder(bundle.file(TOKENIZER_NAME), max_length=bundle.manifest.max_length)
+        self._session = open_session(bundle, options)
+        self._process = os.getpid()
+        self._abandoned: list[Session] = []
+
+    @classmethod
+    def load(
+        cls, bundle: str | os.PathLike[str] | None = None, options: RuntimeOptions | None = None
+    ) -> "SpamClassifier":
+        """Open the bundle at a path, else at ``$SPAM_EDGE_MODEL``, else at ``./artifacts/bundle``.
+
+        The files that are used are compared with the hashes in the manifest first, unless ``options`` say no.
+
+        Raises:
+            BundleNotFoundError: there is no bundle.
+            ManifestError: its manifest cannot be used.
+            BundleIntegrityError: one of its files is missing or was changed.
+            ProviderUnavailableError: onnxruntime or the device asked for is not usable.
+        """
+        return cls(Bundle.find(bundle), options or RuntimeOptions())
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+        return self.bundle.manifest
+
+    @property
+    def threshold(self) -> float:
+        """Lowest score that is given the positive label."""
+        return self.manifest.threshold if self.options.threshold is None else self.options.threshold
+
+    @property
+    def variant(self) -> str:
+        """Name of the ONNX file in use: ``int8``, ``fp16`` or ``fp32``."""
+        return self._session.variant
+
+    @property
+    def provider(self) -> str:
+        """The onnxruntime execution provider in use."""
+        return self._session.provider
+
+    @property
+    def threads(self) -> int:
+        """Threads of one inference."""
+        return self._session.threads
+
+    def classify(self, text: str) -> Prediction:
+        """Classify one message.
+
+        Raises:
+            InputError: the message is no string or no valid Unicode.
+        """
+        if not isinstance(text, str):
+            raise InputError(f"one message (str) is expected, not {type(text).__name__}; use classify_batch() for many")
+        return self.classify_batch([text])[0]
+
+    def classify_batch(self, texts: Sequence[str]) -> list[Prediction]:
+        """Classify messages; the verdicts come in the order of the messages.
+
+        Raises:
+            InputError: an element is no string or no valid Unicode.
+        """
+        rows = self._encoder.encode(texts)
+        scores = self._probabilities(self._run(rows))
+        return [self._verdict(float(score), row) for score, row in zip(scores, rows, strict=True)]
+
+    def classify_stream(self, texts: Iterable[str], *, window: int = WINDOW) -> Iterator[Prediction]:
+        """Classify messages as they come, in their order, in bounded memory.
+
+        Args:
+            texts: any iterable of messages; it is read at most ``window`` messages ahead.
+            window: messages that are taken together; more of them batch better and lag further behind.
+
+        Raises:
+            ValueError: ``window`` is less than 1.
+            InputError: ``texts`` is one string; later, an element is no string or no valid Unicode.
+        """
+        if window < 1:
+            raise ValueError(f"window must be at least 1, not {window}")
+        if isinstance(texts, str):
+            raise InputError("an iterable of messages is expected, not one string; use classify() for one message")
+        return self._stream(iter(texts), window)
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the calibrated probability of the positive class, shape (messages,).
+
+        Raises:
+            InputError: an element is no string or no valid Unicode.
+        """
+        return self._probabilities(self.logits(texts))
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return what the model says before calibration, shape (messages, labels), in the order of the labels.
+
+        Raises:
+            InputError: an element is no string or no valid Unicode.
+        """
+        return self._run(self._encoder.encode(texts))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what runs here and where: the content of ``spam-edge info``."""
+        manifest = self.manifest
+        return {
+            "bundle": str(self.bundle.path),
+            "name": manifest.name,
+            "version": manifest.version,
+            "digest": self.bundle.digest,
+            "variant": self.variant,
+            "file": manifest.variants[self.variant].file,
+            "provider": self.provider,
+            "threads": self.threads,
+            "labels": list(manifest.labels),
+            "threshold": self.threshold,
+            "max_length": manifest.max_length,
+            "variants": {name: entry.bytes for name, entry in manifest.variants.items()},
+            "versions": {
+                "spam_edge": __version__,
+                "onnxruntime": import_onnxruntime().__version__,
+                "tokenizers": version("tokenizers"),
+                "numpy": version("numpy"),
+                "python": platform.python_version(),
+            },
+        }
+
+    def __repr__(self) -> str:
+        return f"SpamClassifier({str(self.bundle.path)!r}, variant={self.variant!r}, provider={self.provider!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A session cannot be pickled. The digest makes sure that the other process opens the same model.
+        return _reload, (self.bundle.path, self.options, self.bundle.digest)
+
+    def _stream(self, texts: Iterator[str], window: int) -> Iterator[Prediction]:
+        while batch := list(islice(texts, window)):
+            yield from self.classify_batch(batch)
+
+    def _run(self, rows: Sequence[TokenIds]) -> NDArray[np.float32]:
+        session = self._session_of_this_process()
+        logits = np.empty((len(rows), len(self.manifest.labels)), dtype=np.float32)
+        for batch in plan_batches([len(row.ids) for row in rows]):
+            ids, mask = pad_rows([rows[index].ids for index in batch], pad_token_id=self.manifest.pad_token_id)
+            logits[batch] = session.run(ids, mask)
+        return logits
+
+    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        return probabilities(logits, temperature=self.manifest.temperature, positive_index=self.manifest.positive_index)
+
+    def _verdict(self, score: float, row: TokenIds) -> Prediction:
+        manifest = self.manifest
+        label = manifest.positive_label if score >= self.threshold else manifest.negative_label
+        return Prediction(label, score, row.truncated)
+
+    def _session_of_this_process(self) -> Session:
+        if self._process != os.getpid():
+            # The threads of the session stayed in the parent. Running it would wait for them for ever, and so
+            # would destroying it: it is kept, unused.
+            self._abandoned.append(self._session)
+            self._session = open_session(self.bundle, self.options)
+            self._process = os.getpid()
+        return self._session
+
+
+def probabilities(logits: NDArray[np.float32], *, temperature: float, positive_index: int) -> NDArray[np.float32]:
+    """Turn two logits per row into the calibrated probability of one of them.
+
+    The softmax of two logits is the logistic function of their difference; dividing by a temperature is the
+    calibration of Guo et al. 2017, "On Calibration of Modern Neural Networks".
+
+    Args:
+        logits: shape (rows, 2).
+        temperature: above 0; 1 leaves the probabilities as they are.
+        positive_index: column of the class whose probability is wanted.
+
+    Returns:
+        Shape (rows,), 0 to 1.
+    """
+    margin = (logits[:, positive_index] - logits[:, 1 - positive_index]).astype(np.float64) / temperature
+    scores: NDArray[np.float32] = (1 / (1 + np.exp(-margin))).astype(np.float32)
+    return scores
+
+
+def _reload(path: Path, options: RuntimeOptions, digest: str) -> SpamClassifier:
+    bundle = Bundle.find(path)
+    if bundle.digest != digest:
+        raise BundleIntegrityError(
+            f"{path} holds another model than the one this job started with; start the job again"
+        )
+    return SpamClassifier(bundle, options)

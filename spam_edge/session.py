@@ -1,0 +1,212 @@
+"""Open an onnxruntime session on the right file and device, and check that it runs there."""
+
+import ctypes
+import importlib.metadata
+import os
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spam_edge.bundle import Bundle
+from spam_edge.errors import BundleIntegrityError, ProviderUnavailableError
+from spam_edge.manifest import Variant
+from spam_edge.threads import available_threads
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+DEVICES = ("auto", "cpu", "cuda")
+VARIANTS = ("auto", "int8", "fp16", "fp32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeOptions:
+    """How a bundle is run. One object travels whole into every worker.
+
+    Attributes:
+        device: ``cpu``, ``cuda`` (CUDA or an error) or ``auto`` (CUDA if a session really runs on it).
+        variant: ``int8``, ``fp16``, ``fp32``, or ``auto`` for the one made for the device.
+        threads: threads of one inference; by default what affinity and cgroup quota leave to this process.
+        threshold: lowest score called positive, 0 to 1; by default the one shipped in the bundle.
+        verify: compare the sha256 of each file with the manifest before it is used.
+    """
+
+    device: str = "auto"
+    variant: str = "auto"
+    threads: int | None = None
+    threshold: float | None = None
+    verify: bool = True
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise ValueError(f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+        if self.variant not in VARIANTS:
+            raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, not {self.variant!r}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be at least 1, not {self.threads}")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold must be from 0 to 1, not {self.threshold}")
+
+
+class Session:
+    """An onnxruntime session that runs where it says it does.
+
+    Attributes:
+        variant: name of the ONNX file in use: ``int8``, ``fp16`` or ``fp32``.
+        provider: execution provider the session runs on.
+        threads: threads of one inference.
+    """
+
+    def __init__(self, bundle: Bundle, *, variant: str, provider: str, options: RuntimeOptions) -> None:
+        file = bundle.manifest.variants[variant]
+        if options.verify:
+            bundle.verify([file.file])
+        self.variant = variant
+        self.provider = provider
+        self.threads = options.threads or available_threads()
+        self._inputs = bundle.manifest.inputs
+        self._output = [bundle.manifest.output]
+        self._session = _create(bundle, file, provider=provider, threads=self.threads)
+
+    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the logits, shape (rows, labels), of token ids and mask, both of shape (rows, tokens)."""
+        feed = dict(zip(self._inputs, (input_ids, attention_mask), strict=True))
+        logits: NDArray[np.float32] = self._session.run(self._output, feed)[0]
+        return logits
+
+
+def open_session(bundle: Bundle, options: RuntimeOptions) -> Session:
+    """Open the file that suits device and variant.
+
+    Raises:
+        ProviderUnavailableError: onnxruntime is missing or installed twice, the device cannot be used, or the
+            bundle has no file for it.
+        BundleIntegrityError: the file was changed or is no ONNX model.
+    """
+    if options.device == "cpu":
+        return _open_on(CPU, bundle, options)
+    _refuse_two_engines()
+    if options.device == "cuda":
+        return _open_on(CUDA, bundle, options)
+    if CUDA in import_onnxruntime().get_available_providers():
+        try:
+            return _open_on(CUDA, bundle, options)
+        except ProviderUnavailableError:
+            pass  # `auto` promises the CPU where CUDA does not run; `info` shows which one it is
+    return _open_on(CPU, bundle, options)
+
+
+def import_onnxruntime() -> ModuleType:
+    """Import onnxruntime with its telemetry switched off.
+
+    Official wheels from 1.29 on report usage unless this variable is set before the import. Messages are
+    personal data, so it is set whatever the environment says.
+
+    Raises:
+        ProviderUnavailableError: neither wheel is installed.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    try:
+        import onnxruntime  # noqa: PLC0415 - slow, and the variable must be set before
+    except ImportError as error:
+        raise ProviderUnavailableError(
+            f"onnxruntime cannot be imported ({error}); install one engine: "
+            "pip install 'spam-edge[cpu]', or 'spam-edge[gpu]' for an NVIDIA GPU"
+        ) from error
+    return onnxruntime  # type: ignore[no-any-return]
+
+
+def choose_variant(variants: dict[str, Variant], provider: str, wanted: str) -> str:
+    """Name the file for a provider: the one asked for, else the first made for it, else the first that runs on it.
+
+    Raises:
+        ProviderUnavailableError: the bundle lacks the file, or it is not meant for this provider.
+    """
+    device = "CUDA" if provider == CUDA else "the CPU"
+    if wanted != "auto":
+        if wanted not in variants:
+            raise ProviderUnavailableError(f"this bundle has no {wanted} file; it has {', '.join(variants)}")
+        if provider not in variants[wanted].providers:
+            raise ProviderUnavailableError(f"the {wanted} file is not meant for {device}; leave the variant at auto")
+        return wanted
+    usable = [name for name, variant in variants.items() if provider in variant.providers]
+    if not usable:
+        raise ProviderUnavailableError(f"this bundle has no file for {device}; it has {', '.join(variants)}")
+    return next((name for name in usable if variants[name].providers[0] == provider), usable[0])
+
+
+def _open_on(provider: str, bundle: Bundle, options: RuntimeOptions) -> Session:
+    variant = choose_variant(dict(bundle.manifest.variants), provider, options.variant)
+    if provider == CUDA and CUDA not in import_onnxruntime().get_available_providers():
+        raise ProviderUnavailableError(
+            "CUDA was asked for, but the installed onnxruntime is the CPU build; "
+            "pip uninstall onnxruntime && pip install 'spam-edge[gpu]'"
+        )
+    return Session(bundle, variant=variant, provider=provider, options=options)
+
+
+def _create(bundle: Bundle, variant: Variant, *, provider: str, threads: int) -> Any:
+    onnxruntime = import_onnxruntime()
+    if provider == CUDA and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # finds the CUDA and cuDNN wheels of the `gpu` extra
+    path = bundle.file(variant.file)
+    if not path.is_file():
+        raise BundleIntegrityError(f"{path} is missing; export the bundle again or copy it whole")
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path),
+            sess_options=_session_options(onnxruntime, variant, threads),
+            providers=[provider],
+            enable_fallback=0,
+        )
+    except Exception as error:  # onnxruntime has no common base class for its errors
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if provider == CUDA:
+            raise ProviderUnavailableError(f"CUDA was asked for, but no session starts on it: {reason}") from error
+        raise BundleIntegrityError(f"{path} cannot be opened ({reason}); export the bundle again") from error
+    # A provider that fails to load is dropped with no more than a line in the log: look at what is left.
+    if session.get_providers()[0] != provider:
+        raise ProviderUnavailableError(f"CUDA was asked for, but it does not start: {_why_no_cuda()}")
+    return session
+
+
+def _session_options(onnxruntime: ModuleType, variant: Variant, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # one pattern would be kept for every shape ever seen
+    options.log_severity_level = 4  # what matters arrives as an exception, or is checked after creation
+    options.graph_optimization_level = {
+        "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+        "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+        "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+        "disabled": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    }[variant.optimization]
+    return options
+
+
+def _why_no_cuda() -> str:
+    try:
+        ctypes.CDLL("libcuda.so.1" if os.name == "posix" else "nvcuda.dll")
+    except OSError:
+        return "no NVIDIA driver was found (libcuda cannot be loaded); install it or use --device cpu"
+    return "its libraries cannot be loaded; pip install 'spam-edge[gpu]' brings CUDA and cuDNN"
+
+
+def _refuse_two_engines() -> None:
+    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+    if len(installed) > 1:
+        raise ProviderUnavailableError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; remove one: "
+            "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'spam-edge[gpu]' (or '[cpu]')"
+        )
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,38 @@
+"""How many threads this process may keep busy: what it was given, not what the host has."""
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+
+_CGROUP_ROOT = Path("/sys/fs/cgroup")
+_CGROUP_OF_SELF = Path("/proc/self/cgroup")
+
+
+def available_threads() -> int:
+    """Return the smaller of the CPU affinity and the cgroup v2 CPU quota (rounded up), at least 1."""
+    with suppress(AttributeError):  # not on macOS and Windows
+        return max(1, min(len(os.sched_getaffinity(0)), _cgroup_quota()))
+    return os.cpu_count() or 1
+
+
+def _cgroup_quota() -> int:
+    """Whole CPUs granted by ``cpu.max`` of this process's cgroup and of those above it."""
+    quota = math.inf
+    with suppress(OSError):
+        # cgroup v2 has one line: 0::/path
+        unified = [line for line in _CGROUP_OF_SELF.read_text().splitlines() if line.startswith("0::")]
+        for line in unified:
+            group = _CGROUP_ROOT / line.removeprefix("0::").lstrip("/")
+            for folder in (group, *group.parents):
+                if folder.is_relative_to(_CGROUP_ROOT):
+                    quota = min(quota, _read_cpu_max(folder / "cpu.max"))
+    return max(1, math.ceil(quota)) if math.isfinite(quota) else os.cpu_count() or 1
+
+
+def _read_cpu_max(path: Path) -> float:
+    with suppress(OSError, ValueError):
+        limit, period = path.read_text().split()
+        if limit != "max":
+            return int(limit) / int(period)
+    return math.inf
