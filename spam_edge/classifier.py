@@ -151,6 +151,14 @@ class SpamClassifier:
         """
         return self._run(self._encoder.encode(texts))
 
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids the model sees, special tokens included.
+
+        Raises:
+            InputError: an element is no string or no valid Unicode.
+        """
+        return [row.ids for row in self._encoder.encode(texts)]
+
     def describe(self) -> dict[str, Any]:
         """Return what runs here and where: the content of ``spam-edge info``."""
         manifest = self.manifest
@@ -228,7 +236,8 @@ def probabilities(logits: NDArray[np.float32], *, temperature: float, positive_i
         Shape (rows,), 0 to 1.
     """
     margin = (logits[:, positive_index] - logits[:, 1 - positive_index]).astype(np.float64) / temperature
-    scores: NDArray[np.float32] = (1 / (1 + np.exp(-margin))).astype(np.float32)
+    # 64 bits keep small probabilities apart; tanh does not overflow where exp does
+    scores: NDArray[np.float32] = (0.5 * (1 + np.tanh(0.5 * margin))).astype(np.float32)
     return scores
 
 

@@ -1,0 +1,51 @@
+"""Temperature and threshold, from validation scores of the file that ships."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from spam_edge.classifier import probabilities
+
+_POSITIVE = 1
+
+
+def fit_temperature(logits: NDArray[np.float32], is_positive: NDArray[np.int64]) -> float:
+    """Fit the temperature that minimises the negative log-likelihood (Guo et al. 2017).
+
+    Args:
+        logits: shape (messages, 2).
+        is_positive: shape (messages,), 1 for the positive class.
+    """
+
+    def negative_log_likelihood(log_temperature: float) -> float:
+        margin = (logits[:, 1] - logits[:, 0]).astype(np.float64) / np.exp(log_temperature)
+        return float(np.mean(np.logaddexp(0.0, np.where(is_positive == _POSITIVE, -margin, margin))))
+
+    # A temperature outside 1/10 to 10 means that validation was too easy to tell; it would only distort.
+    best = minimize_scalar(negative_log_likelihood, bounds=(-np.log(10), np.log(10)), method="bounded")
+    return float(np.exp(best.x))
+
+
+def choose_threshold(logits: NDArray[np.float32], is_positive: NDArray[np.int64], *, temperature: float) -> float:
+    """Choose the threshold with the highest F1, in the middle of the widest gap that reaches it.
+
+    Between two neighbouring scores every threshold gives the same verdicts. The widest such gap (on the logit
+    scale) leaves the most room for new messages, and for the rounding of another processor.
+
+    Args:
+        logits: shape (messages, 2).
+        is_positive: shape (messages,), 1 for the positive class; both classes must occur.
+        temperature: what the logits are divided by.
+    """
+    margins = (logits[:, 1] - logits[:, 0]).astype(np.float64)
+    order = np.argsort(margins)
+    ranked, hits = margins[order], is_positive[order]
+    gap_ends, gaps = ranked[1:], np.diff(ranked)
+    true_positives = hits.sum() - np.cumsum(hits)[:-1]
+    called = len(hits) - np.arange(1, len(hits))
+    f1 = 2 * true_positives / (called + hits.sum())
+    candidates = np.flatnonzero((f1 == f1.max()) & (gaps > 0))
+    best = candidates[np.argmax(gaps[candidates])]
+    middle = gap_ends[best] - gaps[best] / 2
+    margin = np.array([[0.0, middle]], dtype=np.float32)
+    return float(probabilities(margin, temperature=temperature, positive_index=_POSITIVE)[0])

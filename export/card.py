@@ -1,0 +1,116 @@
+"""The model card: ``README.md`` of the bundle, every figure taken from what was measured."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.checkpoint import Checkpoint
+from export.gate import Parity
+from export.plots import draw_evaluation
+from spam_edge.manifest import Manifest
+
+_TEMPLATE = Path(__file__).with_name("model_card.md")
+_UCI = """\
+The messages are from the [SMS Spam Collection](https://doi.org/10.24432/C5CC84) of Tiago A. Almeida and José María
+Gómez Hidalgo, licensed [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). They were de-duplicated and split.
+"""
+_OWN = "The messages came from files of the user's own; their licence and origin are the user's to state.\n"
+_METRICS = {
+    "accuracy": "accuracy",
+    "precision": "spam precision",
+    "recall": "spam recall",
+    "f1": "spam F1",
+    "mcc": "MCC",
+    "pr_auc": "PR-AUC",
+    "recall_at_fpr_0.1pct": "recall at 0.1 % false positives",
+    "recall_at_fpr_0.5pct": "recall at 0.5 % false positives",
+}
+
+
+def write_card(
+    folder: Path, manifest: Manifest, checkpoint: Checkpoint, parities: Sequence[Parity], scores: NDArray[np.float32]
+) -> None:
+    """Write ``README.md`` and its pictures into the bundle.
+
+    Args:
+        folder: the bundle.
+        manifest: its manifest, complete but for the files this writes.
+        checkpoint: what was exported.
+        parities: what the gate measured.
+        scores: shape (test messages,), calibrated scores of the shipped variant.
+    """
+    draw_evaluation(
+        folder / "evaluation.png",
+        scores,
+        checkpoint.test.is_positive,
+        threshold=manifest.threshold,
+        labels=checkpoint.labels,
+    )
+    pictures = ["![Precision and recall, scores](evaluation.png)"]
+    if (checkpoint.path / "curves.png").is_file():
+        shutil.copyfile(checkpoint.path / "curves.png", folder / "curves.png")
+        pictures.append("![Training curves](curves.png)")
+    training = manifest.provenance["training"]
+    text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+        name=manifest.name,
+        version=manifest.version,
+        base_model=training["base_model"]["name"],
+        base_source=training["base_model"]["source"],
+        corpus=training["corpus"]["name"],
+        fingerprint=training["corpus"]["fingerprint"],
+        attribution=_OWN if training["corpus"]["source"] == "files" else _UCI,
+        max_length=manifest.max_length,
+        threshold=f"{manifest.threshold:.4f}",
+        temperature=f"{manifest.temperature:.3f}",
+        settings=_settings(training["settings"]),
+        splits=_splits(training["splits"]),
+        metrics=_metrics(manifest.metrics["test"]),
+        n=len(scores),
+        n_ham=int((checkpoint.test.is_positive == 0).sum()),
+        n_spam=int(checkpoint.test.is_positive.sum()),
+        parity=_parity(parities),
+        files=_files(manifest),
+        pictures="\n".join(pictures),
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _metrics(measured: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [[name, *(f"{values[key]:.4f}" for values in measured.values())] for key, name in _METRICS.items()]
+    return _table(["metric", *measured], rows)
+
+
+def _parity(parities: Sequence[Parity]) -> str:
+    header = ["file", "messages", "n", "max logit difference", "max score difference", "mean score difference", "flips"]
+    rows = [
+        [p.variant, p.rows, p.n, f"{p.max_abs_dlogit:.1e}", f"{p.max_abs_dp:.5f}", f"{p.mean_abs_dp:.6f}", p.flips]
+        for p in parities
+    ]
+    return _table(header, rows)
+
+
+def _files(manifest: Manifest) -> str:
+    rows = [
+        [name, f"`{variant.file}`", f"{variant.bytes / 1e6:.1f} MB", ", ".join(variant.providers)]
+        for name, variant in manifest.variants.items()
+    ]
+    return _table(["variant", "file", "size", "providers"], rows)
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return _table(["setting", "value"], [[name.replace("_", " "), value] for name, value in settings.items()])
+
+
+def _splits(splits: Mapping[str, Mapping[str, Any]]) -> str:
+    keys = list(next(iter(splits.values())))
+    return _table(["split", *keys], [[name, *(counts[key] for key in keys)] for name, counts in splits.items()])

@@ -1,0 +1,106 @@
+"""Read what the training room wrote: weights and tokenizer, the splits, and ``training.json``."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import ExportError
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_REMEDY = "run `make train` first"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One side of the corpus.
+
+    Attributes:
+        texts: the messages.
+        is_positive: shape (messages,), 1 where the label is the positive one.
+    """
+
+    texts: list[str]
+    is_positive: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A trained model on disk.
+
+    Attributes:
+        path: its folder, in Hugging Face form.
+        config: its ``config.json``.
+        training: its ``training.json``.
+        validation: messages for calibration, never trained on.
+        test: messages for the figures in the card, never used for any choice.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    training: dict[str, Any]
+    validation: Split
+    test: Split
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a checkpoint without its weights.
+
+        Raises:
+            ExportError: a file is missing, broken, or is not about two classes.
+        """
+        config = _read_json(path / "config.json")
+        if len(config.get("id2label", {})) != 2:
+            raise ExportError(f"{path / 'config.json'}: id2label must name two classes; {_REMEDY}")
+        for name in TOKENIZER_FILES:
+            if not (path / name).is_file():
+                raise ExportError(f"{path / name} does not exist; {_REMEDY}")
+        positive = config["id2label"]["1"]
+        splits = (_read_split(path / "splits" / f"{name}.jsonl", positive) for name in ("validation", "test"))
+        return cls(path, config, _read_json(path / "training.json"), *splits)
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Class names by logit index; the second is the positive one."""
+        return self.config["id2label"]["0"], self.config["id2label"]["1"]
+
+    @property
+    def layers(self) -> int:
+        """Number of transformer layers."""
+        return int(self.config["n_layers"])
+
+    @property
+    def max_length(self) -> int:
+        """Number of tokens a message was cut to in training."""
+        return int(self.training["settings"]["max_length"])
+
+    @property
+    def pad_token_id(self) -> int:
+        """Token id that fills shorter rows of a batch."""
+        return int(self.config["pad_token_id"])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ExportError(f"{path} does not exist; {_REMEDY}") from error
+    except ValueError as error:
+        raise ExportError(f"{path} is not JSON ({error}); {_REMEDY}") from error
+    if not isinstance(data, dict):
+        raise ExportError(f"{path} holds no JSON object; {_REMEDY}")
+    return data
+
+
+def _read_split(path: Path, positive: str) -> Split:
+    try:
+        rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+        texts, labels = [row["text"] for row in rows], [row["label"] for row in rows]
+    except FileNotFoundError as error:
+        raise ExportError(f"{path} does not exist; {_REMEDY}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExportError(f"{path} cannot be read ({error}); {_REMEDY}") from error
+    return Split(texts, np.array([label == positive for label in labels], dtype=np.int64))

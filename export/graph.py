@@ -1,0 +1,100 @@
+"""Checkpoint to ONNX graphs through Optimum: fp32 as exported, fused for the CPU, fp16 for CUDA."""
+
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+from optimum.exporters.onnx import main_export
+from optimum.onnxruntime import AutoOptimizationConfig, ORTOptimizer
+
+from export.errors import ExportError
+
+MODEL_NAME = "model.onnx"
+
+
+def export_fp32(checkpoint: Path, folder: Path) -> Path:
+    """Export the checkpoint as it is; Optimum's own check is left out because the gate is stricter."""
+    with quiet():
+        main_export(
+            str(checkpoint),
+            output=folder,
+            task="text-classification",
+            library_name="transformers",
+            do_validation=False,
+        )
+    return folder / MODEL_NAME
+
+
+def fuse_for_cpu(source: Path, folder: Path, *, layers: int) -> Path:
+    """Fuse attention and Gelu of ``source/model.onnx`` (Optimum's O2), and leave the layer norms apart.
+
+    The fused SkipLayerNormalization is left out: onnxruntime runs it slower on a CPU than its two parts.
+
+    Raises:
+        ExportError: the fused operators are not there once per layer.
+    """
+    configuration = AutoOptimizationConfig.O2(disable_skip_layer_norm_fusion=True)
+    path = _optimize(source, folder, configuration)
+    require_operators(
+        path,
+        {"Attention": layers, "BiasGelu": layers, "LayerNormalization": 2 * layers + 1, "SkipLayerNormalization": 0},
+    )
+    return path
+
+
+def convert_to_fp16(source: Path, folder: Path, *, layers: int) -> Path:
+    """Fuse everything and convert to fp16 with fp32 inputs and outputs, for CUDA (Optimum's O4).
+
+    Raises:
+        ExportError: the fused operators are not there once per layer.
+    """
+    path = _optimize(source, folder, AutoOptimizationConfig.O4())
+    require_operators(path, {"Attention": layers, "FastGelu": layers, "SkipLayerNormalization": 2 * layers})
+    return path
+
+
+def count_operators(path: Path) -> dict[str, int]:
+    """Count the nodes of a graph by operator."""
+    return dict(Counter(node.op_type for node in onnx.load(path, load_external_data=False).graph.node))
+
+
+def require_operators(path: Path, expected: Mapping[str, int]) -> None:
+    """Make sure that a graph has exactly these numbers of these operators.
+
+    Raises:
+        ExportError: it has not; a library changed what it does, and speed or accuracy would suffer in silence.
+    """
+    found = count_operators(path)
+    wrong = [f"{name} {found.get(name, 0)} instead of {n}" for name, n in expected.items() if found.get(name, 0) != n]
+    if wrong:
+        raise ExportError(
+            f"{path.name}: the graph does not have the operators relied on: {', '.join(wrong)}; "
+            "install the versions in constraints.txt"
+        )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the tracing and optimiser chatter of the libraries away: what matters is checked afterwards."""
+    names = ("optimum", "onnxruntime", "transformers", "root")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _optimize(source: Path, folder: Path, configuration: object) -> Path:
+    with quiet():
+        optimizer = ORTOptimizer.from_pretrained(source, file_names=[MODEL_NAME])
+        optimizer.optimize(save_dir=folder, optimization_config=configuration, file_suffix="")
+    return folder / MODEL_NAME

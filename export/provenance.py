@@ -1,0 +1,44 @@
+"""Where a bundle came from and how it was made, for its manifest."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from export.checkpoint import Checkpoint
+from export.graph import count_operators
+from export.quantize import RECIPE
+from spam_edge.bundle import sha256_of
+from spam_edge.training.checkpoint import git_commit
+
+_LIBRARIES = ("spam-edge", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "numpy")
+_COUNTED = ("Attention", "QAttention", "BiasGelu", "FastGelu", "LayerNormalization", "SkipLayerNormalization")
+
+
+def provenance_of(checkpoint: Checkpoint, graphs: Mapping[str, Path]) -> dict[str, Any]:
+    """Return what decided the contents of the bundle, from training and from this export.
+
+    Args:
+        checkpoint: what was exported.
+        graphs: ONNX file by variant.
+    """
+    training = checkpoint.training
+    kept = ("settings", "base_model", "corpus", "splits", "selection", "device", "precision", "git_commit", "versions")
+    return {
+        "training": {name: training[name] for name in kept if name in training},
+        "export": {
+            "weights_sha256": sha256_of(checkpoint.path / "model.safetensors"),
+            "git_commit": git_commit(),
+            "versions": {name: version(name) for name in _LIBRARIES},
+            "graphs": {variant: _describe(path) for variant, path in graphs.items()},
+            "quantisation": RECIPE,
+        },
+    }
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    counts = count_operators(path)
+    opsets = {entry.domain or "ai.onnx": entry.version for entry in onnx.load(path).opset_import}
+    return {"opset": opsets, "fused": {name: counts[name] for name in _COUNTED if name in counts}}
