@@ -1,0 +1,121 @@
+"""Command line of the training: ``python -m spam_edge.training``."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spam_edge.errors import SpamEdgeError
+from spam_edge.training.messages import DEFAULT_LABEL_MAP, parse_label_map
+from spam_edge.training.readers import ReadOptions
+from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
+from spam_edge.training.sources import PACKAGED, load_corpus
+
+_EPILOG = """\b
+Examples:
+  python -m spam_edge.training                              the Hub's corpus and DistilBERT, else the packaged ones
+  python -m spam_edge.training --data sms.csv --data more.jsonl --text-column body
+  python -m spam_edge.training --data mail.csv --label-map junk=SPAM,ok=HAM --encoding cp1252
+  python -m spam_edge.training --base-model packaged --sweep
+  python -m spam_edge.training --freeze-epochs 1 --epochs 4
+  python -m spam_edge.training --resume                     after Ctrl-C
+"""
+
+
+@click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.option(
+    "--data",
+    multiple=True,
+    default=("auto",),
+    show_default=True,
+    metavar="auto|hub|packaged|FILE",
+    help="Corpus; repeat for several files (.tsv and .txt in UCI form, .csv, .jsonl, .parquet).",
+)
+@click.option("--text-column", default="text", show_default=True, help="Column or key of the message.")
+@click.option("--label-column", default="label", show_default=True, help="Column or key of the label.")
+@click.option("--label-map", help="Labels of the corpus, as name=SPAM,name=HAM; default: spam, ham, 1, 0.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Encoding of text files.")
+@click.option(
+    "--base-model",
+    default="auto",
+    show_default=True,
+    metavar="auto|packaged|FOLDER|HUB NAME",
+    help="auto: distilbert-base-uncased where the Hub or its cache has it, else packaged.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("artifacts/checkpoint"),
+    show_default=True,
+    help="Folder of the checkpoint; replaced when training has ended.",
+)
+@click.option("--learning-rate", type=float, help="Default: 2e-5; packaged base model: 5e-5.")
+@click.option("--epochs", type=int, help="Default: 3.")
+@click.option("--batch-size", type=int, help="Default: 16.")
+@click.option("--max-length", type=int, help="Tokens a message is cut to. Default: 128.")
+@click.option("--seed", type=int, help="Default: 42.")
+@click.option("--freeze-body", is_flag=True, help="Train the classification head only.")
+@click.option("--freeze-epochs", type=int, metavar="N", help="Train the head alone for N of the epochs.")
+@click.option("--sweep", is_flag=True, help="Try 2e-5, 3e-5 and 5e-5 and keep the best on validation.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same settings and data.")
+def main(*, data: tuple[str, ...], base_model: str, output: Path, resume: bool, **options: Any) -> None:
+    """Fine-tune a DistilBERT to tell spam from ham and write a checkpoint."""
+    if options["sweep"] and options["learning_rate"] is not None:
+        raise click.UsageError("--sweep chooses the learning rate itself; leave out --learning-rate")
+    try:
+        _train(data, base_model, output, resume, options)
+    except SpamEdgeError as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        _say("\nInterrupted. The same command with --resume goes on after the last whole epoch.")
+        sys.exit(130)
+
+
+def _train(data: tuple[str, ...], base_name: str, output: Path, resume: bool, options: dict[str, Any]) -> None:
+    read_options = _read_options(options)
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = TrainingSettings(**given)
+    corpus = load_corpus(data, read_options)
+    _say(f"corpus: {corpus.name} ({corpus.source}: {corpus.reason})")
+    from spam_edge.training.corpus import prepare  # noqa: PLC0415 - scikit-learn; see below
+
+    prepared = prepare(corpus, settings.seed)
+    _say(prepared.summary())
+
+    # torch and transformers take seconds that --help and bad data need not pay.
+    from spam_edge.training.base_model import choose_base_model  # noqa: PLC0415
+    from spam_edge.training.run import train  # noqa: PLC0415
+
+    base = choose_base_model(base_name)
+    _say(f"base model: {base.name} ({base.source}: {base.reason})")
+    if base.source == PACKAGED:
+        settings = replace(PACKAGED_DEFAULTS, **given)
+    record = train(prepared, base, settings, output=output, resume=resume, report=_say, bar=sys.stderr.isatty())
+    _say(_verdict(record, output))
+
+
+def _read_options(options: dict[str, Any]) -> ReadOptions:
+    """Take the options that say how files are read out of ``options``."""
+    label_map = options.pop("label_map")
+    named = {name: options.pop(name) for name in ("text_column", "label_column", "encoding")}
+    return ReadOptions(label_map={**DEFAULT_LABEL_MAP, **(parse_label_map(label_map) if label_map else {})}, **named)
+
+
+def _verdict(record: Mapping[str, Any], output: Path) -> str:
+    test, epoch = record["test"], record["selection"]["epoch"]
+    return (
+        f"test ({test['n']} messages, {test['n_spam']} spam): accuracy {test['accuracy']:.4f}, F1 {test['f1']:.4f}, "
+        f"PR-AUC {test['pr_auc']:.4f}, recall at 0.5 % false positives {test['recall_at_fpr_0.5pct']:.4f}\n"
+        f"wrote {output} (epoch {epoch}, {record['seconds']:.0f} s)"
+    )
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m spam_edge.training")

@@ -1,0 +1,239 @@
+"""Fine-tuning with the Hugging Face ``Trainer``."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+import transformers
+from scipy.special import softmax
+from transformers import (
+    DataCollatorWithPadding,
+    EvalPrediction,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+from spam_edge.threads import available_threads
+from spam_edge.training.hardware import Hardware
+from spam_edge.training.messages import LABELS, SPAM
+from spam_edge.training.metrics import SpamMetric, spam_metrics
+from spam_edge.training.progress import FreezeBody, Progress
+from spam_edge.training.settings import TrainingSettings
+from spam_edge.training.splits import Example, one_per_cluster
+
+SELECTION_METRIC = "pr_auc"
+"""The best epoch is the one with the highest PR-AUC on validation: it ranks all messages, where F1 and accuracy
+turn on the few that happen to lie beside 0.5 and tie between epochs."""
+
+_LOSSES_PER_EPOCH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained model, at its best epoch.
+
+    Attributes:
+        model: on the device it was trained on.
+        learning_rate: its peak learning rate.
+        best_epoch: from 1.
+        epochs: metrics on validation and mean training loss, one entry per epoch.
+        losses: (epoch as a fraction, training loss), about 20 per epoch.
+        validation: metrics of the best epoch.
+        test: metrics per message, and ``one_per_cluster`` with one vote per near-duplicate cluster. Not to be
+            looked at when choosing anything.
+    """
+
+    model: PreTrainedModel
+    learning_rate: float
+    best_epoch: int
+    epochs: list[dict[str, float]]
+    losses: list[tuple[float, float]]
+    validation: dict[str, Any]
+    test: dict[str, Any]
+
+
+def fit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    splits: Mapping[str, Sequence[Example]],
+    settings: TrainingSettings,
+    *,
+    learning_rate: float,
+    hardware: Hardware,
+    folder: Path,
+    report: Callable[[str], None],
+    bar: bool = False,
+) -> Fitted:
+    """Train, evaluating and saving after each epoch, and go back to the best epoch at the end.
+
+    Args:
+        model: with a fresh head; changed in place.
+        tokenizer: of the model.
+        splits: ``train``, ``validation`` and ``test``.
+        settings: hyper-parameters but the learning rate.
+        learning_rate: peak of the schedule.
+        hardware: device and precision.
+        folder: for the Trainer's own checkpoints; a whole one found there is gone on from.
+        report: called with one line per epoch.
+        bar: draw a progress bar.
+    """
+    torch.set_num_threads(available_threads())
+    progress = Progress(report, f"lr {learning_rate:g}", bar=bar)
+    callbacks: list[TrainerCallback] = [progress]
+    if settings.freeze_body:
+        model.base_model.requires_grad_(False)
+    elif settings.freeze_epochs:
+        callbacks.append(FreezeBody(settings.freeze_epochs))
+    data = {side: _encode(examples, tokenizer, settings.max_length) for side, examples in splits.items()}
+    with _quiet():
+        trainer = Trainer(
+            model=model,
+            args=_arguments(settings, learning_rate, hardware, folder, steps_per_epoch(len(data["train"]), settings)),
+            train_dataset=data["train"],
+            eval_dataset=data["validation"],
+            processing_class=tokenizer,
+            data_collator=DataCollatorWithPadding(tokenizer),
+            compute_metrics=_MetricsOfLogits(folder),
+            callbacks=callbacks,
+        )
+        trainer.remove_callback(PrinterCallback)
+        try:
+            trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
+        finally:
+            progress.close()
+        evaluations = {side: _evaluate(trainer, data[side], splits[side]) for side in ("validation", "test")}
+    epochs, losses = _history(trainer.state.log_history)
+    best = max(epochs, key=lambda entry: entry[SELECTION_METRIC])  # the first of equals, as the Trainer does
+    return Fitted(model, learning_rate, round(best["epoch"]), epochs, losses, **evaluations)
+
+
+def steps_per_epoch(n: int, settings: TrainingSettings) -> int:
+    """Optimiser steps for ``n`` messages."""
+    return -(-n // settings.batch_size)
+
+
+def last_whole_checkpoint(folder: Path) -> str | None:
+    """Latest of the Trainer's checkpoints that was written to its end; its state file is written last."""
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
+    latest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    return str(latest) if latest else None
+
+
+class _MetricsOfLogits:
+    """``compute_metrics`` of the Trainer: probability of SPAM from the logits, then :class:`SpamMetric`."""
+
+    def __init__(self, cache: Path) -> None:
+        self._metric = SpamMetric(keep_in_memory=True, cache_dir=str(cache))
+
+    def __call__(self, output: EvalPrediction) -> dict[str, float]:
+        metrics = self._metric.compute(predictions=spam_scores(output.predictions), references=output.label_ids)
+        return dict(metrics)
+
+
+def spam_scores(logits: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Probability of SPAM, shape (n,), from logits of shape (n, 2)."""
+    probabilities = softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    return np.asarray(probabilities[:, LABELS.index(SPAM)])
+
+
+def _arguments(
+    settings: TrainingSettings, learning_rate: float, hardware: Hardware, folder: Path, steps: int
+) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        learning_rate=learning_rate,
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=4 * settings.batch_size,  # no gradients to hold
+        weight_decay=settings.weight_decay,
+        warmup_ratio=settings.warmup_ratio,
+        seed=settings.seed,
+        group_by_length=True,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=2,  # the best and the last
+        load_best_model_at_end=True,
+        metric_for_best_model=SELECTION_METRIC,
+        greater_is_better=True,
+        logging_steps=max(1, steps // _LOSSES_PER_EPOCH),
+        use_cpu=hardware.device == "cpu",
+        bf16=hardware.precision == "bf16",
+        fp16=hardware.precision == "fp16",
+        dataloader_pin_memory=hardware.device == "cuda",
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def _encode(examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, max_length: int) -> datasets.Dataset:
+    encoded = tokenizer([example.text for example in examples], truncation=True, max_length=max_length)
+    return datasets.Dataset.from_dict(
+        {
+            "input_ids": encoded["input_ids"],
+            "attention_mask": encoded["attention_mask"],
+            "labels": [LABELS.index(example.label) for example in examples],
+            "row": range(len(examples)),
+        }
+    )
+
+
+def _evaluate(trainer: Trainer, data: datasets.Dataset, examples: Sequence[Example]) -> dict[str, Any]:
+    # Grouping by length makes Trainer.predict return rows in the sampler's order; without it they keep ours, which
+    # is what tells the clusters apart.
+    grouped, trainer.args.group_by_length = trainer.args.group_by_length, False
+    try:
+        output = trainer.predict(data)
+    finally:
+        trainer.args.group_by_length = grouped
+    scores, is_spam = spam_scores(output.predictions), np.asarray(output.label_ids)
+    votes = one_per_cluster(examples)
+    return {
+        "loss": (output.metrics or {})["test_loss"],
+        **spam_metrics(scores, is_spam),
+        "one_per_cluster": spam_metrics(scores[votes], is_spam[votes]),
+    }
+
+
+def _history(log: Sequence[Mapping[str, float]]) -> tuple[list[dict[str, float]], list[tuple[float, float]]]:
+    losses = [(entry["epoch"], entry["loss"]) for entry in log if "loss" in entry]
+    evaluations = [entry for entry in log if "eval_loss" in entry]
+    epochs = []
+    for entry in evaluations:
+        number = round(entry["epoch"])
+        within = [loss for epoch, loss in losses if number - 1 < epoch <= number]
+        metrics = {key.removeprefix("eval_"): value for key, value in entry.items() if key.startswith("eval_")}
+        speed = ("runtime", "samples_per_second", "steps_per_second")
+        epochs.append(
+            {"epoch": number, "train_loss": float(np.mean(within)) if within else float("nan")}
+            | {key: value for key, value in metrics.items() if key not in speed}
+        )
+    return epochs, losses
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from telling users about itself; errors pass."""
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(verbosity)

@@ -1,0 +1,71 @@
+"""The labelled message, the two labels, and how the labels of foreign corpora map to them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spam_edge.errors import InputError
+
+HAM = "HAM"
+SPAM = "SPAM"
+LABELS = (HAM, SPAM)
+"""Class names by logit index."""
+
+DEFAULT_LABEL_MAP: Mapping[str, str] = {"ham": HAM, "spam": SPAM, "0": HAM, "1": SPAM}
+"""Label of a corpus, in lower case -> ours. Covers the UCI file and the Hub's ``ucirvine/sms_spam``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One labelled message and where it was read, for errors that a person can act on.
+
+    Attributes:
+        text: the message as it stands in the corpus.
+        label: ``HAM`` or ``SPAM``.
+        file: name of the file or dataset.
+        line: line where the message starts, from 1; in a dataset or Parquet file, the row.
+    """
+
+    text: str
+    label: str
+    file: str = "memory"
+    line: int = 0
+
+    @property
+    def is_spam(self) -> bool:
+        """Whether the label is ``SPAM``."""
+        return self.label == SPAM
+
+
+def parse_label_map(specification: str) -> dict[str, str]:
+    """Parse ``junk=SPAM,ok=HAM`` into a label map with keys in lower case.
+
+    Raises:
+        InputError: an entry is not ``name=HAM`` or ``name=SPAM``, or a name is mapped twice.
+    """
+    label_map: dict[str, str] = {}
+    for entry in specification.split(","):
+        name, separator, label = (part.strip() for part in entry.partition("="))
+        if not separator or not name or label.upper() not in LABELS:
+            raise InputError(f"label map: {entry.strip()!r} is not of the form name=SPAM or name=HAM")
+        if name.casefold() in label_map:
+            raise InputError(f"label map: {name!r} is mapped twice; keep one of the two entries")
+        label_map[name.casefold()] = label.upper()
+    return label_map
+
+
+def to_message(text: object, label: object, file: str, line: int, label_map: Mapping[str, str]) -> Message:
+    """Check one raw row and give it our label.
+
+    Raises:
+        InputError: the text is missing, not a string or blank, or the label is not in ``label_map``.
+    """
+    where = f"{file}, line {line}"
+    if not isinstance(text, str):
+        raise InputError(f"{where}: the text is {type(text).__name__}, not a string; correct or remove the row")
+    if not text.strip():
+        raise InputError(f"{where}: the text is empty; remove the row")
+    name = str(label).strip().casefold()
+    if label is None or name not in label_map:
+        known = ", ".join(sorted(label_map))
+        raise InputError(f"{where}: unknown label {label!r}, known are {known}; map it with --label-map NAME=SPAM,...")
+    return Message(text, label_map[name], file, line)

