@@ -10,7 +10,7 @@ _POSITIVE = 1
 
 
 def fit_temperature(logits: NDArray[np.float32], is_positive: NDArray[np.int64]) -> float:
-    """Fit the temperature that minimises the negative log-likelihood (Guo et al. 2017).
+    """Fit the temperature, from 1 to 10, that minimises the negative log-likelihood (Guo et al. 2017).
 
     Args:
         logits: shape (messages, 2).
@@ -21,8 +21,8 @@ def fit_temperature(logits: NDArray[np.float32], is_positive: NDArray[np.int64])
         margin = (logits[:, 1] - logits[:, 0]).astype(np.float64) / np.exp(log_temperature)
         return float(np.mean(np.logaddexp(0.0, np.where(is_positive == _POSITIVE, -margin, margin))))
 
-    # A temperature outside 1/10 to 10 means that validation was too easy to tell; it would only distort.
-    best = minimize_scalar(negative_log_likelihood, bounds=(-np.log(10), np.log(10)), method="bounded")
+    # Fine-tuning makes a model too sure of itself, not too modest: below 1 the fit only says that validation was easy.
+    best = minimize_scalar(negative_log_likelihood, bounds=(0.0, np.log(10)), method="bounded")
     return float(np.exp(best.x))
 
 

@@ -83,7 +83,7 @@ def quiet() -> Iterator[None]:
     names = ("optimum", "onnxruntime", "transformers", "root")
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

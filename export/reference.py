@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -30,15 +30,16 @@ class PyTorchReference:
 
     def logits(self, texts: Sequence[str], *, description: str = "PyTorch") -> NDArray[np.float32]:
         """Return logits, shape (messages, labels), computed in batches of similar length."""
-        rows = [{"input_ids": ids} for ids in self.token_ids(texts)]
-        order = sorted(range(len(rows)), key=lambda index: len(rows[index]["input_ids"]))
-        logits = np.empty((len(rows), self._model.config.num_labels), dtype=np.float32)
+        lengths = [len(ids) for ids in self.token_ids(texts)]
+        order = sorted(range(len(texts)), key=lengths.__getitem__)
+        logits = np.empty((len(texts), self._model.config.num_labels), dtype=np.float32)
         for start in tqdm(range(0, len(order), _BATCH), desc=description, leave=False, disable=None):
             batch = order[start : start + _BATCH]
-            logits[batch] = self._run(self._tokenizer.pad([rows[index] for index in batch], return_tensors="pt"))
+            logits[batch] = self._run([texts[index] for index in batch])
         return logits
 
     @torch.inference_mode()
-    def _run(self, batch: Any) -> NDArray[np.float32]:
+    def _run(self, texts: list[str]) -> NDArray[np.float32]:
+        batch = self._tokenizer(texts, truncation=True, max_length=self._max_length, padding=True, return_tensors="pt")
         output = self._model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
         return cast("NDArray[np.float32]", output.logits.numpy())

@@ -1,0 +1,124 @@
+"""Make the tiny checkpoint and the tiny bundle that the tests use, through the real exporter.
+
+    python tests/data/make_tiny_bundle.py
+
+The checkpoint is also what the export tests start from; the bundle is committed.
+"""
+
+import json
+import random
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from tokenizers import BertWordPieceTokenizer
+from transformers import DistilBertConfig, DistilBertForSequenceClassification, DistilBertTokenizerFast
+
+HERE = Path(__file__).parent
+BUNDLE = HERE / "tiny_bundle"
+MAX_LENGTH = 32
+VOCABULARY = 700
+
+_SPAM = (
+    "WINNER!! Call {number} to claim your {prize}",
+    "Free {prize}! Txt WIN to {code} now, 150p/msg",
+    "URGENT! You have won a {prize}. Call {number}",
+    "Claim your {prize} today, reply YES or call {number}",
+    "Get a free {prize} now! Visit http://win.example/{code}",
+)
+_HAM = (
+    "see you at {hour} then",
+    "are you coming to the {place} after work?",
+    "running late, meet me at the {place} at {hour}",
+    "ok, call me when you get home",
+    "thanks for the lift, see you at the {place}",
+    "my train is at {hour}, can you pick me up",
+)
+
+
+def made_up_messages(count: int, *, seed: int) -> list[tuple[str, int]]:
+    """Return messages with their labels (1 is SPAM), alternating."""
+    dice = random.Random(seed)
+
+    def fill(template: str) -> str:
+        return template.format(
+            number=f"09{dice.randrange(10**9):09}",
+            code=dice.randrange(10000, 99999),
+            prize=dice.choice(["prize", "voucher", "phone", "holiday", "ringtone"]),
+            hour=dice.randrange(1, 12),
+            place=dice.choice(["pub", "station", "office", "shop", "park"]),
+        )
+
+    return [(fill(dice.choice(_SPAM if index % 2 else _HAM)), index % 2) for index in range(count)]
+
+
+def make_checkpoint(folder: Path) -> Path:
+    """Train a tiny DistilBERT and write it the way the training room does."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    messages = made_up_messages(256, seed=0)
+    folder.mkdir(parents=True)
+    tokenizer = _tokenizer([text for text, _ in messages], folder)
+    model = _train(tokenizer, messages)
+    model.save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+    (folder / "splits").mkdir(exist_ok=True)
+    sizes = {}
+    for split, seed, count in (("validation", 1, 60), ("test", 2, 80)):
+        rows = made_up_messages(count, seed=seed)
+        lines = (json.dumps({"text": text, "label": ("HAM", "SPAM")[label]}) for text, label in rows)
+        (folder / "splits" / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        sizes[split] = {"rows": count, "ham": count // 2, "spam": count // 2}
+    record = {
+        "settings": {"max_length": MAX_LENGTH, "seed": 0},
+        "base_model": {"name": "tiny random DistilBERT", "source": "made up"},
+        "corpus": {"name": "made-up messages", "source": "files", "fingerprint": "0" * 64},
+        "splits": sizes,
+    }
+    (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def _tokenizer(texts: list[str], folder: Path) -> DistilBertTokenizerFast:
+    golden = (HERE.parents[1] / "export" / "golden_texts.jsonl").read_text(encoding="utf-8").splitlines()
+    trainer = BertWordPieceTokenizer(lowercase=True)
+    trainer.train_from_iterator(
+        [*texts, *(json.loads(line)["text"] for line in golden)],
+        vocab_size=VOCABULARY,
+        limit_alphabet=200,
+        show_progress=False,
+    )
+    trainer.save_model(str(folder))
+    return DistilBertTokenizerFast(str(folder / "vocab.txt"), model_max_length=MAX_LENGTH)
+
+
+def _train(tokenizer: DistilBertTokenizerFast, messages: list[tuple[str, int]]) -> DistilBertForSequenceClassification:
+    config = DistilBertConfig(
+        vocab_size=len(tokenizer), dim=32, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=64,
+        id2label={0: "HAM", 1: "SPAM"}, label2id={"HAM": 0, "SPAM": 1}, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    model = DistilBertForSequenceClassification(config).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for _ in range(6):
+        for start in range(0, len(messages), 16):
+            texts, labels = zip(*messages[start : start + 16], strict=True)
+            batch = tokenizer(list(texts), truncation=True, max_length=MAX_LENGTH, padding=True, return_tensors="pt")
+            loss = model(**batch, labels=torch.tensor(labels)).loss
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return model.eval()
+
+
+def main() -> None:
+    sys.path.insert(0, str(HERE.parents[1]))
+    from export.assemble import export_bundle
+
+    with TemporaryDirectory() as folder:
+        checkpoint = make_checkpoint(Path(folder) / "checkpoint")
+        export_bundle(checkpoint, BUNDLE, name="tiny", version="1", report=lambda line: print(line, file=sys.stderr))
+
+
+if __name__ == "__main__":
+    main()
