@@ -1,0 +1,6 @@
+"""``python -m spam_edge`` is ``spam-edge``."""
+
+from spam_edge.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="spam-edge")
