@@ -202,11 +202,12 @@ def _label(wanted: str | None, manifest: "Manifest") -> str | None:
 
 
 def _console(paths: Sequence[Path], reading: ReadOptions, output: Path | None) -> Console:
-    if STDIN in paths and sys.stdin.isatty():
+    if STDIN in paths and _is_terminal(sys.stdin):
         click.echo("reading messages from the keyboard, one per line; end with Ctrl-D", err=True)
     sizes = [records.size_of(path, reading) for path in paths]
     # Verdicts on the same terminal would run into the bar.
-    if not sys.stderr.isatty() or (output is None and sys.stdout.isatty()) or None in sizes:
+    garbled = output is None and _is_terminal(sys.stdout)
+    if garbled or not _is_terminal(sys.stderr) or None in sizes:
         return Console()
     return Console(sum(size for size in sizes if size is not None))
 
@@ -214,6 +215,8 @@ def _console(paths: Sequence[Path], reading: ReadOptions, output: Path | None) -
 @contextmanager
 def _destination(output: Path | None) -> Iterator[IO[str]]:
     if output is None:
+        if sys.stdout is None:
+            raise click.ClickException("standard output is closed; name a file with --output")
         if isinstance(sys.stdout, io.TextIOWrapper):  # whatever the locale says, data is UTF-8
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         yield sys.stdout
@@ -227,10 +230,14 @@ def _writer(name: str, stream: IO[str], manifest: "Manifest", *, places: bool) -
         return writers.jsonl_writer(stream)
     if name == "csv":
         return writers.csv_writer(stream)
-    if not stream.isatty() or os.environ.get("NO_COLOR"):
+    if not _is_terminal(stream) or os.environ.get("NO_COLOR"):
         return writers.text_writer(stream, places=places)
     colours = {manifest.positive_label: "red", manifest.negative_label: "green"}
     return writers.text_writer(stream, places=places, style=lambda label: click.style(label, fg=colours[label]))
+
+
+def _is_terminal(stream: IO[str] | None) -> bool:
+    return stream is not None and stream.isatty()  # a stream that the shell closed is None
 
 
 def _report(tally: Tally, manifest: "Manifest", *, summary: bool, note_truncation: bool) -> None:

@@ -78,7 +78,10 @@ def whole_rows(lines: LineSource) -> Iterator[Row]:
 
 
 def csv_rows(lines: LineSource, column: str | None, delimiter: str = ",") -> Iterator[Row]:
-    """Read a table with a header row; a quoted field may hold newlines."""
+    """Read a table with a header row; a quoted field may hold newlines.
+
+    On a pipe, a record of several lines that has only begun to arrive holds back those read together with it.
+    """
     records = csv.reader(lines, delimiter=delimiter, strict=True)
     header = _csv_header(lines, records)
     try:
@@ -119,7 +122,7 @@ def jsonl_rows(lines: LineSource, column: str | None) -> Iterator[Row]:
 
 
 def parquet_rows(path: Path, name: str, column: str | None) -> Iterator[Row]:
-    """Read the text column of a Parquet file, batch by batch.
+    """Read the text column of a Parquet file, batch by batch; the memory it takes is that of one row group.
 
     Raises:
         InputError: pyarrow is not installed, the file is no Parquet, or it has no such column of text.

@@ -104,9 +104,11 @@ def check_readable(path: Path) -> None:
     """Look at a file without opening it, which a named pipe would not survive.
 
     Raises:
-        InputError: it does not exist, is a folder or may not be read.
+        InputError: it does not exist, is a folder or may not be read; or standard input is closed.
     """
     if path == STDIN:
+        if sys.stdin is None:
+            raise InputError("standard input is closed; name a file")
         return
     if not path.exists():
         raise InputError(f"{display_name(path)} does not exist; check the path")

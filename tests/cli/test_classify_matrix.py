@@ -1,0 +1,120 @@
+"""Every way in, in every format, to every format out, to the byte."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import Result
+
+from spam_edge import Prediction, RuntimeOptions, SpamClassifier
+
+TEXTS = [
+    "Free prize! Txt WIN to 88222 now, 150p/msg",
+    'see you at 5, "ok"\tthen',
+    "URGENT! You have won a prize. Call 09061701461",
+    "ok, call me when you get home: ünï 👍",
+]
+Place = tuple[str, int]
+
+
+def as_text(texts: list[str]) -> tuple[bytes, list[int]]:
+    # A blank line after each message: the numbers must not close up.
+    return ("\n\n".join(texts) + "\n").encode(), [1 + 2 * n for n in range(len(texts))]
+
+
+def as_table(delimiter: str) -> Callable[[list[str]], tuple[bytes, list[int]]]:
+    def write(texts: list[str]) -> tuple[bytes, list[int]]:
+        stream = io.StringIO(newline="")
+        csv.writer(stream, delimiter=delimiter).writerows([["id", "text"], *enumerate(texts)])
+        return stream.getvalue().encode(), list(range(2, len(texts) + 2))
+
+    return write
+
+
+def as_jsonl(texts: list[str]) -> tuple[bytes, list[int]]:
+    return "".join(json.dumps({"id": 1, "text": text}) + "\n" for text in texts).encode(), [*range(1, len(texts) + 1)]
+
+
+def as_parquet(texts: list[str]) -> tuple[bytes, list[int]]:
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"id": range(len(texts)), "text": texts}), stream)
+    return stream.getvalue(), list(range(1, len(texts) + 1))
+
+
+INPUTS: dict[str, Callable[[list[str]], tuple[bytes, list[int]]]] = {
+    "text": as_text,
+    "csv": as_table(","),
+    "tsv": as_table("\t"),
+    "jsonl": as_jsonl,
+    "parquet": as_parquet,
+}
+
+
+def expected_text(rows: list[tuple[Place, str, Prediction]], *, places: bool) -> str:
+    def line(place: Place, text: str, prediction: Prediction) -> str:
+        visible = text.replace("\t", "\\t")
+        return f"{place[0]}:{place[1]}\t" * places + f"{prediction.label}\t{prediction.score:.4f}\t{visible}\n"
+
+    return "".join(line(*row) for row in rows)
+
+
+def expected_jsonl(rows: list[tuple[Place, str, Prediction]], *, places: bool) -> str:
+    def line(place: Place, text: str, p: Prediction) -> str:
+        values = {"file": place[0], "line": place[1], "label": p.label, "score": round(p.score, 6)}
+        return json.dumps(values | {"truncated": False, "text": text}, ensure_ascii=False) + "\n"
+
+    return "".join(line(*row) for row in rows)
+
+
+def expected_csv(rows: list[tuple[Place, str, Prediction]], *, places: bool) -> str:
+    def quoted(text: str) -> str:
+        return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
+
+    lines = [f"{file},{line},{p.label},{round(p.score, 6)},false,{quoted(text)}" for (file, line), text, p in rows]
+    return "\n".join(["file,line,label,score,truncated,text", *lines]) + "\n"
+
+
+OUTPUTS = {"text": expected_text, "jsonl": expected_jsonl, "csv": expected_csv}
+
+
+@pytest.fixture(scope="module")
+def predictions(tiny_bundle: Path) -> Iterator[Callable[[list[str]], list[Prediction]]]:
+    return SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).classify_batch
+
+
+# Parquet is read from its end, which a pipe does not allow.
+WAYS_IN = [(way, name) for way in ("file", "files", "stdin") for name in INPUTS if (way, name) != ("stdin", "parquet")]
+
+
+@pytest.mark.parametrize("output_format", OUTPUTS)
+@pytest.mark.parametrize(("way", "input_format"), WAYS_IN)
+def test_matrix(
+    classify: Callable[..., Result],
+    predictions: Callable[[list[str]], list[Prediction]],
+    way: str,
+    input_format: str,
+    output_format: str,
+) -> None:
+    arguments, stdin, rows = [], b"", []
+    for number, texts in enumerate([TEXTS[:3], TEXTS[3:]] if way == "files" else [TEXTS]):
+        content, lines = INPUTS[input_format](texts)
+        name = f"in{number}.{input_format.replace('text', 'txt')}"
+        if way == "stdin":
+            name, stdin = "<stdin>", content
+            arguments += ["--input-format", input_format] + ["-"] * (output_format == "csv")
+        else:
+            Path(name).write_bytes(content)
+            arguments.append(name)
+        rows += zip([(name, line) for line in lines], texts, predictions(texts), strict=True)
+    assert {prediction.label for _, _, prediction in rows} == {"HAM", "SPAM"}
+
+    result = classify(*arguments, "--format", output_format, stdin=stdin)
+
+    assert result.stdout == OUTPUTS[output_format](rows, places=way == "files")
+    assert result.stderr == ""
+    assert result.exit_code == 0

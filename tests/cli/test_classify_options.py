@@ -1,0 +1,204 @@
+"""What each option of ``spam-edge classify`` does."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Classify = Callable[..., Result]
+
+SPAM = "Free prize! Txt WIN to 88222 now, 150p/msg"
+HAM = "see you at 5 then"
+LONG = "see you at 5 then, " * 40
+
+
+def labels(result: Result) -> list[str]:
+    return [line.split("\t")[0] for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def messages(folder: Path) -> str:
+    (folder / "in.txt").write_text(f"{SPAM}\n{HAM}\n{HAM}\n")
+    return "in.txt"
+
+
+@pytest.mark.parametrize(("only", "expected"), [("spam", ["SPAM"]), ("Ham", ["HAM", "HAM"])])
+def test_only(classify: Classify, messages: str, only: str, expected: list[str]) -> None:
+    result = classify(messages, "--only", only)
+    assert (labels(result), result.exit_code) == (expected, 0)
+
+
+def test_only_takes_labels_of_the_model(classify: Classify, messages: str) -> None:
+    result = classify(messages, "--only", "eggs")
+    assert result.exit_code == 2
+    assert "--only takes a label of this model: HAM, SPAM, not 'eggs'" in result.stderr
+
+
+def test_threshold(classify: Classify, messages: str) -> None:
+    assert labels(classify(messages, "--threshold", "0")) == ["SPAM"] * 3
+    assert labels(classify(messages, "--threshold", "1")) == ["HAM"] * 3
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--threshold", "1.5"],
+        ["--threshold", "nan"],
+        ["--threshold", "high"],
+        ["--threads", "0"],
+        ["--device", "tpu"],
+        ["--variant", "int4"],
+        ["--format", "xml"],
+        ["--input-format", "xml"],
+        ["--whole-file", "--input-format", "csv"],
+        ["--output", "."],
+        ["--output", "no/such/folder/out.txt"],
+        ["--output", "in.txt"],
+        ["--output", "./in.txt"],
+        ["--speling"],
+    ],
+)
+def test_usage_errors(classify: Classify, messages: str, wrong: list[str]) -> None:
+    before = Path(messages).read_bytes()
+    result = classify(messages, *wrong)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Usage: spam-edge classify [OPTIONS] [FILES]...\n")
+    assert Path(messages).read_bytes() == before
+
+
+def test_threads_and_variant_are_taken(classify: Classify, messages: str) -> None:
+    assert labels(classify(messages, "--threads", "1", "--variant", "fp32")) == ["SPAM", "HAM", "HAM"]
+
+
+def test_summary(classify: Classify) -> None:
+    stdin = f"{SPAM}\n\n{HAM}\n{HAM}\n".encode() + b"\xff\n" + LONG.encode()
+    result = classify("--summary", "--format", "jsonl", stdin=stdin)
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 4
+    summary = result.stderr.splitlines()[1:]
+    assert [re.sub(" +", " ", line) for line in summary[:6]] == [
+        "messages 4",
+        "HAM 3 75.0%",
+        "SPAM 1 25.0%",
+        "bad rows 1",
+        "blank lines 1",
+        "truncated 1",
+    ]
+    assert re.fullmatch(r"seconds +\d+\.\d\d +[\d,]+ messages/s", summary[6])
+    assert summary[7] == "Error: 1 of 5 rows could not be read"
+
+
+def test_summary_of_nothing(classify: Classify) -> None:
+    result = classify("--summary", stdin="")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "HAM                  0    0.0%" in result.stderr
+
+
+def test_truncation_is_reported(classify: Classify) -> None:
+    result = classify(stdin=f"{LONG}\n{HAM}\n")
+    assert re.fullmatch(r"1 message was longer than \d+ tokens; only its beginning was read\n", result.stderr)
+    result = classify(stdin=f"{LONG}\n{LONG}\n")
+    assert re.fullmatch(r"2 messages were longer than \d+ tokens; only their beginning was read\n", result.stderr)
+    result = classify("--format", "jsonl", stdin=f"{LONG}\n{HAM}\n")
+    assert [json.loads(line)["truncated"] for line in result.stdout.splitlines()] == [True, False]
+    assert result.stderr == ""
+
+
+def test_fail_on_spam(classify: Classify, messages: str) -> None:
+    assert classify(messages, "--fail-on-spam").exit_code == 3
+    assert classify(messages, "--fail-on-spam", "--only", "ham").exit_code == 3
+    assert classify("--fail-on-spam", stdin=HAM).exit_code == 0
+
+
+def test_a_failure_goes_before_spam(classify: Classify, messages: str) -> None:
+    assert classify("--fail-on-spam", stdin=SPAM.encode() + b"\n\xff\n").exit_code == 1
+    assert classify(messages, "missing.txt", "--fail-on-spam").exit_code == 1
+
+
+def test_encoding(classify: Classify, folder: Path) -> None:
+    (folder / "in.txt").write_bytes("Grüße, see you at 5\r\n".encode("utf-16"))
+    result = classify("in.txt", "--encoding", "utf-16", "--format", "csv")
+    assert result.stdout.endswith(',false,"Grüße, see you at 5"\n')
+    assert result.exit_code == 0
+
+
+def test_whole_file(classify: Classify, folder: Path) -> None:
+    (folder / "a.eml").write_text("Subject: hi\n\nsee you at 5\n")
+    (folder / "b.csv").write_text(SPAM)
+    result = classify("--whole-file", "a.eml", "b.csv")
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [(line[0], line[1], line[3]) for line in lines] == [
+        ("a.eml:1", "HAM", r"Subject: hi\n\nsee you at 5"),
+        ("b.csv:1", "SPAM", SPAM),
+    ]
+
+
+def test_text_column(classify: Classify, folder: Path) -> None:
+    (folder / "in.csv").write_text(f'v1,v2\nspam,"{SPAM}"\nham,{HAM}\n')
+    assert labels(classify("in.csv", "--text-column", "v2")) == ["SPAM", "HAM"]
+
+
+def test_files_and_standard_input_together(classify: Classify, messages: str) -> None:
+    result = classify(messages, "-", stdin=SPAM)
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
+        "in.txt:1",
+        "in.txt:2",
+        "in.txt:3",
+        "<stdin>:1",
+    ]
+
+
+class TestOutput:
+    def test_it_is_written_and_replaced(self, classify: Classify, messages: str) -> None:
+        out = Path("out.jsonl")
+        out.write_text("earlier")
+        result = classify(messages, "--format", "jsonl", "--output", "out.jsonl")
+        assert (result.stdout, result.stderr, result.exit_code) == ("", "", 0)
+        assert [json.loads(line)["label"] for line in out.read_text().splitlines()] == ["SPAM", "HAM", "HAM"]
+        assert sorted(path.name for path in Path().iterdir()) == ["in.txt", "out.jsonl"]
+
+    def test_a_dash_is_standard_output(self, classify: Classify, messages: str) -> None:
+        assert labels(classify(messages, "-o", "-")) == ["SPAM", "HAM", "HAM"]
+        assert not Path("-").exists()
+
+    def test_a_link_to_an_input_is_the_input(self, classify: Classify, messages: str) -> None:
+        Path("out.txt").symlink_to(messages)
+        assert classify(messages, "--output", "out.txt").exit_code == 2
+
+    def test_bad_rows_do_not_keep_the_others_from_being_written(self, classify: Classify) -> None:
+        result = classify("--output", "out.txt", stdin=SPAM.encode() + b"\n\xff\n" + HAM.encode())
+        assert result.exit_code == 1
+        assert [line.split("\t")[0] for line in Path("out.txt").read_text().splitlines()] == ["SPAM", "HAM"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "stdin", "reason"),
+        [
+            (["in.txt", "missing.txt"], b"", "missing.txt does not exist; check the path"),
+            (["in.txt", "broken.csv"], b"", "broken.csv is empty; a header row that names the columns is needed"),
+            (["-"], b"\xff\n\xfe\n", "2 of 2 rows could not be read; out.txt was not written"),
+            (["in.txt", "--model", "nowhere"], b"", "nowhere"),
+        ],
+    )
+    def test_earlier_output_survives(
+        self, classify: Classify, messages: str, arguments: list[str], stdin: bytes, reason: str
+    ) -> None:
+        Path("broken.csv").touch()
+        Path("out.txt").write_text("earlier")
+        result = classify(*arguments, "--output", "out.txt", stdin=stdin)
+        assert result.exit_code == 1
+        assert reason in result.stderr.splitlines()[-1]
+        assert Path("out.txt").read_text() == "earlier"
+        assert sorted(path.name for path in Path().iterdir()) == ["broken.csv", "in.txt", "out.txt"]
+
+    def test_a_full_disk_is_one_line(self, classify: Classify, messages: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(_: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("os.fsync", full)
+        result = classify(messages, "--output", "out.txt")
+        assert (result.exit_code, result.stderr) == (1, "Error: [Errno 28] No space left on device\n")
+        assert not Path("out.txt").exists()

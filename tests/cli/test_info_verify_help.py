@@ -1,0 +1,88 @@
+"""``spam-edge info``, ``spam-edge verify``, ``--version`` and the help texts."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from spam_edge import RuntimeOptions, SpamClassifier, __version__
+from spam_edge.cli import main
+from spam_edge.session import DEVICES, VARIANTS
+from spam_edge.verification import Check, VerificationReport, verify_bundle
+
+Run = Callable[..., Result]
+CPU = ["--device", "cpu"]
+
+
+def test_info(run: Run, tiny_bundle: Path) -> None:
+    description = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).describe()
+    result = run("info", *CPU)
+    assert (result.exit_code, result.stderr) == (0, "")
+    table = dict(re.split(" {2,}", line, maxsplit=1) for line in result.stdout.splitlines())
+    assert list(table) == [name.replace("_", " ") for name in description]
+    assert table["bundle"] == str(tiny_bundle)
+    assert table["digest"] == description["digest"]
+    assert table["labels"] == "HAM, SPAM"
+    assert f"onnxruntime {description['versions']['onnxruntime']}" in table["versions"]
+
+
+def test_info_as_json(run: Run, tiny_bundle: Path) -> None:
+    options = RuntimeOptions(device="cpu", variant="fp32", threads=1)
+    result = run("info", *CPU, "--variant", "fp32", "--threads", "1", "--json")
+    assert json.loads(result.stdout) == SpamClassifier.load(tiny_bundle, options).describe()
+
+
+def test_verify(run: Run, tiny_bundle: Path) -> None:
+    checks = verify_bundle(tiny_bundle, RuntimeOptions(device="cpu")).checks
+    result = run("verify", *CPU)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [re.split(" {2,}", line) for line in result.stdout.splitlines()]
+    assert [line[:2] for line in lines] == [["ok", check.name] for check in checks]
+
+
+def test_verify_as_json(run: Run, tiny_bundle: Path) -> None:
+    result = run("verify", *CPU, "--json")
+    report = verify_bundle(tiny_bundle, RuntimeOptions(device="cpu")).to_dict()
+    assert json.loads(result.stdout) == json.loads(json.dumps(report))
+
+
+def test_a_failed_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = (Check("files", ok=True, detail="all there"), Check("scores", ok=False, detail="3 label flips"))
+    report = VerificationReport("b", "d", "int8", "CPUExecutionProvider", checks)
+    monkeypatch.setattr("spam_edge.verification.verify_bundle", lambda *_: report)
+    result = run("verify")
+    assert result.exit_code == 1
+    assert result.stdout == "ok      files   all there\nFAILED  scores  3 label flips\n"
+    assert result.stderr == ""
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").stdout == f"spam-edge, version {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [[], ["classify"], ["info"], ["verify"]])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_has_examples_that_the_parser_accepts(run: Run, command: list[str], option: str) -> None:
+    result = run(*command, option)
+    assert (result.exit_code, result.stderr) == (0, "")
+    examples = re.findall(r"spam-edge (classify|info|verify)(.*)$", result.stdout.split("Examples:")[1], re.MULTILINE)
+    assert examples
+    for name, rest in examples:
+        main.commands[name].make_context(name, rest.split())
+
+
+def test_help_says_how_to_complete_and_which_exit_codes_there_are(run: Run) -> None:
+    assert "_SPAM_EDGE_COMPLETE=bash_source" in run("--help").stdout
+    text = " ".join(run("classify", "--help").stdout.split())
+    assert "Exit with 3 when there is spam" in text
+    assert "the exit code is 1" in text
+
+
+def test_the_choices_are_those_of_the_runtime() -> None:
+    for command in main.commands.values():
+        choices = {option.name: getattr(option.type, "choices", None) for option in command.params}
+        assert tuple(choices["device"]) == DEVICES
+        assert tuple(choices["variant"]) == VARIANTS

@@ -1,0 +1,262 @@
+"""The command as a process of its own: pipes, terminals, signals, memory, start-up."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, terminals and wait4 of POSIX")
+
+COMMAND = [sys.executable, "-m", "spam_edge"]
+CLASSIFY = [*COMMAND, "classify", "--device", "cpu", "--threads", "1"]
+SPAM = "Free prize! Txt WIN to 88222 now, 150p/msg\n"
+HAM = "see you at 5 then\n"
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def environment(tiny_bundle: Path) -> Mapping[str, str]:
+    # The tests must not depend on where they were started from, nor on a user's taste for colours.
+    kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "PYTHONUNBUFFERED"}}
+    return kept | {"SPAM_EDGE_MODEL": str(tiny_bundle), "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+@contextmanager
+def started(arguments: list[str], environment: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        arguments,
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def next_line(stream: IO[str]) -> str:
+    """Return the next line, or fail the test when none comes."""
+    assert select.select([stream], [], [], PATIENCE)[0], "no line came"
+    return stream.readline()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def test_a_slow_pipe_gets_each_verdict_at_once(environment: Mapping[str, str], tmp_path: Path) -> None:
+    with started(CLASSIFY, environment, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for message, label in [(SPAM, "SPAM"), (HAM, "HAM"), (SPAM, "SPAM")]:
+            process.stdin.write(message)
+            assert next_line(process.stdout).split("\t")[0] == label
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("output_format", ["text", "jsonl", "csv"])
+def test_a_reader_that_has_enough(environment: Mapping[str, str], tmp_path: Path, output_format: str) -> None:
+    (tmp_path / "in.txt").write_text(HAM * 20_000)
+    with started([*CLASSIFY, "in.txt", "--format", output_format], environment, tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        next_line(process.stdout)
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("arguments", [["classify", "in.txt"], ["info"]])
+def test_a_reader_that_is_not_there(environment: Mapping[str, str], tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "in.txt").write_text(HAM)
+    with started([*COMMAND, *arguments], environment, tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr.read() == ""
+
+
+def test_interrupted_while_writing_a_file(environment: Mapping[str, str], tmp_path: Path) -> None:
+    (tmp_path / "out.txt").write_text("earlier")
+    with started([*CLASSIFY, "--output", "out.txt"], environment, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(SPAM)
+        wait_until(lambda: any(path.stat().st_size for path in tmp_path.glob(".out.txt.*")))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr.read() == "\nInterrupted\n"
+    assert (tmp_path / "out.txt").read_text() == "earlier"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+
+
+def test_interrupted_while_writing_to_a_pipe(environment: Mapping[str, str], tmp_path: Path) -> None:
+    with started(CLASSIFY, environment, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(SPAM)
+        next_line(process.stdout)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+
+
+def test_memory_does_not_grow_with_the_input(environment: Mapping[str, str], tmp_path: Path) -> None:
+    def peak(messages: int) -> int:
+        """Return the most KiB that a run over so many messages held."""
+        (tmp_path / "in.txt").write_text("".join(f"see you at {n} then\n" for n in range(messages)))
+        arguments = [*CLASSIFY, "in.txt", "--output", "out.txt"]
+        process = os.posix_spawn(sys.executable, arguments, {**environment, "PWD": str(tmp_path)})
+        _, status, usage = os.wait4(process, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert (tmp_path / "out.txt").read_text().count("\n") == messages
+        return usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        small, large = peak(2_000), peak(60_000)
+    assert large - small < 16 * 1024
+
+
+def test_data_is_utf_8_whatever_the_locale(environment: Mapping[str, str], tmp_path: Path) -> None:
+    process = subprocess.run(
+        CLASSIFY,
+        input="see you – ünï 👍\n".encode(),  # noqa: RUF001 - the dash is the point
+        env=environment | {"PYTHONIOENCODING": "ascii"},
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    )
+    assert process.stdout.endswith("\tsee you – ünï 👍\n".encode())  # noqa: RUF001
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["classify", "--help"]])
+def test_help_does_not_wait_for_the_engine(arguments: list[str], environment: Mapping[str, str]) -> None:
+    program = (
+        "import atexit, sys; from spam_edge.cli import main; sys.argv[0] = 'spam-edge';"
+        "heavy = {'numpy', 'onnxruntime', 'tokenizers', 'pyarrow'};"
+        "atexit.register(lambda: print('heavy:', heavy & set(sys.modules))); main()"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program, *arguments], env=environment, capture_output=True, text=True, check=True
+    )
+    assert process.stdout.endswith("heavy: set()\n")
+
+
+def test_completion(environment: Mapping[str, str]) -> None:
+    words = {"COMP_WORDS": "spam-edge cl", "COMP_CWORD": "1", "_SPAM_EDGE_COMPLETE": "bash_complete"}
+    process = subprocess.run(COMMAND, env=environment | words, capture_output=True, text=True, check=True)
+    assert process.stdout == "plain,classify\n"
+
+
+class TestTerminal:
+    """A pseudo-terminal in the place of some of the streams."""
+
+    @staticmethod
+    def run(
+        arguments: list[str], environment: Mapping[str, str], folder: Path, *, terminals: set[str], typed: str = ""
+    ) -> tuple[str, str]:
+        """Return what appeared on the terminal, and what came through pipes."""
+        ours, theirs = os.openpty()
+        others = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        streams = {name: theirs if name in terminals else other for name, other in others.items()}
+        with subprocess.Popen(arguments, env=environment, cwd=folder, **streams) as process:  # type: ignore[call-overload]
+            os.close(theirs)
+            if typed:
+                os.write(ours, typed.encode())
+            screen = bytearray()
+            # On Linux the end of a terminal that nobody holds any more is an error.
+            while select.select([ours], [], [], PATIENCE)[0]:
+                try:
+                    chunk = os.read(ours, 4096)
+                except OSError:
+                    break
+                if not chunk:
+                    break
+                screen += chunk
+            piped = b"".join(pipe.read() for pipe in (process.stdout, process.stderr) if pipe)
+            process.wait(PATIENCE)
+        os.close(ours)
+        return screen.decode(), piped.decode()
+
+    @pytest.fixture
+    def messages(self, tmp_path: Path) -> str:
+        (tmp_path / "in.txt").write_text(SPAM + "\xff\n" + HAM, encoding="latin-1")
+        return "in.txt"
+
+    def test_labels_are_coloured(self, environment: Mapping[str, str], tmp_path: Path, messages: str) -> None:
+        screen, errors = self.run([*CLASSIFY, messages], environment, tmp_path, terminals={"stdout"})
+        assert screen.startswith("\x1b[31mSPAM\x1b[0m\t")
+        assert "\x1b[32mHAM\x1b[0m\t" in screen
+        assert "\x1b" not in errors
+
+    def test_not_where_colours_are_unwanted(
+        self, environment: Mapping[str, str], tmp_path: Path, messages: str
+    ) -> None:
+        quiet = {**environment, "NO_COLOR": "1"}
+        screen, _ = self.run([*CLASSIFY, messages], quiet, tmp_path, terminals={"stdout"})
+        assert "\x1b" not in screen
+
+    def test_progress(self, environment: Mapping[str, str], tmp_path: Path, messages: str) -> None:
+        screen, verdicts = self.run([*CLASSIFY, messages], environment, tmp_path, terminals={"stderr"})
+        assert "Reading" in screen
+        assert "100%" in screen
+        assert "\r\x1b[Kin.txt:2: byte 0xff" in screen
+        assert [line.split("\t")[0] for line in verdicts.splitlines()] == ["SPAM", "HAM"]
+
+    @pytest.mark.parametrize("arguments", [["in.txt"], ["in.txt", "-"], ["in.txt", "missing.txt"]])
+    def test_no_progress_among_verdicts_or_without_a_known_end(
+        self, environment: Mapping[str, str], tmp_path: Path, messages: str, arguments: list[str]
+    ) -> None:
+        both = {"stdout", "stderr"} if arguments == ["in.txt"] else {"stderr"}
+        screen, _ = self.run([*CLASSIFY, *arguments], environment, tmp_path, terminals=both)
+        assert "Reading" not in screen
+        assert "in.txt:2: byte 0xff" in screen
+
+    def test_progress_with_output(self, environment: Mapping[str, str], tmp_path: Path, messages: str) -> None:
+        arguments = [*CLASSIFY, messages, "--output", "out.txt"]
+        screen, _ = self.run(arguments, environment, tmp_path, terminals={"stdout", "stderr"})
+        assert "100%" in screen
+
+    def test_a_hint_at_the_keyboard(self, environment: Mapping[str, str], tmp_path: Path) -> None:
+        screen, _ = self.run(
+            CLASSIFY, environment, tmp_path, terminals={"stdin", "stdout", "stderr"}, typed=HAM + "\x04"
+        )
+        assert "reading messages from the keyboard, one per line; end with Ctrl-D" in screen
+        assert "see you at 5 then" in screen
+
+
+def test_without_standard_error(environment: Mapping[str, str], tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text(SPAM)
+    shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", *CLASSIFY, "in.txt", "--summary"]
+    process = subprocess.run(shell, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+    assert process.stdout.startswith("SPAM\t")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "reason"),
+    [("<&-", "standard input is closed; name a file"), (">&- </dev/null", "standard output is closed; name a file")],
+)
+def test_closed_streams(environment: Mapping[str, str], tmp_path: Path, redirection: str, reason: str) -> None:
+    shell = ["sh", "-c", f'exec "$@" {redirection}', "sh", *CLASSIFY]
+    process = subprocess.run(shell, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
+    assert process.returncode == 1
+    assert process.stderr.startswith(f"Error: {reason}")
+    assert process.stderr.count("\n") == 1
