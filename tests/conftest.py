@@ -1,0 +1,38 @@
+"""What more than one folder of tests needs."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle() -> Path:
+    """A real, very small bundle; see tests/data/README.md. Do not write into it."""
+    return ROOT / "tests" / "data" / "tiny_bundle"
+
+
+@pytest.fixture
+def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny bundle that a test may damage."""
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def real_bundle() -> Path:
+    """The bundle that `make train export` built; tests that need it are skipped where there is none."""
+    bundle = ROOT / "artifacts" / "bundle"
+    if not (bundle / "manifest.json").is_file():
+        pytest.skip("no artifacts/bundle: run `make train export` first")
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def real_checkpoint() -> Path:
+    """The checkpoint that the real bundle was made from."""
+    checkpoint = ROOT / "artifacts" / "checkpoint"
+    if not (checkpoint / "training.json").is_file():
+        pytest.skip("no artifacts/checkpoint: run `make train export` first")
+    return checkpoint
