@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spam_edge.classifier import Prediction
@@ -74,6 +74,7 @@ def test_jsonl_loses_nothing(texts: list[str]) -> None:
 
 
 @given(TEXTS)
+@example(["a\rb", "a\nb", "a\r\nb", '"', ",", " ", ""])
 def test_csv_loses_nothing(texts: list[str]) -> None:
     stream = io.StringIO(newline="")
     csv_writer(stream)(verdicts(texts))
