@@ -22,6 +22,7 @@ from spam_edge.errors import InputError
 from spam_edge.training.hub import DISTILBERT, PROBE_SECONDS, hub_answers, model_is_cached
 from spam_edge.training.messages import LABELS
 from spam_edge.training.minilm import load_as_distilbert
+from spam_edge.training.quiet import quiet_transformers
 from spam_edge.training.sources import AUTO, HUB, PACKAGED, packaged_folder
 
 PACKAGED_NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -51,11 +52,14 @@ def choose_base_model(name: str) -> BaseModel:
     Only ``auto`` chooses; a model that was named is used or fails.
 
     Raises:
-        InputError: it is neither a folder, nor cached, nor can the Hub be asked.
+        InputError: it is neither a checkpoint folder, nor cached, nor can the Hub be asked.
     """
     if name == PACKAGED:
         return BaseModel(PACKAGED_NAME, PACKAGED, "asked for")
     if name != AUTO and Path(name).is_dir():
+        # Without the file transformers would guess the architecture from the folder's name.
+        if not (Path(name) / "config.json").is_file():
+            raise InputError(f"base model {name}: the folder holds no config.json; name a DistilBERT checkpoint")
         return BaseModel(name, FOLDER, "asked for")
     repository = DISTILBERT if name == AUTO else name
     if model_is_cached(repository):
@@ -86,10 +90,15 @@ def load_tokenizer(base: BaseModel, max_length: int) -> PreTrainedTokenizerFast:
         raise _unusable(base, error) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise InputError(f"base model {base.name}: no fast tokenizer; save one as tokenizer.json beside the weights")
-    tokenizer.backend_tokenizer.no_truncation()
-    tokenizer.backend_tokenizer.no_padding()
+    strip_baked_lengths(tokenizer)
     tokenizer.model_max_length = max_length
     return tokenizer
+
+
+def strip_baked_lengths(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Take truncation and padding out of what ``tokenizer.json`` will say; a call that asks for either sets it anew."""
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
 
 
 def load_model(base: BaseModel, seed: int) -> PreTrainedModel:
@@ -108,9 +117,10 @@ def load_model(base: BaseModel, seed: int) -> PreTrainedModel:
         config = AutoConfig.from_pretrained(base.name, local_files_only=base.local_only, num_labels=2, **labels)
         if not isinstance(config, DistilBertConfig):
             raise InputError(f"base model {base.name}: its type is {config.model_type}; it must be a DistilBERT")
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            base.name, config=config, local_files_only=base.local_only, ignore_mismatched_sizes=True
-        )
+        with quiet_transformers():
+            model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+                base.name, config=config, local_files_only=base.local_only, ignore_mismatched_sizes=True
+            )
     except (OSError, ValueError) as error:
         raise _unusable(base, error) from error
     return model

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from spam_edge.atomic import atomic_directory, atomic_file, restore_directory
 from spam_edge.errors import InputError
+from spam_edge.training.base_model import strip_baked_lengths
 from spam_edge.training.splits import Example, to_json_lines
 
 RECORD_NAME = "training.json"
@@ -93,6 +94,7 @@ def write_checkpoint(
     """Write the checkpoint beside ``output`` and rename it: an earlier one stays until this one is whole."""
     with atomic_directory(output) as folder:
         model.save_pretrained(folder, safe_serialization=True)
+        strip_baked_lengths(tokenizer)  # the last batch encoded left its own
         tokenizer.save_pretrained(folder)
         (folder / "splits").mkdir()
         for side, examples in splits.items():
@@ -100,6 +102,8 @@ def write_checkpoint(
         (folder / "curves.png").write_bytes(plot)
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / RECORD_NAME).write_text(text, encoding="utf-8")
+        # safetensors makes its file readable by its owner alone; the record has the rights of any new file.
+        (folder / "model.safetensors").chmod((folder / RECORD_NAME).stat().st_mode)
 
 
 def versions() -> dict[str, str]:

@@ -14,11 +14,11 @@ _METRICS = {
     "recall_at_fpr_0.1pct": ("recall at 0.1 % false positives", "#ee6677"),
 }
 """Metric -> (name, colour); the colours are Paul Tol's bright scheme, told apart by colour-blind readers too."""
-_TRAIN, _VALIDATION = "#bbbbbb", "#4477aa"
+_TRAIN, _TRAIN_MEAN, _VALIDATION = "#dddddd", "#888888", "#4477aa"
 
 
 def draw_curves(
-    epochs: Sequence[Mapping[str, float]], losses: Sequence[tuple[float, float]], best_epoch: int, title: str
+    epochs: Sequence[Mapping[str, float]], losses: Sequence[tuple[float, float]], best_epoch: float, title: str
 ) -> bytes:
     """Draw loss (left) and validation metrics (right) over the epochs and return the PNG.
 
@@ -28,17 +28,18 @@ def draw_curves(
         best_epoch: the epoch that was kept.
         title: a line above both.
     """
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     _draw_losses(left, epochs, losses)
-    _draw_metrics(right, epochs)
+    _draw_metrics(right, epochs, best_epoch)
     for axes in (left, right):
         axes.axvline(best_epoch, color="#444444", linewidth=1, linestyle=":", zorder=0)
         axes.set_xlabel("epoch (dotted line: the one kept)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y", color="#eeeeee")
         axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, -0.15), ncols=2)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()
@@ -46,21 +47,24 @@ def draw_curves(
 
 def _draw_losses(axes: Axes, epochs: Sequence[Mapping[str, float]], losses: Sequence[tuple[float, float]]) -> None:
     numbers = [entry["epoch"] for entry in epochs]
-    axes.plot(*zip(*losses, strict=True), color=_TRAIN, linewidth=1.5, label="training")
+    axes.plot(*zip(*losses, strict=True), color=_TRAIN, linewidth=1.5, label="training, as it ran")
+    middles = [number - 0.5 for number in numbers]
+    axes.plot(
+        middles, [entry["train_loss"] for entry in epochs], "o--", color=_TRAIN_MEAN, label="training, mean of an epoch"
+    )
     axes.plot(numbers, [entry["loss"] for entry in epochs], "o-", color=_VALIDATION, label="validation")
     axes.set_title("Cross-entropy (log scale)", loc="left", fontsize=10)
     axes.set_yscale("log")
     axes.set_xlim(0, max(numbers) + 0.1)
-    axes.legend(frameon=False)
 
 
-def _draw_metrics(axes: Axes, epochs: Sequence[Mapping[str, float]]) -> None:
+def _draw_metrics(axes: Axes, epochs: Sequence[Mapping[str, float]], best_epoch: float) -> None:
     numbers = [entry["epoch"] for entry in epochs]
+    best = next(entry for entry in epochs if entry["epoch"] == best_epoch)
     for key, (name, colour) in _METRICS.items():
-        values = [entry[key] for entry in epochs]
-        axes.plot(numbers, values, "o-", color=colour, label=f"{name}: {values[-1]:.1%}")
-    n = f"{epochs[0]['n']:.0f} messages, {epochs[0]['n_spam']:.0f} of them spam"
+        axes.plot(numbers, [entry[key] for entry in epochs], "o-", color=colour, label=f"{name}: {best[key]:.1%}")
+    n = f"{best['n']:.0f} messages, {best['n_spam']:.0f} of them spam"
     axes.set_title(f"On the validation split ({n})", loc="left", fontsize=10)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=False, nbins=6, steps=[1, 2, 5, 10], min_n_ticks=3))
     axes.set_xlim(min(numbers) - 0.1, max(numbers) + 0.1)
-    axes.legend(frameon=False, loc="lower right")

