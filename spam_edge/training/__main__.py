@@ -69,6 +69,8 @@ def main(*, data: tuple[str, ...], base_model: str, output: Path, resume: bool, 
         _train(data, base_model, output, resume, options)
     except SpamEdgeError as error:
         raise click.ClickException(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"training needs {error.name}; run pip install 'spam-edge[train]'") from error
     except KeyboardInterrupt:
         _say("\nInterrupted. The same command with --resume goes on after the last whole epoch.")
         sys.exit(130)

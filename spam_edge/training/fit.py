@@ -22,6 +22,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from spam_edge.errors import InputError
 from spam_edge.threads import available_threads
 from spam_edge.training.batches import LengthGroupedTrainer
 from spam_edge.training.hardware import Hardware
@@ -85,6 +86,9 @@ def fit(
         folder: for the Trainer's own checkpoints; a whole one found there is gone on from.
         report: called with one line per epoch.
         bar: draw a progress bar.
+
+    Raises:
+        InputError: the learning rate was so high that the weights left the numbers.
     """
     torch.set_num_threads(available_threads())
     progress = Progress(report, f"lr {learning_rate:g}", bar=bar)
@@ -146,6 +150,8 @@ class _MetricsOfLogits:
 
     def __call__(self, output: EvalPrediction) -> dict[str, float]:
         scores = spam_scores(output.predictions)
+        if not np.isfinite(scores).all():
+            raise InputError("the model diverged: its output is not a number; lower --learning-rate")
         metrics = dict(self._metric.compute(predictions=scores, references=output.label_ids))
         return metrics | {SELECTION_METRIC: selection_score(metrics["pr_auc"], log_loss(output.label_ids, scores))}
 

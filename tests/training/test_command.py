@@ -56,6 +56,13 @@ def test_bad_data_is_one_line_and_exit_1_before_torch_is_imported(
     assert not (tmp_path / "artifacts").exists()
 
 
+def test_missing_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sklearn.py").write_text("raise ModuleNotFoundError('no', name='sklearn')")
+    done = call("--data", "packaged", env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "Error: training needs sklearn; run pip install 'spam-edge[train]'"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -94,15 +94,20 @@ def test_auto_takes_the_hub_when_it_answers(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_hub_corpus_is_read_from_the_cache_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache as ``datasets`` leaves it behind, and nobody who would answer."""
     import datasets
+    from datasets.arrow_writer import ArrowWriter
 
-    def load_dataset(name: str, *, split: str) -> datasets.Dataset:
-        assert (name, split) == ("ucirvine/sms_spam", "train")
-        assert datasets.config.HF_HUB_OFFLINE
-        return datasets.Dataset.from_dict({"sms": ["hi\n", "win\n"], "label": [0, 1]})
-
-    monkeypatch.setattr(sources, "dataset_is_cached", lambda name: True)
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    folder = datasets.config.HF_DATASETS_CACHE / "ucirvine___sms_spam" / "plain_text" / "0.0.0" / "abc"
+    folder.mkdir(parents=True)
+    features = datasets.Features({"sms": datasets.Value("string"), "label": datasets.ClassLabel(names=["ham", "spam"])})
+    with ArrowWriter(features=features, path=str(folder / "sms_spam-train.arrow")) as writer:
+        writer.write_table(datasets.Dataset.from_dict({"sms": ["hi\n", "win\n"], "label": [0, 1]}, features).data.table)
+        rows, size = writer.finalize()
+    info = datasets.DatasetInfo(features=features, builder_name="parquet", dataset_name="sms_spam",
+                                config_name="plain_text", version="0.0.0")  # fmt: skip
+    info.splits = {"train": datasets.SplitInfo("train", num_bytes=size, num_examples=rows, dataset_name="sms_spam")}
+    info.write_to_directory(str(folder))
     corpus = load_corpus(["auto"], ReadOptions())
     assert [(m.text, m.label, m.line) for m in corpus.messages] == [("hi", "HAM", 1), ("win", "SPAM", 2)]
     assert (corpus.source, corpus.reason) == ("hub", "it is in the local cache")

@@ -243,6 +243,16 @@ def test_strange_folder_is_never_replaced(prepared: Prepared, tiny_base: Path, t
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
+def test_divergence_is_named(
+    prepared: Prepared, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(choose_base_model(str(tiny_base)), 1)
+    torch.nn.init.constant_(model.classifier.bias, float("nan"))
+    monkeypatch.setattr("spam_edge.training.base_model.load_model", lambda base, seed: model)
+    with pytest.raises(InputError, match=r"the model diverged: .* lower --learning-rate"):
+        train(prepared, tiny_base, tmp_path / "out")
+
+
 def test_half_written_trainer_checkpoint_is_passed_over(tmp_path: Path) -> None:
     for step, state in ((9, "{}"), (10, "{}"), (20, '{"epoch": ')):
         folder = tmp_path / f"checkpoint-{step}"
