@@ -19,11 +19,11 @@ def atomic_file(path: Path, *, encoding: str = "utf-8", newline: str = "") -> It
 
     A device or named pipe cannot be replaced and is written to as it is.
     """
-    path = path.resolve()
     if path.exists() and not path.is_file():
         with path.open("w", encoding=encoding, newline=newline) as stream:
             yield stream
         return
+    path = path.resolve()  # a link keeps its place, its target is replaced
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     partial = Path(name)
     try:

@@ -4,6 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is slow, not wrong.
+settings.register_profile("spam-edge", deadline=None)
+settings.load_profile("spam-edge")
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,0 +1,157 @@
+"""SpamClassifier: the same verdict from every method, in every process, in the order of the messages."""
+
+import multiprocessing
+import os
+import pickle
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spam_edge import BundleIntegrityError, InputError, Prediction, RuntimeOptions, SpamClassifier
+from spam_edge.classifier import probabilities
+
+TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
+SPAM = "WINNER!! Call 09061701461 to claim your prize"
+HAM = "see you at 5 then"
+
+
+@pytest.fixture(scope="module")
+def classifier() -> SpamClassifier:
+    """fp32, whose scores do not depend on what else is in the batch."""
+    return SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant="fp32", threads=1))
+
+
+def test_verdicts(classifier: SpamClassifier) -> None:
+    spam, ham = classifier.classify_batch([SPAM, HAM])
+    assert (spam.label, ham.label) == ("SPAM", "HAM")
+    assert spam.score > 0.9
+    assert ham.score < 0.1
+    assert not spam.truncated
+    assert classifier.classify(SPAM) == spam
+    assert classifier.classify(HAM + " see you at the pub" * 20).truncated
+
+
+@given(texts=st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=60), max_size=20))
+def test_order_and_agreement_of_all_methods(classifier: SpamClassifier, texts: list[str]) -> None:
+    batch = classifier.classify_batch(texts)
+    assert len(batch) == len(texts)
+    scores = np.array([prediction.score for prediction in batch])
+    assert np.allclose(classifier.score(texts), scores, atol=1e-6)
+    assert np.allclose([classifier.classify(text).score for text in texts], scores, atol=1e-6)
+    streamed = list(classifier.classify_stream(iter(texts), window=3))
+    assert np.allclose([prediction.score for prediction in streamed], scores, atol=1e-6)
+    assert all((p.label == "SPAM") == (p.score >= classifier.threshold) for p in batch)
+
+
+def test_nothing_is_no_error(classifier: SpamClassifier) -> None:
+    assert classifier.classify_batch([]) == []
+    assert classifier.score([]).shape == (0,)
+    assert classifier.logits([]).shape == (0, 2)
+    assert list(classifier.classify_stream([])) == []
+
+
+def test_a_stream_reads_no_further_than_its_window(classifier: SpamClassifier) -> None:
+    read = []
+
+    def texts() -> Iterator[str]:
+        for index in range(100):
+            read.append(index)
+            yield HAM
+
+    verdicts = classifier.classify_stream(texts(), window=10)
+    assert read == []
+    next(verdicts)
+    assert len(read) == 10
+
+
+def test_stream_arguments_are_checked_at_once(classifier: SpamClassifier) -> None:
+    with pytest.raises(ValueError, match="window must be at least 1"):
+        classifier.classify_stream([], window=0)
+    with pytest.raises(InputError, match="not one string"):
+        classifier.classify_stream("one string")
+
+
+def test_one_message_is_a_string(classifier: SpamClassifier) -> None:
+    with pytest.raises(InputError, match="not list"):
+        classifier.classify([SPAM])  # type: ignore[arg-type]
+
+
+def test_the_threshold_decides() -> None:
+    strict = SpamClassifier.load(TINY, RuntimeOptions(threshold=1.0))
+    lax = SpamClassifier.load(TINY, RuntimeOptions(threshold=0.0))
+    assert strict.classify(SPAM + " maybe").label == "HAM" or strict.classify(SPAM + " maybe").score == 1.0
+    assert lax.classify(HAM).label == "SPAM"
+
+
+def test_results_cannot_be_changed(classifier: SpamClassifier) -> None:
+    with pytest.raises(AttributeError):
+        classifier.classify(SPAM).label = "HAM"  # type: ignore[misc]
+
+
+def test_description(classifier: SpamClassifier) -> None:
+    description = classifier.describe()
+    assert description["variant"] == "fp32"
+    assert description["file"] == "onnx/model.onnx"
+    assert description["threads"] == 1
+    assert description["digest"] == classifier.bundle.digest
+    assert set(description["variants"]) == {"int8", "fp16", "fp32"}
+
+
+@given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=2), st.floats(0.1, 10))
+def test_probabilities_are_those_of_a_softmax(logits: list[float], temperature: float) -> None:
+    row = np.array([logits], dtype=np.float32)
+    scaled = row.astype(np.float64) / temperature
+    expected = np.exp(scaled - scaled.max()) / np.exp(scaled - scaled.max()).sum()
+    for index in (0, 1):
+        found = probabilities(row, temperature=temperature, positive_index=index)
+        assert found.dtype == np.float32
+        assert np.allclose(found, expected[:, index], atol=1e-6)
+
+
+def test_pickle_opens_the_same_model_again(classifier: SpamClassifier) -> None:
+    copy = pickle.loads(pickle.dumps(classifier))
+    assert copy.options == classifier.options
+    assert copy.classify(SPAM) == classifier.classify(SPAM)
+
+
+def test_pickle_refuses_another_model(bundle_copy: Path) -> None:
+    pickled = pickle.dumps(SpamClassifier.load(bundle_copy))
+    manifest = bundle_copy / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"version": "1"', '"version": "2"'))
+    with pytest.raises(BundleIntegrityError, match="another model than the one this job started with"):
+        pickle.loads(pickled)
+
+
+def test_threads_share_one_classifier(classifier: SpamClassifier) -> None:
+    texts = [SPAM, HAM] * 20
+    expected = classifier.classify_batch(texts)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(result == expected for result in pool.map(classifier.classify_batch, [texts] * 8))
+
+
+def _classify_in_child(classifier: SpamClassifier, connection: object) -> None:
+    connection.send(classifier.classify_batch([SPAM, HAM]))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+def test_a_child_process_opens_its_own_session(method: str) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    classifier = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", threads=2))
+    expected: list[Prediction] = classifier.classify_batch([SPAM, HAM])
+    context = multiprocessing.get_context(method)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_classify_in_child, args=(classifier, sender))
+    process.start()
+    assert receiver.poll(60), f"the {method}ed process did not answer"
+    assert receiver.recv() == expected
+    process.join(30)
+    assert process.exitcode == 0
+    assert os.getpid() != process.pid
+    assert classifier.classify_batch([SPAM, HAM]) == expected

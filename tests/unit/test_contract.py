@@ -1,0 +1,94 @@
+"""What the runtime may import, what the package offers, and that the one works without the training stack."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spam_edge
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = sorted((ROOT / "spam_edge").glob("*.py"))
+ALLOWED = {"numpy", "onnxruntime", "tokenizers", "click", "spam_edge"}
+LAZY = {"formats.py": {"pyarrow"}}
+TRAINING_STACK = ("torch", "transformers", "optimum", "datasets", "onnx", "evaluate", "sklearn", "pyarrow")
+
+
+def _imports(path: Path) -> dict[str, bool]:
+    """Map imported module -> whether it is imported at the top of the file, type-checking blocks left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found: dict[str, bool] = {}
+
+    def visit(node: ast.AST, *, top: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                continue
+            if isinstance(child, ast.Import):
+                found.update({alias.name: top for alias in child.names})
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path.name} imports relatively"
+                found[child.module or ""] = top
+                found.update({f"{child.module}.{alias.name}": top for alias in child.names})
+            visit(child, top=top and not isinstance(child, ast.FunctionDef))
+
+    visit(tree, top=True)
+    return found
+
+
+@pytest.mark.parametrize("path", RUNTIME, ids=lambda path: path.name)
+def test_the_runtime_imports_only_what_it_may(path: Path) -> None:
+    imports = _imports(path)
+    foreign = {name.split(".")[0] for name in imports} - sys.stdlib_module_names - ALLOWED
+    assert foreign <= LAZY.get(path.name, set())
+    assert not [name for name, top in imports.items() if top and name.split(".")[0] in LAZY.get(path.name, set())]
+    assert not [name for name in imports if re.match(r"spam_edge\.(training|integrations)|export\b", name)]
+    if path.name != "__main__.py":
+        assert not [name for name in imports if name.startswith("spam_edge.cli")] or path.name == "cli.py"
+
+
+@pytest.mark.parametrize("name", ["session.py", "tokenization.py", "batching.py", "threads.py", "atomic.py"])
+def test_leaves_do_not_know_the_classifier(name: str) -> None:
+    inside = {module.split(".")[1] for module in _imports(ROOT / "spam_edge" / name) if module.startswith("spam_edge.")}
+    assert inside <= {"errors", "manifest", "bundle", "threads"}
+
+
+def test_classifies_with_the_training_stack_blocked(tiny_bundle: Path) -> None:
+    # A module that is None in sys.modules raises on import; "not imported" alone would miss one in a branch.
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({TRAINING_STACK!r}))\n"
+        "from spam_edge import SpamClassifier\n"
+        "print(SpamClassifier.load(sys.argv[1]).classify('WINNER!! Call 09061701461 to claim your prize').label)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
+    assert done.stdout == "SPAM\n"
+
+
+def test_importing_has_no_side_effects() -> None:
+    code = (
+        "import logging, os, sys; before = dict(os.environ); import spam_edge.cli, spam_edge.classifier\n"
+        "assert dict(os.environ) == before\n"
+        "assert not logging.getLogger().handlers\n"
+        "assert 'onnxruntime' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_public_names_are_exactly_these() -> None:
+    assert set(spam_edge.__all__) == {
+        "BundleIntegrityError", "BundleNotFoundError", "InputError", "ManifestError", "Prediction",
+        "ProviderUnavailableError", "RuntimeOptions", "SpamClassifier", "SpamEdgeError", "__version__",
+    }  # fmt: skip
+    assert all(hasattr(spam_edge, name) for name in spam_edge.__all__)
+    assert sorted(dir(spam_edge)) == sorted(spam_edge.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Session'"):
+        spam_edge.Session  # type: ignore[attr-defined]  # noqa: B018
+    assert (ROOT / "spam_edge" / "py.typed").is_file()
+
+
+def test_every_error_is_ours() -> None:
+    errors = [getattr(spam_edge, name) for name in spam_edge.__all__ if name.endswith("Error")]
+    assert all(issubclass(error, spam_edge.SpamEdgeError) for error in errors)

@@ -1,0 +1,150 @@
+"""Choice of file and device. There is no CUDA device here, so onnxruntime's answers about one are made up."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import onnxruntime
+import pytest
+
+from spam_edge import ProviderUnavailableError, RuntimeOptions, SpamClassifier, session
+from spam_edge.bundle import Bundle
+from spam_edge.manifest import Variant
+from spam_edge.session import CPU, CUDA, choose_variant
+
+VARIANTS = {
+    "int8": Variant("int8.onnx", (CPU,), 1),
+    "fp16": Variant("fp16.onnx", (CUDA, CPU), 1),
+    "fp32": Variant("fp32.onnx", (CPU, CUDA), 1),
+}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"device": "gpu"}, {"variant": "int4"}, {"threads": 0}, {"threshold": 1.1}, {"threshold": float("nan")}],
+)
+def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        RuntimeOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("provider", "wanted", "names", "chosen"),
+    [
+        (CPU, "auto", "int8 fp16 fp32", "int8"),
+        (CUDA, "auto", "int8 fp16 fp32", "fp16"),
+        (CUDA, "auto", "int8 fp32", "fp32"),
+        (CPU, "auto", "fp16 fp32", "fp32"),
+        (CPU, "auto", "fp16", "fp16"),
+        (CPU, "fp16", "int8 fp16 fp32", "fp16"),
+        (CUDA, "fp32", "int8 fp16 fp32", "fp32"),
+    ],
+)
+def test_the_file_suits_the_device(provider: str, wanted: str, names: str, chosen: str) -> None:
+    variants = {name: VARIANTS[name] for name in names.split()}
+    assert choose_variant(variants, provider, wanted) == chosen
+
+
+def test_int8_never_runs_on_cuda() -> None:
+    with pytest.raises(ProviderUnavailableError, match="int8 file is not meant for CUDA"):
+        choose_variant(VARIANTS, CUDA, "int8")
+    with pytest.raises(ProviderUnavailableError, match="no file for CUDA"):
+        choose_variant({"int8": VARIANTS["int8"]}, CUDA, "auto")
+    with pytest.raises(ProviderUnavailableError, match="no fp16 file; it has int8"):
+        choose_variant({"int8": VARIANTS["int8"]}, CPU, "fp16")
+
+
+@pytest.mark.parametrize("variant", ["int8", "fp16", "fp32"])
+def test_every_file_runs_on_the_cpu(tiny_bundle: Path, variant: str) -> None:
+    classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant=variant))
+    assert (classifier.variant, classifier.provider) == (variant, CPU)
+    assert classifier.classify("WINNER!! Call 09061701461 to claim your prize").label == "SPAM"
+
+
+@pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this is the GPU build of onnxruntime")
+def test_cuda_with_the_cpu_build_names_the_remedy(tiny_bundle: Path) -> None:
+    with pytest.raises(ProviderUnavailableError, match=r"pip install 'spam-edge\[gpu\]'"):
+        SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cuda"))
+    assert SpamClassifier.load(tiny_bundle).provider == CPU
+
+
+def _gpu_build(monkeypatch: pytest.MonkeyPatch, open_session: Any) -> None:
+    """Make believe that the GPU build of onnxruntime is installed; `open_session` makes its sessions."""
+    made_up = SimpleNamespace(**{name: getattr(onnxruntime, name) for name in dir(onnxruntime) if name[0] != "_"})
+    made_up.get_available_providers = lambda: [CUDA, CPU]
+    made_up.InferenceSession = open_session
+    made_up.preload_dlls = lambda: None
+    monkeypatch.setattr(session, "import_onnxruntime", lambda: made_up)
+
+
+def _session_that_drops_cuda(path: str, *, providers: list[str], **options: Any) -> Any:
+    # What onnxruntime does when a provider cannot be loaded: a log line, and a session on the CPU.
+    return onnxruntime.InferenceSession(path, options["sess_options"], providers=[CPU])
+
+
+def test_a_session_that_fell_back_is_not_accepted(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _gpu_build(monkeypatch, _session_that_drops_cuda)
+    with pytest.raises(ProviderUnavailableError, match="CUDA was asked for, but it does not start"):
+        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+    opened = session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="auto"))
+    assert (opened.provider, opened.variant) == (CPU, "int8")
+
+
+def test_a_provider_that_raises_is_named_with_its_reason(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("CUDA failure 35: driver too old\nmore lines")
+
+    _gpu_build(monkeypatch, fail)
+    with pytest.raises(ProviderUnavailableError, match=r"CUDA failure 35: driver too old$"):
+        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+
+
+def test_both_wheels_installed_is_said(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "_is_installed", lambda _: True)
+    with pytest.raises(ProviderUnavailableError, match="pip uninstall onnxruntime onnxruntime-gpu"):
+        SpamClassifier.load(tiny_bundle)
+    assert SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).provider == CPU
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(CUDA not in onnxruntime.get_available_providers(), reason="needs onnxruntime-gpu and a CUDA device")
+def test_fp16_on_a_real_cuda_device(tiny_bundle: Path) -> None:
+    texts = ["WINNER!! Call 09061701461 to claim your prize", "see you at 5 then", ""]
+    on_cuda = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cuda"))
+    reference = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant="fp32"))
+    assert (on_cuda.variant, on_cuda.provider) == ("fp16", CUDA)
+    assert abs(on_cuda.logits(texts) - reference.logits(texts)).max() <= 2e-2
+
+
+def test_a_missing_engine_is_one_sentence(tiny_bundle: Path) -> None:
+    code = (
+        "import sys; sys.modules['onnxruntime'] = None; from spam_edge import SpamClassifier, SpamEdgeError\n"
+        "try: SpamClassifier.load(sys.argv[1])\n"
+        "except SpamEdgeError as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("ProviderUnavailableError onnxruntime cannot be imported")
+    assert "pip install 'spam-edge[cpu]', or 'spam-edge[gpu]'" in done.stdout
+
+
+def test_telemetry_is_off_before_the_import(tiny_bundle: Path) -> None:
+    code = (
+        "import builtins, os, sys\n"
+        "real = builtins.__import__\n"
+        "def spy(name, *rest):\n"
+        "    if name == 'onnxruntime' and name not in sys.modules: print(os.environ['ORT_DISABLE_TELEMETRY'])\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = spy\n"
+        "from spam_edge import SpamClassifier; SpamClassifier.load(sys.argv[1])"
+    )
+    environment = os.environ | {"ORT_DISABLE_TELEMETRY": "0"}
+    command = [sys.executable, "-c", code, tiny_bundle]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "1\n"
+
+
+def test_threads_follow_the_option(tiny_bundle: Path) -> None:
+    assert SpamClassifier.load(tiny_bundle, RuntimeOptions(threads=3)).threads == 3
