@@ -9,31 +9,24 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
-from scipy.special import softmax
-from sklearn.metrics import log_loss
 from transformers import (
     DataCollatorWithPadding,
-    EvalPrediction,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     PrinterCallback,
-    Trainer,
     TrainerCallback,
     TrainingArguments,
 )
 
-from spam_edge.errors import InputError
 from spam_edge.threads import available_threads
 from spam_edge.training.batches import LengthGroupedTrainer
+from spam_edge.training.evaluation import SELECTION_METRIC, MetricsOfLogits, evaluate
 from spam_edge.training.hardware import Hardware
-from spam_edge.training.messages import LABELS, SPAM
-from spam_edge.training.metrics import SpamMetric, spam_metrics
+from spam_edge.training.messages import LABELS
 from spam_edge.training.progress import FreezeBody, Progress
 from spam_edge.training.quiet import quiet_transformers
 from spam_edge.training.settings import TrainingSettings
-from spam_edge.training.splits import Example, one_per_cluster
-
-SELECTION_METRIC = "selection_score"
+from spam_edge.training.splits import Example
 
 _LOSSES_PER_EPOCH = 20
 
@@ -106,7 +99,7 @@ def fit(
             eval_dataset=data["validation"],
             processing_class=tokenizer,
             data_collator=DataCollatorWithPadding(tokenizer),
-            compute_metrics=_MetricsOfLogits(folder),
+            compute_metrics=MetricsOfLogits(folder),
             callbacks=callbacks,
         )
         trainer.remove_callback(PrinterCallback)
@@ -114,7 +107,7 @@ def fit(
             trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
         finally:
             progress.close()
-        evaluations = {side: _evaluate(trainer, data[side], splits[side]) for side in ("validation", "test")}
+        evaluations = {side: evaluate(trainer, data[side], splits[side]) for side in ("validation", "test")}
     epochs, losses = _history(trainer.state.log_history)
     best = max(epochs, key=lambda entry: entry[SELECTION_METRIC])  # the first of equals, as the Trainer does
     return Fitted(model, learning_rate, best, epochs, losses, **evaluations)
@@ -130,36 +123,6 @@ def last_whole_checkpoint(folder: Path) -> str | None:
     whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     latest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
     return str(latest) if latest else None
-
-
-def selection_score(pr_auc: float, loss: float) -> float:
-    """What the best epoch and the best learning rate are chosen by: PR-AUC on validation, then the lower loss.
-
-    PR-AUC ranks all messages, where F1 and accuracy turn on the few that happen to lie beside 0.5. On some hundred
-    messages a thousandth of it is noise, and on an easy corpus the first epoch already reaches 1: what agrees to
-    three decimals counts as equal, and the loss decides.
-    """
-    return round(pr_auc, 3) - 0.000_5 * min(loss, 1.0)
-
-
-class _MetricsOfLogits:
-    """``compute_metrics`` of the Trainer: probability of SPAM from the logits, then :class:`SpamMetric`."""
-
-    def __init__(self, cache: Path) -> None:
-        self._metric = SpamMetric(keep_in_memory=True, cache_dir=str(cache))
-
-    def __call__(self, output: EvalPrediction) -> dict[str, float]:
-        scores = spam_scores(output.predictions)
-        if not np.isfinite(scores).all():
-            raise InputError("the model diverged: its output is not a number; lower --learning-rate")
-        metrics = dict(self._metric.compute(predictions=scores, references=output.label_ids))
-        return metrics | {SELECTION_METRIC: selection_score(metrics["pr_auc"], log_loss(output.label_ids, scores))}
-
-
-def spam_scores(logits: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Probability of SPAM, shape (n,), from logits of shape (n, 2)."""
-    probabilities = softmax(np.asarray(logits, dtype=np.float64), axis=1)
-    return np.asarray(probabilities[:, LABELS.index(SPAM)])
 
 
 def _arguments(
@@ -200,26 +163,6 @@ def _encode(examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, max
             "labels": [LABELS.index(example.label) for example in examples],
         }
     )
-
-
-def _evaluate(trainer: Trainer, data: datasets.Dataset, examples: Sequence[Example]) -> dict[str, Any]:
-    # Grouping by length makes Trainer.predict return rows in the sampler's order. Without it they come in the order
-    # given, which has to be known here to tell the clusters apart; sorted by length, little of a batch is padding.
-    order = np.argsort([len(ids) for ids in data["input_ids"]], kind="stable")
-    grouped, trainer.args.group_by_length = trainer.args.group_by_length, False
-    try:
-        output = trainer.predict(data.select(order))
-    finally:
-        trainer.args.group_by_length = grouped
-    scores = np.empty(len(examples))
-    scores[order] = spam_scores(output.predictions)
-    is_spam = np.array([example.label == SPAM for example in examples], dtype=np.int64)
-    votes = one_per_cluster(examples)
-    return {
-        "loss": (output.metrics or {})["test_loss"],
-        **spam_metrics(scores, is_spam),
-        "one_per_cluster": spam_metrics(scores[votes], is_spam[votes]),
-    }
 
 
 def _history(log: Sequence[Mapping[str, float]]) -> tuple[list[dict[str, float]], list[tuple[float, float]]]:

@@ -1,5 +1,6 @@
 """The device and the number format a machine trains in fastest."""
 
+import platform
 from dataclasses import dataclass
 
 import torch
@@ -28,8 +29,7 @@ def detect() -> Hardware:
         return Hardware("cuda", torch.cuda.get_device_name(), "bf16" if native else "fp16")
     if torch.backends.mps.is_available():
         return Hardware("mps", "Apple GPU", "fp32")
-    capabilities = torch.cpu.get_capabilities()
-    native = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    return Hardware(
-        "cpu", str(capabilities.get("cpu_name") or capabilities["architecture"]), "bf16" if native else "fp32"
-    )
+    # Not in every torch we accept; without it a CPU trains in fp32, which is never wrong.
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    native = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+    return Hardware("cpu", str(capabilities.get("cpu_name") or platform.machine()), "bf16" if native else "fp32")

@@ -1,4 +1,4 @@
-r"""Clusters of near-duplicate messages, so that a template never stands on two sides of a split.
+"""Clusters of near-duplicate messages, so that a template never stands on two sides of a split.
 
 Two messages are near duplicates when their sets of character 5-grams (lower case, every digit as 0) have a
 Jaccard similarity of at least 0.5, or when 80 % of the smaller set lies in the larger one.
@@ -6,7 +6,7 @@ Jaccard similarity of at least 0.5, or when 80 % of the smaller set lies in the 
 Candidate pairs come from prefix filtering (Chaudhuri et al. 2006; Bayardo et al. 2007), which is exact: if the
 smaller set A shares at least a share t of its grams with B, it misses at most (1 - t)|A| of them, so B holds one
 of any floor((1 - t)|A|) + 1 grams of A; the rarest ones give the fewest candidates. Containment asks for t = 0.8
-by definition and Jaccard for t = 2/3: \|A ∩ B\| = J/(1 + J) (\|A\| + \|B\|) >= 1/3 · 2\|A\|. The weaker bound
+by definition and Jaccard for t = 2/3: |A ∩ B| = J/(1 + J) (|A| + |B|) >= 1/3 · 2|A|. The weaker bound
 serves both.
 
 MinHash LSH (datasketch, 128 permutations, threshold 0.5) was measured against brute force on the 4,534 distinct

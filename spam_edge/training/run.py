@@ -10,7 +10,8 @@ from spam_edge.threads import available_threads
 from spam_edge.training import base_model, checkpoint, hardware, splits
 from spam_edge.training.corpus import Prepared
 from spam_edge.training.curves import draw_curves
-from spam_edge.training.fit import SELECTION_METRIC, Fitted, fit
+from spam_edge.training.evaluation import SELECTION_METRIC
+from spam_edge.training.fit import Fitted, fit
 from spam_edge.training.settings import TrainingSettings
 
 RECORD_SCHEMA_VERSION = 1
