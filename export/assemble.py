@@ -17,7 +17,7 @@ from export.checkpoint import TOKENIZER_FILES, Checkpoint
 from export.errors import GateError
 from export.gate import LIMITS, Decision, Parity, compare, require_parity
 from export.golden import make_golden, write_golden
-from export.graph import convert_to_fp16, export_fp32, fuse_for_cpu
+from export.graph import convert_to_fp16, export_fp32
 from export.provenance import provenance_of
 from export.quantize import quantize
 from export.reference import PyTorchReference
@@ -76,7 +76,7 @@ def export_bundle(source: Path, target: Path, *, name: str, version: str, report
     )
     with atomic_directory(target) as folder:
         report("converting to ONNX: fp32, fp16, int8")
-        _write_graphs(checkpoint, folder)
+        _write_graphs(checkpoint, reference, folder)
         _copy_tokenizer(checkpoint, folder)
         draft = _draft(checkpoint, folder, name=name, version=version)
         report("running the exported files through the runtime")
@@ -94,14 +94,13 @@ def export_bundle(source: Path, target: Path, *, name: str, version: str, report
     return parities
 
 
-def _write_graphs(checkpoint: Checkpoint, folder: Path) -> None:
+def _write_graphs(checkpoint: Checkpoint, reference: PyTorchReference, folder: Path) -> None:
+    (folder / "onnx").mkdir()
     with tempfile.TemporaryDirectory(prefix="spam-edge-export-") as name:
         scratch = Path(name)
         fp32 = export_fp32(checkpoint.path, scratch / "fp32")
         fp16 = convert_to_fp16(fp32.parent, scratch / "fp16", layers=checkpoint.layers)
-        fused = fuse_for_cpu(fp32.parent, scratch / "fused", layers=checkpoint.layers)
-        (folder / "onnx").mkdir()
-        quantize(fused, folder / _FILES["int8"].file, layers=checkpoint.layers, scratch=scratch)
+        quantize(checkpoint, reference, checkpoint.train.texts, folder / _FILES["int8"].file, scratch=scratch)
         shutil.copyfile(fp32, folder / _FILES["fp32"].file)
         shutil.copyfile(fp16, folder / _FILES["fp16"].file)
 

@@ -43,8 +43,9 @@ def choose_threshold(logits: NDArray[np.float32], is_positive: NDArray[np.int64]
     gap_ends, gaps = ranked[1:], np.diff(ranked)
     true_positives = hits.sum() - np.cumsum(hits)[:-1]
     called = len(hits) - np.arange(1, len(hits))
-    f1 = 2 * true_positives / (called + hits.sum())
-    candidates = np.flatnonzero((f1 == f1.max()) & (gaps > 0))
+    # between equal scores there is no threshold
+    f1 = np.where(gaps > 0, 2 * true_positives / (called + hits.sum()), -1)
+    candidates = np.flatnonzero(f1 == f1.max())
     best = candidates[np.argmax(gaps[candidates])]
     middle = gap_ends[best] - gaps[best] / 2
     margin = np.array([[0.0, middle]], dtype=np.float32)

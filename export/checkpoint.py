@@ -35,6 +35,7 @@ class Checkpoint:
         path: its folder, in Hugging Face form.
         config: its ``config.json``.
         training: its ``training.json``.
+        train: the messages it was trained on, for the calibration of int8 weights.
         validation: messages for calibration, never trained on.
         test: messages for the figures in the card, never used for any choice.
     """
@@ -42,6 +43,7 @@ class Checkpoint:
     path: Path
     config: dict[str, Any]
     training: dict[str, Any]
+    train: Split
     validation: Split
     test: Split
 
@@ -59,7 +61,7 @@ class Checkpoint:
             if not (path / name).is_file():
                 raise ExportError(f"{path / name} does not exist; {_REMEDY}")
         positive = config["id2label"]["1"]
-        splits = (_read_split(path / "splits" / f"{name}.jsonl", positive) for name in ("validation", "test"))
+        splits = (_read_split(path / "splits" / f"{name}.jsonl", positive) for name in ("train", "validation", "test"))
         return cls(path, config, _read_json(path / "training.json"), *splits)
 
     @property

@@ -14,7 +14,15 @@ from spam_edge.bundle import sha256_of
 from spam_edge.training.checkpoint import git_commit
 
 _LIBRARIES = ("spam-edge", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "numpy")
-_COUNTED = ("Attention", "QAttention", "BiasGelu", "FastGelu", "LayerNormalization", "SkipLayerNormalization")
+_COUNTED = (
+    "Attention",
+    "MultiHeadAttention",
+    "MatMulIntegerToFloat",
+    "BiasGelu",
+    "FastGelu",
+    "LayerNormalization",
+    "SkipLayerNormalization",
+)
 
 
 def provenance_of(checkpoint: Checkpoint, graphs: Mapping[str, Path]) -> dict[str, Any]:

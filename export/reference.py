@@ -1,6 +1,7 @@
 """What PyTorch says: the reference that every exported file is held against."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import cast
 
@@ -8,17 +9,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 _BATCH = 32
 
 
 class PyTorchReference:
-    """The checkpoint in fp32 on the CPU, with its own Hugging Face tokenizer."""
+    """The checkpoint in fp32 on the CPU, with its own Hugging Face tokenizer.
+
+    Attributes:
+        model: the PyTorch model, in evaluation mode.
+    """
 
     def __init__(self, checkpoint: Path, *, max_length: int) -> None:
+        self.model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+            checkpoint, dtype=torch.float32
+        ).eval()
         self._tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-        self._model = AutoModelForSequenceClassification.from_pretrained(checkpoint, dtype=torch.float32).eval()
         self._max_length = max_length
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -28,18 +35,34 @@ class PyTorchReference:
         encoded = self._tokenizer(list(texts), truncation=True, max_length=self._max_length)
         return cast("list[list[int]]", encoded["input_ids"])
 
-    def logits(self, texts: Sequence[str], *, description: str = "PyTorch") -> NDArray[np.float32]:
-        """Return logits, shape (messages, labels), computed in batches of similar length."""
+    def logits(
+        self, texts: Sequence[str], *, description: str = "PyTorch", same_length: bool = False
+    ) -> NDArray[np.float32]:
+        """Return logits, shape (messages, labels), computed in batches of similar length.
+
+        Args:
+            texts: the messages.
+            description: words beside the progress bar.
+            same_length: batch only messages of equal length, so that nothing is padded.
+        """
         lengths = [len(ids) for ids in self.token_ids(texts)]
         order = sorted(range(len(texts)), key=lengths.__getitem__)
-        logits = np.empty((len(texts), self._model.config.num_labels), dtype=np.float32)
-        for start in tqdm(range(0, len(order), _BATCH), desc=description, leave=False, disable=None):
-            batch = order[start : start + _BATCH]
-            logits[batch] = self._run([texts[index] for index in batch])
+        runs = [list(run) for _, run in groupby(order, key=lengths.__getitem__)] if same_length else [order]
+        logits = np.empty((len(texts), self.model.config.num_labels), dtype=np.float32)
+        with tqdm(total=len(texts), desc=description, leave=False, disable=None) as bar:
+            for batch in _batches(runs):
+                logits[batch] = self._run([texts[index] for index in batch])
+                bar.update(len(batch))
         return logits
 
     @torch.inference_mode()
     def _run(self, texts: list[str]) -> NDArray[np.float32]:
         batch = self._tokenizer(texts, truncation=True, max_length=self._max_length, padding=True, return_tensors="pt")
-        output = self._model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        output = self.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
         return cast("NDArray[np.float32]", output.logits.numpy())
+
+
+def _batches(runs: Sequence[list[int]]) -> Iterator[list[int]]:
+    for run in runs:
+        for start in range(0, len(run), _BATCH):
+            yield run[start : start + _BATCH]

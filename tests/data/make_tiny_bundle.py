@@ -65,7 +65,7 @@ def make_checkpoint(folder: Path) -> Path:
     tokenizer.save_pretrained(folder)
     (folder / "splits").mkdir(exist_ok=True)
     sizes = {}
-    for split, seed, count in (("validation", 1, 60), ("test", 2, 80)):
+    for split, seed, count in (("train", 0, 256), ("validation", 1, 60), ("test", 2, 80)):
         rows = made_up_messages(count, seed=seed)
         lines = (json.dumps({"text": text, "label": ("HAM", "SPAM")[label]}) for text, label in rows)
         (folder / "splits" / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")

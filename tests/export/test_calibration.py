@@ -1,0 +1,48 @@
+"""Temperature and threshold against cases whose answer is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from export.calibration import choose_threshold, fit_temperature
+from spam_edge.classifier import probabilities
+
+
+def _logits(margins: np.ndarray) -> np.ndarray:
+    return np.stack([np.zeros_like(margins), margins], axis=1).astype(np.float32)
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    random = np.random.default_rng(0)
+    true_margins = random.normal(scale=2.0, size=20_000)
+    labels = (random.random(20_000) < 1 / (1 + np.exp(-true_margins))).astype(np.int64)
+    assert fit_temperature(_logits(3 * true_margins), labels) == pytest.approx(3, rel=0.05)
+
+
+def test_temperature_never_sharpens() -> None:
+    labels = np.array([0, 0, 1, 1])
+    assert fit_temperature(_logits(np.array([-2.0, -1.0, 1.0, 2.0])), labels) == pytest.approx(1, abs=1e-3)
+
+
+@given(
+    st.lists(st.tuples(st.floats(-8, 8), st.booleans()), min_size=4, max_size=60).filter(
+        lambda rows: len({spam for _, spam in rows}) == 2 and len({round(margin, 3) for margin, _ in rows}) > 3
+    )
+)
+def test_no_threshold_has_a_better_f1(rows: list[tuple[float, bool]]) -> None:
+    margins = np.round(np.array([margin for margin, _ in rows]), 3)
+    labels = np.array([spam for _, spam in rows], dtype=np.int64)
+    scores = probabilities(_logits(margins), temperature=2.0, positive_index=1)
+    threshold = choose_threshold(_logits(margins), labels, temperature=2.0)
+    distinct = np.unique(scores)
+    between = (distinct[1:] + distinct[:-1]) / 2
+    best = max(f1_score(labels, scores >= candidate, zero_division=0.0) for candidate in between)
+    assert f1_score(labels, scores >= threshold, zero_division=0.0) == pytest.approx(best)
+
+
+def test_the_threshold_stands_in_the_middle_of_the_widest_gap() -> None:
+    margins = np.array([-3.0, -2.0, 2.0, 3.0])
+    threshold = choose_threshold(_logits(margins), np.array([0, 0, 1, 1]), temperature=1.0)
+    assert threshold == pytest.approx(0.5)

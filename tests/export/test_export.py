@@ -1,0 +1,176 @@
+"""The real exporter on a tiny checkpoint: what it writes, and that nothing is left when it fails."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from export import assemble
+from export.errors import ExportError, GateError
+from spam_edge.manifest import Manifest
+from spam_edge.verification import verify_bundle
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [
+    pytest.mark.slow,
+    # raised inside torch's exporter and its tracing of transformers; nothing here can change it
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*legacy.*:UserWarning"),
+]
+
+
+def _export(checkpoint: Path, target: Path) -> Any:
+    return assemble.export_bundle(checkpoint, target, name="test", version="1", report=lambda _: None)
+
+
+def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "export", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("exported") / "bundle"
+    done = _run("--checkpoint", tiny_checkpoint, "--output", target, "--name", "test")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" pass") == 6
+    return target
+
+
+def test_the_bundle_is_whole(bundle: Path) -> None:
+    assert {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()} == {
+        "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+        "onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx",
+        "parity.json", "golden.jsonl", "README.md", "evaluation.png", "manifest.json",
+    }  # fmt: skip
+    assert verify_bundle(bundle).ok
+    assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
+
+
+def test_the_manifest_says_where_it_came_from(bundle: Path) -> None:
+    provenance = Manifest.read(bundle / "manifest.json").provenance
+    graphs = provenance["export"]["graphs"]
+    assert graphs["int8"]["fused"]["MultiHeadAttention"] == 2
+    assert graphs["int8"]["fused"]["MatMulIntegerToFloat"] == 12
+    assert graphs["fp16"]["fused"]["SkipLayerNormalization"] == 4
+    assert provenance["training"]["corpus"]["fingerprint"] == "0" * 64
+    assert "optimum-onnx" in provenance["export"]["versions"]
+
+
+def test_the_card_quotes_what_was_measured(bundle: Path) -> None:
+    card = (bundle / "README.md").read_text(encoding="utf-8")
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    assert f"| spam F1 | {manifest['metrics']['test']['int8']['f1']:.4f}" in card
+    assert "$" not in card
+    for parity in json.loads((bundle / "parity.json").read_text(encoding="utf-8"))["measured"]:
+        assert f"| {parity['variant']} | {parity['rows']} | {parity['n']} | {parity['max_abs_dlogit']:.1e}" in card
+
+
+def _corrupt_a_layer(path: Path) -> None:
+    model = onnx.load(path)
+    name = next(
+        node.input[1] for node in model.graph.node if node.op_type in {"MatMulIntegerToFloat", "MatMul", "Attention"}
+    )
+    for tensor in model.graph.initializer:
+        if tensor.name == name:
+            weights = numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(np.flip(weights, axis=0).copy(), name))
+    onnx.save(model, path)
+
+
+def _corrupting(convert: Callable[..., Any], path_of: Callable[..., Path]) -> Callable[..., Any]:
+    def corrupted(*arguments: Any, **options: Any) -> Any:
+        result = convert(*arguments, **options)
+        _corrupt_a_layer(path_of(result, *arguments))
+        return result
+
+    return corrupted
+
+
+@pytest.mark.parametrize(
+    ("function", "path_of", "variant"),
+    [
+        ("quantize", lambda _, *arguments: arguments[3], "int8"),
+        ("convert_to_fp16", lambda result, *_: result, "fp16"),
+        ("export_fp32", lambda result, *_: result, "fp32"),
+    ],
+)
+def test_corrupted_weights_stop_the_export(  # noqa: PLR0917
+    tiny_checkpoint: Path,
+    bundle_copy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    function: str,
+    path_of: Callable[..., Path],
+    variant: str,
+) -> None:
+    monkeypatch.setattr(assemble, function, _corrupting(getattr(assemble, function), path_of))
+    before = verify_bundle(bundle_copy).digest
+    with pytest.raises(GateError, match=rf"nothing was exported: .*{variant} on (80 test|70 golden) messages"):
+        _export(tiny_checkpoint, bundle_copy)
+    assert verify_bundle(bundle_copy).digest == before
+    assert [path.name for path in bundle_copy.parent.iterdir()] == ["bundle"]
+
+
+def test_another_tokenizer_stops_the_export(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = assemble._copy_tokenizer
+
+    def copy_and_change(checkpoint: Any, folder: Path) -> None:
+        copy(checkpoint, folder)
+        path = folder / "tokenizer.json"
+        path.write_text(path.read_text(encoding="utf-8").replace('"lowercase": true', '"lowercase": false'))
+
+    monkeypatch.setattr(assemble, "_copy_tokenizer", copy_and_change)
+    with pytest.raises(GateError, match="token ids differ"):
+        _export(tiny_checkpoint, tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_fusion_stops_the_export(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    checkpoint = Path(shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint"))
+    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+    # An activation that no fusion knows: the Gelu is then not found.
+    (checkpoint / "config.json").write_text(json.dumps(config | {"activation": "relu"}), encoding="utf-8")
+    with pytest.raises(ExportError, match=r"operators relied on: .*Gelu 0 instead of 2"):
+        _export(checkpoint, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("missing", ["config.json", "training.json", "vocab.txt", "splits/test.jsonl"])
+def test_an_incomplete_checkpoint_is_one_line(tiny_checkpoint: Path, tmp_path: Path, missing: str) -> None:
+    checkpoint = Path(shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint"))
+    (checkpoint / missing).unlink()
+    with pytest.raises(ExportError, match=rf"{missing} does not exist; run `make train` first"):
+        _export(checkpoint, tmp_path / "bundle")
+
+
+def test_no_checkpoint_is_one_line_on_stderr(tmp_path: Path) -> None:
+    done = _run("--checkpoint", tmp_path / "nowhere", "--output", tmp_path / "bundle")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [f"Error: {tmp_path}/nowhere/config.json does not exist; run `make train` first"]
+
+
+def test_a_killed_export_leaves_the_earlier_bundle(tiny_checkpoint: Path, bundle_copy: Path) -> None:
+    command = [sys.executable, "-m", "export", "--checkpoint", tiny_checkpoint, "--output", bundle_copy]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(bundle_copy.parent.glob(".bundle.*.partial/onnx/*")):
+            assert process.poll() is None, "the export ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert verify_bundle(bundle_copy).ok

@@ -1,0 +1,58 @@
+"""The gate measures what it says and stops what it should."""
+
+import numpy as np
+import pytest
+
+from export.errors import GateError
+from export.gate import Decision, Parity, compare, format_table, require_parity
+
+DECISION = Decision(temperature=1.0, positive_index=1, threshold=0.5)
+REFERENCE = np.array([[0.0, 2.0], [0.0, -2.0], [0.0, 0.1]], dtype=np.float32)
+
+
+def _compare(variant: str, change: float) -> Parity:
+    measured = REFERENCE + np.array([0.0, change], dtype=np.float32)
+    return compare(variant, "test", measured=measured, reference=REFERENCE, decision=DECISION)
+
+
+def test_figures_are_those_computed_by_hand() -> None:
+    parity = _compare("int8", -0.2)
+    expected = [1 / (1 + np.exp(-margin)) for margin in (2, -2, 0.1)]
+    measured = [1 / (1 + np.exp(-margin)) for margin in (1.8, -2.2, -0.1)]
+    differences = np.abs(np.subtract(measured, expected))
+    assert parity.n == 3
+    assert parity.max_abs_dlogit == pytest.approx(0.2, abs=1e-6)
+    assert parity.max_abs_dp == pytest.approx(differences.max(), abs=1e-6)
+    assert parity.mean_abs_dp == pytest.approx(differences.mean(), abs=1e-6)
+    assert parity.flips == 1
+
+
+@pytest.mark.parametrize(
+    ("variant", "change", "passed"),
+    [
+        ("fp32", 5e-5, True),
+        ("fp32", 2e-4, False),
+        ("fp16", 1e-2, True),
+        ("fp16", 3e-2, False),
+        ("int8", 0.5, True),
+        ("int8", -0.09, True),
+        ("int8", -0.11, False),
+    ],
+)
+def test_limits(variant: str, change: float, passed: bool) -> None:
+    parity = _compare(variant, change)
+    assert parity.passed is passed
+    assert ("pass" if passed else "FAIL") in format_table([parity])
+    if passed:
+        require_parity([parity])
+    else:
+        with pytest.raises(GateError, match=f"nothing was exported: {variant} on 3 test messages"):
+            require_parity([parity])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_number_is_no_pass(value: float) -> None:
+    measured = REFERENCE.copy()
+    measured[1, 0] = value
+    with pytest.raises(GateError, match="logits that are no numbers on the test set"):
+        compare("int8", "test", measured=measured, reference=REFERENCE, decision=DECISION)

@@ -1,0 +1,103 @@
+"""The bundle that `make train export` built, against PyTorch and against the clients users know.
+
+The reference is always PyTorch or transformers, never the runtime.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+from spam_edge import RuntimeOptions, SpamClassifier
+from spam_edge.verification import verify_bundle
+
+VARIANTS = ("int8", "fp16", "fp32")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def texts(real_checkpoint: Path) -> list[str]:
+    """Real messages, from short to long, that were not trained on."""
+    lines = (real_checkpoint / "splits" / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    every_tenth = sorted((json.loads(line)["text"] for line in lines), key=len)[::10]
+    return ["", *every_tenth, every_tenth[-1] * 5]
+
+
+@pytest.fixture(scope="module")
+def reference(real_checkpoint: Path, texts: list[str]) -> np.ndarray:
+    """Logits of PyTorch in fp32, message by message, so that nothing is padded."""
+    tokenizer = AutoTokenizer.from_pretrained(real_checkpoint)
+    model = AutoModelForSequenceClassification.from_pretrained(real_checkpoint, dtype=torch.float32).eval()
+    with torch.inference_mode():
+        rows = [
+            model(**tokenizer(text, truncation=True, max_length=128, return_tensors="pt")).logits[0] for text in texts
+        ]
+    return torch.stack(rows).numpy()
+
+
+def _load(bundle: Path, variant: str) -> SpamClassifier:
+    return SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant=variant))
+
+
+def _scores(classifier: SpamClassifier, logits: np.ndarray) -> np.ndarray:
+    scaled = logits.astype(np.float64) / classifier.manifest.temperature
+    result: np.ndarray = 1 / (1 + np.exp(scaled[:, 0] - scaled[:, 1]))
+    return result
+
+
+def test_token_ids_are_those_of_transformers(real_bundle: Path, real_checkpoint: Path, texts: list[str]) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(real_checkpoint)
+    expected = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
+    assert _load(real_bundle, "int8").token_ids(texts) == expected
+
+
+@pytest.mark.parametrize(("variant", "limit"), [("fp32", 1e-4), ("fp16", 2e-2)])
+def test_float_variants_give_the_logits_of_pytorch(
+    real_bundle: Path, texts: list[str], reference: np.ndarray, variant: str, limit: float
+) -> None:
+    assert np.abs(_load(real_bundle, variant).logits(texts) - reference).max() <= limit
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_labels_are_those_of_pytorch(real_bundle: Path, texts: list[str], reference: np.ndarray, variant: str) -> None:
+    classifier = _load(real_bundle, variant)
+    expected = _scores(classifier, reference) >= classifier.threshold
+    assert [p.label == "SPAM" for p in classifier.classify_batch(texts)] == expected.tolist()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_bundle_verifies(real_bundle: Path, variant: str) -> None:
+    report = verify_bundle(real_bundle, RuntimeOptions(device="cpu", variant=variant))
+    assert report.ok, report.checks
+
+
+def test_quality_of_the_default_model(real_bundle: Path) -> None:
+    manifest = _load(real_bundle, "int8").manifest
+    if manifest.provenance["training"]["base_model"]["source"] != "packaged":
+        pytest.skip("the bound was set for the packaged base model")
+    measured = manifest.metrics["test"]["int8"]
+    assert measured["accuracy"] >= 0.985
+    assert measured["f1"] >= 0.93
+
+
+@pytest.mark.filterwarnings("ignore")  # whatever optimum and transformers warn of while they load
+@pytest.mark.parametrize("file_name", ["model_quantized.onnx", "model.onnx"])
+def test_optimum_and_a_transformers_pipeline_agree(
+    real_bundle: Path, texts: list[str], reference: np.ndarray, file_name: str
+) -> None:
+    from optimum.onnxruntime import ORTModelForSequenceClassification
+
+    model: Any = ORTModelForSequenceClassification.from_pretrained(real_bundle, subfolder="onnx", file_name=file_name)
+    tokenizer = AutoTokenizer.from_pretrained(real_bundle)
+    batch = tokenizer(texts, truncation=True, max_length=128, padding=True, return_tensors="pt")
+    theirs = model(**batch).logits.numpy()
+    ours = _load(real_bundle, "int8" if "quantized" in file_name else "fp32").logits(texts)
+    assert np.abs(ours - theirs).max() <= (0.05 if "quantized" in file_name else 1e-4)
+
+    classify = pipeline("text-classification", model=model, tokenizer=tokenizer, truncation=True, max_length=128)
+    labels = [result["label"] for result in classify(texts[1:])]
+    assert labels == ["SPAM" if row[1] > row[0] else "HAM" for row in ours[1:]]
