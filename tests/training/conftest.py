@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,9 +34,9 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
     hub.hub_answers.cache_clear()
 
 
-def make_messages(n: int, *, seed: int = 0) -> list[Message]:
+def _make_messages(n: int) -> list[Message]:
     """n distinct messages, every third one spam, that a model can learn and that are no near duplicates."""
-    choose = random.Random(seed)
+    choose = random.Random(0)
     messages = []
     for line in range(1, n + 1):
         label, words = (SPAM, SPAM_WORDS) if line % 3 == 0 else (HAM, HAM_WORDS)
@@ -47,8 +47,14 @@ def make_messages(n: int, *, seed: int = 0) -> list[Message]:
 
 
 @pytest.fixture(scope="session")
+def make_messages() -> Callable[[int], list[Message]]:
+    """The first n of always the same messages."""
+    return _make_messages
+
+
+@pytest.fixture(scope="session")
 def messages() -> list[Message]:
-    return make_messages(120)
+    return _make_messages(120)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@ import itertools
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from spam_edge.training.messages import HAM, SPAM, Message
 from spam_edge.training.near_duplicates import CONTAINMENT, JACCARD, shingles
 from spam_edge.training.readers import ReadOptions
 from spam_edge.training.sources import load_corpus
-from tests.training.conftest import make_messages
+
+Make = Callable[[int], list[Message]]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,7 @@ def test_sizes_are_70_10_20_and_stratified(real: tuple[list[splits.Example], spl
         assert sizes["ham"] + sizes["spam"] == sizes["rows"]
 
 
-def test_split_depends_on_the_seed_and_not_on_the_order() -> None:
+def test_split_depends_on_the_seed_and_not_on_the_order(make_messages: Make) -> None:
     examples, _ = splits.clean(make_messages(120))
     shuffled = random.Random(3).sample(examples, len(examples))
     assert splits.split(examples, 42) == splits.split(shuffled, 42)
@@ -77,8 +79,10 @@ def test_split_depends_on_the_seed_and_not_on_the_order() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.randoms(), st.integers(0, 2**32 - 1))
-def test_cleaning_and_split_survive_any_order_and_repetition(order: random.Random, seed: int) -> None:
+@given(order=st.randoms(), seed=st.integers(0, 2**32 - 1))
+def test_cleaning_and_split_survive_any_order_and_repetition(
+    make_messages: Make, order: random.Random, seed: int
+) -> None:
     messages = make_messages(90)
     again = messages + order.choices(messages, k=30)
     order.shuffle(again)
@@ -97,14 +101,14 @@ def test_cleaning_is_idempotent(real: tuple[list[splits.Example], splits.Cleanin
     assert [(e.text, e.label) for e in again] == [(e.text, e.label) for e in real[0]]
 
 
-def test_near_duplicates_with_both_labels_are_dropped_whole() -> None:
+def test_near_duplicates_with_both_labels_are_dropped_whole(make_messages: Make) -> None:
     twins = [Message("Call 0800 111 now to claim", SPAM), Message("Call 0800 222 now to claim", HAM)]
     examples, cleaning = splits.clean(make_messages(60) + twins)
     assert (cleaning.conflicts, cleaning.conflicting_clusters, cleaning.kept) == (2, 1, 60)
     assert not {example.text for example in examples} & {twin.text for twin in twins}
 
 
-def test_same_text_with_both_labels_is_dropped() -> None:
+def test_same_text_with_both_labels_is_dropped(make_messages: Make) -> None:
     same = [Message("the very same words", SPAM), Message("the very same words", HAM)]
     _, cleaning = splits.clean(make_messages(60) + same)
     assert (cleaning.exact_duplicates, cleaning.conflicts, cleaning.kept) == (1, 1, 60)
@@ -130,18 +134,18 @@ def test_json_lines_keep_every_character() -> None:
     assert "£" in line
 
 
-def test_fewer_than_50_messages_are_refused() -> None:
+def test_fewer_than_50_messages_are_refused(make_messages: Make) -> None:
     with pytest.raises(InputError, match=r"49 messages are left of 60 .*at least 50"):
         splits.clean(make_messages(49) + make_messages(11))
 
 
-def test_one_label_only_is_refused() -> None:
+def test_one_label_only_is_refused(make_messages: Make) -> None:
     ham = [message for message in make_messages(90) if message.label == HAM]
     with pytest.raises(InputError, match="holds no SPAM"):
         splits.clean(ham)
 
 
-def test_too_few_independent_spam_is_refused() -> None:
+def test_too_few_independent_spam_is_refused(make_messages: Make) -> None:
     messages = make_messages(120)
     few = [message for message in messages if message.label == HAM] + [m for m in messages if m.label == SPAM][:9]
     examples, _ = splits.clean(few)
