@@ -2,7 +2,10 @@
 
 import ctypes
 import importlib.metadata
+import io
 import os
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -19,6 +22,7 @@ CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 DEVICES = ("auto", "cpu", "cuda")
 VARIANTS = ("auto", "int8", "fp16", "fp32")
+_WARNING, _FATAL = 2, 4  # severities of onnxruntime's loggers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,32 +148,55 @@ def _open_on(provider: str, bundle: Bundle, options: RuntimeOptions) -> Session:
             "CUDA was asked for, but the installed onnxruntime is the CPU build; "
             "pip uninstall onnxruntime && pip install 'spam-edge[gpu]'"
         )
+    if provider == CUDA and not _has_nvidia_driver():
+        raise ProviderUnavailableError(
+            "CUDA was asked for, but no NVIDIA driver was found (libcuda cannot be loaded); install it or use the CPU"
+        )
     return Session(bundle, variant=variant, provider=provider, options=options)
 
 
 def _create(bundle: Bundle, variant: Variant, *, provider: str, threads: int) -> Any:
-    onnxruntime = import_onnxruntime()
-    if provider == CUDA and hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()  # finds the CUDA and cuDNN wheels of the `gpu` extra
     path = bundle.file(variant.file)
     if not path.is_file():
         raise BundleIntegrityError(f"{path} is missing; export the bundle again or copy it whole")
+    onnxruntime = import_onnxruntime()
+
+    def open_on(providers: list[str]) -> Any:
+        options = _session_options(onnxruntime, variant, threads)
+        return onnxruntime.InferenceSession(str(path), sess_options=options, providers=providers, enable_fallback=0)
+
+    if provider == CUDA:
+        return _create_on_cuda(onnxruntime, open_on)
     try:
-        session = onnxruntime.InferenceSession(
-            str(path),
-            sess_options=_session_options(onnxruntime, variant, threads),
-            providers=[provider],
-            enable_fallback=0,
-        )
+        return open_on([provider])
     except Exception as error:  # onnxruntime has no common base class for its errors
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if provider == CUDA:
-            raise ProviderUnavailableError(f"CUDA was asked for, but no session starts on it: {reason}") from error
-        raise BundleIntegrityError(f"{path} cannot be opened ({reason}); export the bundle again") from error
+        raise BundleIntegrityError(f"{path} cannot be opened ({_reason(error)}); export the bundle again") from error
+
+
+def _create_on_cuda(onnxruntime: ModuleType, open_on: Callable[[list[str]], Any]) -> Any:
+    remedy = "pip install 'spam-edge[gpu]' brings CUDA and cuDNN"
+    printed = io.StringIO()
+    with redirect_stdout(printed):  # it reports missing libraries there, among the data of whoever calls us
+        onnxruntime.preload_dlls()
+    onnxruntime.set_default_logger_severity(_FATAL)
+    try:
+        session = open_on([CUDA])
+    except Exception as error:
+        raise ProviderUnavailableError(
+            f"CUDA was asked for, but no session starts on it ({_reason(error)}); {remedy}"
+        ) from error
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNING)
     # A provider that fails to load is dropped with no more than a line in the log: look at what is left.
-    if session.get_providers()[0] != provider:
-        raise ProviderUnavailableError(f"CUDA was asked for, but it does not start: {_why_no_cuda()}")
+    if session.get_providers()[0] != CUDA:
+        missing = printed.getvalue().strip().splitlines()
+        cause = missing[0] if missing else "the provider does not load"
+        raise ProviderUnavailableError(f"CUDA was asked for, but it does not start ({cause}); {remedy}")
     return session
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _session_options(onnxruntime: ModuleType, variant: Variant, threads: int) -> Any:
@@ -177,7 +204,7 @@ def _session_options(onnxruntime: ModuleType, variant: Variant, threads: int) ->
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # one pattern would be kept for every shape ever seen
-    options.log_severity_level = 4  # what matters arrives as an exception, or is checked after creation
+    options.log_severity_level = _FATAL  # what matters arrives as an exception, or is checked after creation
     options.graph_optimization_level = {
         "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
         "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
@@ -187,12 +214,12 @@ def _session_options(onnxruntime: ModuleType, variant: Variant, threads: int) ->
     return options
 
 
-def _why_no_cuda() -> str:
+def _has_nvidia_driver() -> bool:
     try:
-        ctypes.CDLL("libcuda.so.1" if os.name == "posix" else "nvcuda.dll")
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
     except OSError:
-        return "no NVIDIA driver was found (libcuda cannot be loaded); install it or use --device cpu"
-    return "its libraries cannot be loaded; pip install 'spam-edge[gpu]' brings CUDA and cuDNN"
+        return False
+    return True
 
 
 def _refuse_two_engines() -> None:

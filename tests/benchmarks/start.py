@@ -59,7 +59,9 @@ def main() -> None:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
     }
-    print(f"one message, start to verdict: {figures['start_to_verdict_s']} s (bare Python {figures['bare_python_s']} s)")
+    print(
+        f"one message, start to verdict: {figures['start_to_verdict_s']} s (bare Python {figures['bare_python_s']} s)"
+    )
     print(f"peak memory:                   {figures['peak_memory_mib']} MiB")
     print(f"installed packages:            {figures['environment_mib']} MiB")
     print(json.dumps(figures))

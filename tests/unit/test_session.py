@@ -76,8 +76,9 @@ def _gpu_build(monkeypatch: pytest.MonkeyPatch, open_session: Any) -> None:
     made_up = SimpleNamespace(**{name: getattr(onnxruntime, name) for name in dir(onnxruntime) if name[0] != "_"})
     made_up.get_available_providers = lambda: [CUDA, CPU]
     made_up.InferenceSession = open_session
-    made_up.preload_dlls = lambda: None
+    made_up.preload_dlls = lambda: print("Failed to load libcublas.so.13")
     monkeypatch.setattr(session, "import_onnxruntime", lambda: made_up)
+    monkeypatch.setattr(session, "_has_nvidia_driver", lambda: True)
 
 
 def _session_that_drops_cuda(path: str, *, providers: list[str], **options: Any) -> Any:
@@ -85,10 +86,15 @@ def _session_that_drops_cuda(path: str, *, providers: list[str], **options: Any)
     return onnxruntime.InferenceSession(path, options["sess_options"], providers=[CPU])
 
 
-def test_a_session_that_fell_back_is_not_accepted(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_fell_back_is_not_accepted(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     _gpu_build(monkeypatch, _session_that_drops_cuda)
-    with pytest.raises(ProviderUnavailableError, match="CUDA was asked for, but it does not start"):
+    with pytest.raises(
+        ProviderUnavailableError, match=r"does not start \(Failed to load libcublas\.so\.13\); pip install"
+    ):
         session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+    assert capsys.readouterr() == ("", "")  # standard output is for data
     opened = session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="auto"))
     assert (opened.provider, opened.variant) == (CPU, "int8")
 
@@ -98,8 +104,16 @@ def test_a_provider_that_raises_is_named_with_its_reason(tiny_bundle: Path, monk
         raise RuntimeError("CUDA failure 35: driver too old\nmore lines")
 
     _gpu_build(monkeypatch, fail)
-    with pytest.raises(ProviderUnavailableError, match=r"CUDA failure 35: driver too old$"):
+    with pytest.raises(ProviderUnavailableError, match=r"\(CUDA failure 35: driver too old\); pip install"):
         session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+
+
+def test_cuda_without_a_driver_is_said(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _gpu_build(monkeypatch, _session_that_drops_cuda)
+    monkeypatch.setattr(session, "_has_nvidia_driver", lambda: False)
+    with pytest.raises(ProviderUnavailableError, match="no NVIDIA driver was found"):
+        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+    assert session.open_session(Bundle.find(tiny_bundle), RuntimeOptions()).provider == CPU
 
 
 def test_both_wheels_installed_is_said(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +124,10 @@ def test_both_wheels_installed_is_said(tiny_bundle: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(CUDA not in onnxruntime.get_available_providers(), reason="needs onnxruntime-gpu and a CUDA device")
+@pytest.mark.skipif(
+    CUDA not in onnxruntime.get_available_providers() or not session._has_nvidia_driver(),
+    reason="needs onnxruntime-gpu and a CUDA device",
+)
 def test_fp16_on_a_real_cuda_device(tiny_bundle: Path) -> None:
     texts = ["WINNER!! Call 09061701461 to claim your prize", "see you at 5 then", ""]
     on_cuda = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cuda"))
