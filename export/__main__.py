@@ -1,5 +1,6 @@
 """``python -m export``: checkpoint to bundle."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def main(checkpoint: Path, output: Path, name: str, model_version: str) -> None:
     The bundle appears under its name only when every file has passed the gate; a bundle that stood there
     before stays until then. Exit code 1 means that nothing was exported.
     """
+    # Threads that wait by spinning take the core their sibling needs; OpenMP reads this when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from export.assemble import export_bundle  # noqa: PLC0415 - seconds of imports that --help does not need
     from export.gate import format_table  # noqa: PLC0415
 

@@ -19,7 +19,7 @@ from export.rounding import CALIBRATION_TEXTS, round_linear_layers
 
 RECIPE: dict[str, Any] = {
     "weights": "int8, symmetric, per output channel, rounded with GPTQ",
-    "activations": "int8, symmetric, dynamic, per token",
+    "activations": "uint8, dynamic, per token; symmetric but after Gelu",
     "embeddings": "int8, symmetric, per row",
     "head": "fp32",
     "calibration_texts": CALIBRATION_TEXTS,

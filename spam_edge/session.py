@@ -203,6 +203,8 @@ def _session_options(onnxruntime: ModuleType, variant: Variant, threads: int) ->
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # A thread that waits by spinning takes the core from whoever would do the work it waits for.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_mem_pattern = False  # one pattern would be kept for every shape ever seen
     options.log_severity_level = _FATAL  # what matters arrives as an exception, or is checked after creation
     options.graph_optimization_level = {
