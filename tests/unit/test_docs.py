@@ -1,0 +1,89 @@
+"""What the documents promise is there: versions, modules, extras, targets, commands and the five lines of Python."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import spam_edge
+from spam_edge.cli import main
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_the_changelog_starts_with_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first = re.search(r"^## \[(.+?)\]", changelog, flags=re.MULTILINE)
+    assert first is not None
+    assert first[1] == spam_edge.__version__
+
+
+def test_every_module_of_the_runtime_is_in_the_tree() -> None:
+    tree = README.split("## What is where")[1].split("```")[1]
+    modules = {path.name for path in (ROOT / "spam_edge").glob("*.py")} - {"__init__.py", "__main__.py"}
+    assert {name for name in modules if name not in tree} == set()
+    assert {name for name in re.findall(r"\w+\.py\b", tree) if name not in modules} == set()
+
+
+def test_the_extras_of_the_table_are_those_of_the_package() -> None:
+    table = set(re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE))
+    assert table == set(PYPROJECT["project"]["optional-dependencies"])
+
+
+def test_every_pin_allows_what_the_package_asks_for() -> None:
+    pinned = {
+        line.split("==")[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    }
+    extras = PYPROJECT["project"]["optional-dependencies"].values()
+    wanted = {re.split(r"[\[<>=~]", entry)[0] for extra in extras for entry in extra} - {"spam-edge"}
+    wanted |= {re.split(r"[<>=~]", entry)[0] for entry in PYPROJECT["project"]["dependencies"]}
+    assert wanted - pinned == set()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_alone_lists_every_target() -> None:
+    shown = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for target in ("help", "train", "export", "test", "check", "lint", "typecheck", "wheel", "clean"):
+        assert re.search(rf"^  make {target}\s+\S", shown, flags=re.MULTILINE), target
+    for variable in ("BASE_MODEL", "DATA", "LEARNING_RATE", "EPOCHS", "BATCH_SIZE", "MAX_LENGTH", "SEED", "BUNDLE"):
+        assert f"{variable}=" in shown
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_variables_reach_the_training() -> None:
+    variables = ["EPOCHS=4", "SEED=7", "DATA=a.csv b.tsv", "LABEL_MAP=junk=SPAM,ok=HAM", "CHECKPOINT=/tmp/elsewhere"]
+    command = ["make", "--dry-run", "--always-make", "train", *variables]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "--data a.csv --data b.tsv" in planned
+    assert "--label-map junk=SPAM,ok=HAM" in planned
+    assert "--epochs 4" in planned
+    assert "--seed 7" in planned
+    assert "--output /tmp/elsewhere" in planned
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    runner = CliRunner()
+    for name in re.findall(r"spam-edge (classify|info|verify)\b", README):
+        assert runner.invoke(main, [name, "--help"]).exit_code == 0
+    for option in ("--only", "--fail-on-spam"):
+        assert option in runner.invoke(main, ["classify", "--help"]).output
+    for target in re.findall(r"(?:^\\$ |`)make (\w+)", README, flags=re.MULTILINE):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE), target
+
+
+def test_the_lines_of_python_run(real_bundle: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert code is not None
+    done = subprocess.run([sys.executable, "-c", code[1]], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["SPAM", "['HAM', 'SPAM']"]
