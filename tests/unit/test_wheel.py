@@ -1,0 +1,76 @@
+"""The wheel holds the package and nothing else, and runs beside the runtime's dependencies alone, without sockets."""
+
+import subprocess
+import sys
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = ("numpy", "tokenizers", "click", "onnxruntime")
+# numpy keeps its shared libraries in a folder beside the package
+BESIDE = ("numpy.libs", "onnxruntime.libs", "tokenizers.libs")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    [path] = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the unpacked wheel and links to the packages it depends on."""
+    folder = tmp_path_factory.mktemp("environment")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    for name in RUNTIME:
+        specification = find_spec(name)
+        assert specification is not None
+        assert specification.origin is not None
+        package = Path(specification.origin).parent
+        (folder / name).symlink_to(package)
+        for beside in BESIDE:
+            if (package.parent / beside).exists() and not (folder / beside).exists():
+                (folder / beside).symlink_to(package.parent / beside)
+    for metadata in Path(find_spec("numpy").origin).parents[1].glob("*.dist-info"):  # type: ignore[union-attr,arg-type]
+        if metadata.name.split("-")[0].lower() in RUNTIME:
+            (folder / metadata.name).symlink_to(metadata)
+    return folder
+
+
+def test_what_is_in_the_wheel(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    metadata = {name for name in names if ".dist-info/" in name}
+    assert {name.split("/")[0] for name in set(names) - metadata} == {"spam_edge"}
+    assert "spam_edge/py.typed" in names
+    assert "spam_edge/training/__main__.py" in names
+    assert any(name.endswith("licenses/LICENSE") for name in metadata)
+
+
+def test_it_classifies_without_torch_and_without_sockets(environment: Path, tiny_bundle: Path) -> None:
+    code = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import socket
+def refuse(*_, **__): raise AssertionError("a socket was opened")
+socket.socket = socket.create_connection = socket.getaddrinfo = refuse
+from spam_edge.cli import main
+try:
+    main()
+finally:
+    stray = {"torch", "transformers", "datasets", "optimum", "onnx", "huggingface_hub", "requests"} & set(sys.modules)
+    assert not stray, stray
+"""
+    # -S leaves out the site-packages of this environment: only what was linked can be imported
+    command = [sys.executable, "-I", "-S", "-c", code, str(environment), "classify", "--model", str(tiny_bundle)]
+    messages = "WINNER!! Call 09061701461 to claim your prize\nsee you at 5 then\n"
+    done = subprocess.run(command, input=messages, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["SPAM", "HAM"]
