@@ -1,0 +1,80 @@
+"""A score belongs to its message: alone, in any batch, in any order, with any padding, it is the same to the bit."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spam_edge import RuntimeOptions, SpamClassifier
+from spam_edge.batching import pad_rows
+from spam_edge.bundle import Bundle
+from spam_edge.session import open_session
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests" / "data" / "tiny_bundle"
+REAL = ROOT / "artifacts" / "bundle"
+BUNDLES = [
+    pytest.param(TINY, id="tiny"),
+    pytest.param(
+        REAL, id="real", marks=pytest.mark.skipif(not (REAL / "manifest.json").is_file(), reason="no artifacts/bundle")
+    ),
+]
+
+
+def _messages() -> list[str]:
+    """Messages of all kinds and lengths: the golden texts, and pieces of them strung together."""
+    lines = (ROOT / "export" / "golden_texts.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(line)["text"] for line in lines]
+    choose = random.Random(0)
+    return texts + [
+        " ".join(choose.choices(texts, k=choose.randint(2, 4)))[: choose.randint(5, 300)] for _ in range(60)
+    ]
+
+
+MESSAGES = _messages()
+
+
+@pytest.fixture(scope="module", params=BUNDLES)
+def shipped(request: pytest.FixtureRequest) -> tuple[SpamClassifier, list[float]]:
+    """The file that ships for the CPU, and the score of each message alone."""
+    classifier = SpamClassifier.load(request.param, RuntimeOptions(device="cpu", threads=1))
+    assert classifier.variant == "int8"
+    return classifier, [classifier.classify(text).score for text in MESSAGES]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(chosen=st.lists(st.integers(0, len(MESSAGES) - 1), min_size=1, max_size=40))
+def test_in_any_batch(shipped: tuple[SpamClassifier, list[float]], chosen: list[int]) -> None:
+    classifier, alone = shipped
+    batch = classifier.classify_batch([MESSAGES[index] for index in chosen])
+    assert [prediction.score for prediction in batch] == [alone[index] for index in chosen]
+
+
+@pytest.mark.parametrize("window", [1, 7, 1000])
+def test_in_any_window(shipped: tuple[SpamClassifier, list[float]], window: int) -> None:
+    classifier, alone = shipped
+    assert [prediction.score for prediction in classifier.classify_stream(MESSAGES, window=window)] == alone
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+@settings(max_examples=20)
+@given(index=st.integers(0, len(MESSAGES) - 1), extra=st.integers(1, 100), rows=st.integers(1, 8))
+def test_with_any_padding(bundle: Path, index: int, extra: int, rows: int) -> None:
+    classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", threads=1))
+    found = Bundle.find(bundle)
+    session = open_session(found, classifier.options)
+    [ids] = classifier.token_ids([MESSAGES[index]])
+    alone = session.run(*pad_rows([ids], pad_token_id=found.manifest.pad_token_id))
+    longest = min(len(ids) + extra, found.manifest.max_length)
+    padded = session.run(*pad_rows([ids] * rows + [[ids[0]] * longest], pad_token_id=found.manifest.pad_token_id))
+    assert np.array_equal(padded[:rows], np.repeat(alone, rows, axis=0))
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_on_two_threads(bundle: Path) -> None:
+    one, two = (SpamClassifier.load(bundle, RuntimeOptions(device="cpu", threads=n)).score(MESSAGES) for n in (1, 2))
+    assert np.abs(one - two).max() <= 1e-6
