@@ -1,10 +1,8 @@
 """Messages to verdicts: tokenise, batch, run, calibrate, compare with the threshold."""
 
 import os
-import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -161,6 +159,9 @@ class SpamClassifier:
 
     def describe(self) -> dict[str, Any]:
         """Return what runs here and where: the content of ``spam-edge info``."""
+        import platform  # noqa: PLC0415 - neither is worth the start of every other command
+        from importlib.metadata import version  # noqa: PLC0415
+
         manifest = self.manifest
         return {
             "bundle": str(self.bundle.path),

@@ -74,6 +74,7 @@ def test_cuda_with_the_cpu_build_names_the_remedy(tiny_bundle: Path) -> None:
 def _gpu_build(monkeypatch: pytest.MonkeyPatch, open_session: Any) -> None:
     """Make believe that the GPU build of onnxruntime is installed; `open_session` makes its sessions."""
     made_up = SimpleNamespace(**{name: getattr(onnxruntime, name) for name in dir(onnxruntime) if name[0] != "_"})
+    made_up.__file__ = onnxruntime.__file__
     made_up.get_available_providers = lambda: [CUDA, CPU]
     made_up.InferenceSession = open_session
     made_up.preload_dlls = lambda: print("Failed to load libcublas.so.13")
@@ -116,8 +117,11 @@ def test_cuda_without_a_driver_is_said(tiny_bundle: Path, monkeypatch: pytest.Mo
     assert session.open_session(Bundle.find(tiny_bundle), RuntimeOptions()).provider == CPU
 
 
-def test_both_wheels_installed_is_said(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "_is_installed", lambda _: True)
+def test_both_wheels_installed_is_said(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(session._installed_engines()) == 1
+    for name in ("onnxruntime-1.32.0.dist-info", "onnxruntime_gpu-1.31.1.dist-info", "onnxruntime_genai-1.dist-info"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "onnxruntime" / "__init__.py"))
     with pytest.raises(ProviderUnavailableError, match="pip uninstall onnxruntime onnxruntime-gpu"):
         SpamClassifier.load(tiny_bundle)
     assert SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).provider == CPU
