@@ -24,11 +24,13 @@ OTHER_WORDS = [
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The Hub is a port nobody listens on and its cache is empty, here and in subprocesses."""
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     cache = tmp_path_factory.mktemp("hub")
     monkeypatch.setenv("HF_HOME", str(cache))
     # Both libraries read the variable when they are imported, which may have been long ago.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", cache)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)
     hub.hub_answers.cache_clear()
     yield
     hub.hub_answers.cache_clear()
