@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Token ids and attention mask, both of shape (rows, tokens)."""
+
 TOKEN_BUDGET = 512
 """Most tokens in a batch, padding included. More does not run faster on a CPU, and costs memory."""
 
@@ -27,12 +30,8 @@ def plan_batches(lengths: Sequence[int], *, token_budget: int = TOKEN_BUDGET) ->
             start = end
 
 
-def pad_rows(rows: Sequence[Sequence[int]], *, pad_token_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Fill rows on the right to the length of the longest.
-
-    Returns:
-        Token ids and attention mask, both of shape (rows, longest row).
-    """
+def pad_rows(rows: Sequence[Sequence[int]], *, pad_token_id: int) -> Batch:
+    """Fill rows on the right to the length of the longest."""
     width = max(map(len, rows))
     ids = np.full((len(rows), width), pad_token_id, dtype=np.int64)
     mask = np.zeros((len(rows), width), dtype=np.int64)

@@ -93,7 +93,7 @@ class SpamClassifier:
 
     @property
     def threads(self) -> int:
-        """Threads of one inference."""
+        """Inferences that run side by side."""
         return self._session.threads
 
     def classify(self, text: str) -> Prediction:
@@ -197,11 +197,12 @@ class SpamClassifier:
             yield from self.classify_batch(batch)
 
     def _run(self, rows: Sequence[TokenIds]) -> NDArray[np.float32]:
-        session = self._session_of_this_process()
+        pad_token_id = self.manifest.pad_token_id
+        plan = list(plan_batches([len(row.ids) for row in rows]))
+        batches = [pad_rows([rows[index].ids for index in batch], pad_token_id=pad_token_id) for batch in plan]
         logits = np.empty((len(rows), len(self.manifest.labels)), dtype=np.float32)
-        for batch in plan_batches([len(row.ids) for row in rows]):
-            ids, mask = pad_rows([rows[index].ids for index in batch], pad_token_id=self.manifest.pad_token_id)
-            logits[batch] = session.run(ids, mask)
+        for batch, result in zip(plan, self._session_of_this_process().run_all(batches), strict=True):
+            logits[batch] = result
         return logits
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -80,7 +80,7 @@ def runtime_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--threads",
         type=click.IntRange(min=1),
-        help="Threads of one inference [default: the cores this process may use].",
+        help="Batches that run side by side on the CPU [default: the cores this process may use].",
     )
     @functools.wraps(command)
     def wrapper(model: Path | None, device: str, variant: str, threads: int | None, **others: Any) -> None:

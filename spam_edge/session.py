@@ -3,7 +3,8 @@
 import ctypes
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spam_edge.batching import Batch
 from spam_edge.bundle import Bundle
 from spam_edge.errors import BundleIntegrityError, ProviderUnavailableError
 from spam_edge.manifest import Variant
@@ -32,7 +34,8 @@ class RuntimeOptions:
     Attributes:
         device: ``cpu``, ``cuda`` (CUDA or an error) or ``auto`` (CUDA if a session really runs on it).
         variant: ``int8``, ``fp16``, ``fp32``, or ``auto`` for the one made for the device.
-        threads: threads of one inference; by default what affinity and cgroup quota leave to this process.
+        threads: inferences that run side by side on the CPU, each on one thread; by default as many as affinity and
+            cgroup quota leave to this process.
         threshold: lowest score called positive, 0 to 1; by default the one shipped in the bundle.
         verify: compare the sha256 of each file with the manifest before it is used.
     """
@@ -60,7 +63,7 @@ class Session:
     Attributes:
         variant: name of the ONNX file in use: ``int8``, ``fp16`` or ``fp32``.
         provider: execution provider the session runs on.
-        threads: threads of one inference.
+        threads: inferences that run side by side.
     """
 
     def __init__(self, bundle: Bundle, *, variant: str, provider: str, options: RuntimeOptions) -> None:
@@ -72,7 +75,17 @@ class Session:
         self.threads = options.threads or available_threads()
         self._inputs = bundle.manifest.inputs
         self._output = [bundle.manifest.output]
-        self._session = _create(bundle, file, provider=provider, threads=self.threads)
+        self._session = _create(bundle, file, provider=provider)
+        # Two runs of one thread each do more than one run on two threads, which wait for each other after every
+        # operator, and a score does not depend on how many there are.
+        parallel = provider == CPU and self.threads > 1
+        self._pool = ThreadPoolExecutor(self.threads, "spam-edge") if parallel else None
+
+    def run_all(self, batches: Sequence[Batch]) -> list[NDArray[np.float32]]:
+        """Return the logits of each batch, in their order; see :meth:`run`."""
+        if self._pool is None or len(batches) < 2:
+            return [self.run(*batch) for batch in batches]
+        return list(self._pool.map(self.run, *zip(*batches, strict=True)))
 
     def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the logits, shape (rows, labels), of token ids and mask, both of shape (rows, tokens)."""
@@ -155,14 +168,14 @@ def _open_on(provider: str, bundle: Bundle, options: RuntimeOptions) -> Session:
     return Session(bundle, variant=variant, provider=provider, options=options)
 
 
-def _create(bundle: Bundle, variant: Variant, *, provider: str, threads: int) -> Any:
+def _create(bundle: Bundle, variant: Variant, *, provider: str) -> Any:
     path = bundle.file(variant.file)
     if not path.is_file():
         raise BundleIntegrityError(f"{path} is missing; export the bundle again or copy it whole")
     onnxruntime = import_onnxruntime()
 
     def open_on(providers: list[str]) -> Any:
-        options = _session_options(onnxruntime, variant, threads)
+        options = _session_options(onnxruntime, variant)
         return onnxruntime.InferenceSession(str(path), sess_options=options, providers=providers, enable_fallback=0)
 
     if provider == CUDA:
@@ -199,12 +212,10 @@ def _reason(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _session_options(onnxruntime: ModuleType, variant: Variant, threads: int) -> Any:
+def _session_options(onnxruntime: ModuleType, variant: Variant) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # A thread that waits by spinning takes the core from whoever would do the work it waits for.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_mem_pattern = False  # one pattern would be kept for every shape ever seen
     options.log_severity_level = _FATAL  # what matters arrives as an exception, or is checked after creation
     options.graph_optimization_level = {

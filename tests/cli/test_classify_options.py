@@ -127,12 +127,12 @@ def test_encoding(classify: Classify, folder: Path) -> None:
 
 
 def test_whole_file(classify: Classify, folder: Path) -> None:
-    (folder / "a.eml").write_text("Subject: hi\n\nsee you at 5\n")
+    (folder / "a.eml").write_text("ok, call me\n\nsee you at 5 then\n")
     (folder / "b.csv").write_text(SPAM)
     result = classify("--whole-file", "a.eml", "b.csv")
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     assert [(line[0], line[1], line[3]) for line in lines] == [
-        ("a.eml:1", "HAM", r"Subject: hi\n\nsee you at 5"),
+        ("a.eml:1", "HAM", r"ok, call me\n\nsee you at 5 then"),
         ("b.csv:1", "SPAM", SPAM),
     ]
 

@@ -18,6 +18,7 @@ from spam_edge.classifier import probabilities
 TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
 SPAM = "WINNER!! Call 09061701461 to claim your prize"
 HAM = "see you at 5 then"
+MANY = [SPAM, HAM] * 50  # enough for several batches side by side
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ def test_threads_share_one_classifier(classifier: SpamClassifier) -> None:
 
 
 def _classify_in_child(classifier: SpamClassifier, connection: object) -> None:
-    connection.send(classifier.classify_batch([SPAM, HAM]))  # type: ignore[attr-defined]
+    connection.send(classifier.classify_batch(MANY))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -144,7 +145,7 @@ def test_a_child_process_opens_its_own_session(method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} here")
     classifier = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", threads=2))
-    expected: list[Prediction] = classifier.classify_batch([SPAM, HAM])
+    expected: list[Prediction] = classifier.classify_batch(MANY)
     context = multiprocessing.get_context(method)
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_classify_in_child, args=(classifier, sender))
@@ -154,4 +155,4 @@ def test_a_child_process_opens_its_own_session(method: str) -> None:
     process.join(30)
     assert process.exitcode == 0
     assert os.getpid() != process.pid
-    assert classifier.classify_batch([SPAM, HAM]) == expected
+    assert classifier.classify_batch(MANY) == expected
