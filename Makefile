@@ -50,16 +50,19 @@ help: ## list the targets
 train: $(CHECKPOINT)/training.json ## fine-tune DistilBERT, write artifacts/checkpoint
 export: $(BUNDLE)/manifest.json ## convert the checkpoint to quantised ONNX, check it, write artifacts/bundle
 
-# The settings file changes only when a variable does, so that nothing is trained twice for nothing.
+# The settings file changes only when a variable does, so that nothing is trained twice for nothing. Where `train` is no
+# goal, a checkpoint that is there is taken as it is: `make export` after `make train EPOCHS=4` must not train again.
+TRAIN_AGAIN := $(if $(filter train,$(MAKECMDGOALS)),$(SETTINGS) $(TRAIN_CODE) $(DATA_FILES))
+
 $(SETTINGS): FORCE
 	@mkdir -p $(@D)
 	@echo '$(TRAIN_OPTIONS)' | cmp -s - $@ || echo '$(TRAIN_OPTIONS)' > $@
 
 # --resume goes on after an interruption, if data and settings are still the same.
-$(CHECKPOINT)/training.json: $(INSTALLED) $(SETTINGS) $(TRAIN_CODE) $(DATA_FILES)
+$(CHECKPOINT)/training.json: $(TRAIN_AGAIN) | $(INSTALLED)
 	$(RUN) -m spam_edge.training --resume --output $(CHECKPOINT) $(TRAIN_OPTIONS)
 
-$(BUNDLE)/manifest.json: $(CHECKPOINT)/training.json $(EXPORT_CODE)
+$(BUNDLE)/manifest.json: $(CHECKPOINT)/training.json $(EXPORT_CODE) | $(INSTALLED)
 	$(RUN) -m export --checkpoint $(CHECKPOINT) --output $(BUNDLE)
 
 test: environment ## run all tests

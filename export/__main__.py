@@ -33,10 +33,9 @@ def main(checkpoint: Path, output: Path, name: str, model_version: str) -> None:
     # Threads that wait by spinning take the core their sibling needs; OpenMP reads this when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from export.assemble import export_bundle  # noqa: PLC0415 - seconds of imports that --help does not need
-    from export.gate import format_table  # noqa: PLC0415
 
     try:
-        parities = export_bundle(
+        export_bundle(
             checkpoint,
             output,
             name=name,
@@ -46,7 +45,6 @@ def main(checkpoint: Path, output: Path, name: str, model_version: str) -> None:
     except SpamEdgeError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
-    click.echo(format_table(parities))
     click.echo(f"bundle written to {output}", err=True)
 
 

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from export.calibration import choose_threshold, fit_temperature
 from export.card import write_card
 from export.checkpoint import TOKENIZER_FILES, Checkpoint
-from export.errors import GateError
-from export.gate import LIMITS, Decision, Parity, compare, require_parity
+from export.errors import ExportError, GateError
+from export.gate import LIMITS, Decision, Parity, compare, format_table, require_parity
 from export.golden import make_golden, write_golden
 from export.graph import convert_to_fp16, export_fp32
 from export.provenance import provenance_of
 from export.quantize import quantize
 from export.reference import PyTorchReference
-from spam_edge.atomic import atomic_directory
+from spam_edge.atomic import atomic_directory, is_replaceable
 from spam_edge.bundle import Bundle, sha256_of
 from spam_edge.classifier import SpamClassifier
 from spam_edge.manifest import MANIFEST_NAME, BundleFile, Manifest, Variant
@@ -51,7 +51,7 @@ class Logits:
     golden: NDArray[np.float32]
 
 
-def export_bundle(source: Path, target: Path, *, name: str, version: str, report: Report) -> list[Parity]:
+def export_bundle(source: Path, target: Path, *, name: str, version: str, report: Report) -> None:
     """Export the checkpoint at ``source`` to a bundle at ``target``; what stood there stays until the end.
 
     Args:
@@ -59,14 +59,13 @@ def export_bundle(source: Path, target: Path, *, name: str, version: str, report
         target: folder of the bundle.
         name: name of the model.
         version: version of the model.
-        report: called with one line for each step.
-
-    Returns:
-        What the gate measured.
+        report: called with one line for each step, and with the table of the gate.
 
     Raises:
         ExportError: the checkpoint cannot be read, a conversion went wrong, or the gate failed.
     """
+    if not is_replaceable(target, MANIFEST_NAME):
+        raise ExportError(f"{target} holds something that is not a bundle; choose another --output")
     checkpoint = Checkpoint.read(source)
     report(f"running PyTorch on {len(checkpoint.validation.texts) + len(checkpoint.test.texts)} messages")
     reference = PyTorchReference(source, max_length=checkpoint.max_length)
@@ -84,6 +83,7 @@ def export_bundle(source: Path, target: Path, *, name: str, version: str, report
         manifest = _calibrate(draft, checkpoint, measured[SHIPPED])
         decision = Decision(manifest.temperature, manifest.positive_index, manifest.threshold)
         parities = _parities(measured, expected, decision)
+        report(format_table(parities))
         require_parity(parities)
         manifest = replace(manifest, metrics=_metrics(decision, checkpoint, measured[SHIPPED], expected))
         write_golden(golden, folder)
@@ -91,7 +91,6 @@ def export_bundle(source: Path, target: Path, *, name: str, version: str, report
         write_card(folder, manifest, checkpoint, parities, decision.scores(measured[SHIPPED].test))
         _write_manifest(folder, manifest)
         _replay(folder)
-    return parities
 
 
 def _write_graphs(checkpoint: Checkpoint, reference: PyTorchReference, folder: Path) -> None:

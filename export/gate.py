@@ -115,7 +115,10 @@ def require_parity(parities: Iterable[Parity]) -> None:
         if not p.passed
     ]
     if failures:
-        raise GateError(f"the gate failed, nothing was exported: {'; '.join(failures)}")
+        raise GateError(
+            f"the gate failed, nothing was exported: {'; '.join(failures)}; a float file fails only with other "
+            "library versions than in constraints.txt, the int8 file also by chance: train with another seed"
+        )
 
 
 def format_table(parities: Iterable[Parity]) -> str:

@@ -56,6 +56,11 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         raise
 
 
+def is_replaceable(path: Path, marker: str) -> bool:
+    """Whether nothing of anybody else's is lost when ``path`` is replaced: it is free, empty, or holds ``marker``."""
+    return not path.exists() or (path / marker).is_file() or (path.is_dir() and not any(path.iterdir()))
+
+
 def replace_directory(new: Path, path: Path) -> None:
     """Give the finished folder ``new`` the name ``path``; on failure what stood at ``path`` is put back."""
     previous = path.with_name(f".{path.name}.previous")

@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from spam_edge.atomic import atomic_directory, atomic_file, restore_directory
+from spam_edge.atomic import atomic_directory, atomic_file, is_replaceable, restore_directory
 from spam_edge.errors import InputError
 from spam_edge.training.base_model import strip_baked_lengths
 from spam_edge.training.splits import Example, to_json_lines
@@ -30,8 +30,7 @@ def prepare_output(output: Path) -> None:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         restore_directory(output)
-        stranger = output.exists() and not (output / RECORD_NAME).is_file()
-        if stranger and (not output.is_dir() or any(output.iterdir())):
+        if not is_replaceable(output, RECORD_NAME):
             raise InputError(f"{output}: holds something that is not a checkpoint of ours; choose another --output")
     except OSError as error:
         raise InputError(f"{output}: cannot be written ({error.strerror}); choose another --output") from error

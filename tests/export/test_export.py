@@ -43,7 +43,7 @@ def bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     target = tmp_path_factory.mktemp("exported") / "bundle"
     done = _run("--checkpoint", tiny_checkpoint, "--output", target, "--name", "test")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(" pass") == 6
+    assert done.stderr.count("  pass\n") == 6
     return target
 
 
@@ -159,6 +159,13 @@ def test_no_checkpoint_is_one_line_on_stderr(tmp_path: Path) -> None:
     done = _run("--checkpoint", tmp_path / "nowhere", "--output", tmp_path / "bundle")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [f"Error: {tmp_path}/nowhere/config.json does not exist; run `make train` first"]
+
+
+def test_a_folder_that_is_no_bundle_is_not_replaced(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ExportError, match="holds something that is not a bundle; choose another --output"):
+        _export(tiny_checkpoint, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_a_killed_export_leaves_the_earlier_bundle(tiny_checkpoint: Path, bundle_copy: Path) -> None:

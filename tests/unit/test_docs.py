@@ -72,6 +72,19 @@ def test_variables_reach_the_training() -> None:
     assert "--output /tmp/elsewhere" in planned
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_exporting_takes_the_checkpoint_as_it_is(tmp_path: Path) -> None:
+    def planned(*goals: str) -> str:
+        command = ["make", "--dry-run", *goals, f"CHECKPOINT={tmp_path}", f"BUNDLE={tmp_path}/bundle", "EPOCHS=9"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert "spam_edge.training" in planned("export")  # there is none yet
+    (tmp_path / "training.json").touch()
+    assert "spam_edge.training" not in planned("export")
+    assert "-m export" in planned("export")
+    assert "--epochs 9" in planned("train", "export")
+
+
 def test_the_commands_of_the_readme_exist() -> None:
     runner = CliRunner()
     for name in re.findall(r"spam-edge (classify|info|verify)\b", README):
