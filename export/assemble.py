@@ -163,10 +163,20 @@ def _parities(measured: Mapping[str, Logits], expected: Logits, decision: Decisi
 
 
 def _metrics(decision: Decision, checkpoint: Checkpoint, measured: Logits, expected: Logits) -> dict[str, Any]:
-    def on_test(logits: NDArray[np.float32]) -> dict[str, float]:
-        return spam_metrics(decision.scores(logits), checkpoint.test.is_positive, threshold=decision.threshold)
+    """Return the metrics on the test split, per message and with one vote per cluster of near duplicates."""
 
-    return {"test": {SHIPPED: on_test(measured.test), "pytorch": on_test(expected.test)}}
+    def on_test(logits: NDArray[np.float32], rows: NDArray[np.intp] | slice = np.s_[:]) -> dict[str, float]:
+        scores, is_positive = decision.scores(logits)[rows], checkpoint.test.is_positive[rows]
+        return spam_metrics(scores, is_positive, threshold=decision.threshold)
+
+    votes = checkpoint.test.one_per_cluster
+    return {
+        "test": {
+            SHIPPED: on_test(measured.test),
+            "pytorch": on_test(expected.test),
+            f"{SHIPPED}_one_per_cluster": on_test(measured.test, votes),
+        }
+    }
 
 
 def _write_parity(

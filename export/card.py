@@ -19,7 +19,14 @@ _UCI = """\
 The messages are from the [SMS Spam Collection](https://doi.org/10.24432/C5CC84) of Tiago A. Almeida and José María
 Gómez Hidalgo, licensed [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). They were de-duplicated and split.
 """
+_UCI_LIMITS = """\
+- Short messages, in English. The SMS Spam Collection was gathered in the United Kingdom and Singapore between 2003 and
+  2011: premium-rate numbers and ringtones, not parcels and log-in pages. Recall on newer spam was not measured here.
+- Business messages, one-time passwords and other languages hardly occur in it; what the score says of them was not
+  measured.
+"""
 _OWN = "The messages came from files of the user's own; their licence and origin are the user's to state.\n"
+_OWN_LIMITS = "- The model knows what was in the files it was trained on; nothing else was measured.\n"
 _METRICS = {
     "accuracy": "accuracy",
     "precision": "spam precision",
@@ -56,6 +63,7 @@ def write_card(
         shutil.copyfile(checkpoint.path / "curves.png", folder / "curves.png")
         pictures.append("![Training curves](curves.png)")
     training = manifest.provenance["training"]
+    own_files = training["corpus"]["source"] == "files"
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         name=manifest.name,
         version=manifest.version,
@@ -63,7 +71,8 @@ def write_card(
         base_source=training["base_model"]["source"],
         corpus=training["corpus"]["name"],
         fingerprint=training["corpus"]["fingerprint"],
-        attribution=_OWN if training["corpus"]["source"] == "files" else _UCI,
+        attribution=_OWN if own_files else _UCI,
+        limits=(_OWN_LIMITS if own_files else _UCI_LIMITS).rstrip(),
         max_length=manifest.max_length,
         threshold=f"{manifest.threshold:.4f}",
         temperature=f"{manifest.temperature:.3f}",
@@ -87,7 +96,8 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def _metrics(measured: Mapping[str, Mapping[str, float]]) -> str:
     rows = [[name, *(f"{values[key]:.4f}" for values in measured.values())] for key, name in _METRICS.items()]
-    return _table(["metric", *measured], rows)
+    counts = [["messages", *(f"{values['n']:.0f}" for values in measured.values())]]
+    return _table(["metric", *(name.replace("_", " ") for name in measured)], counts + rows)
 
 
 def _parity(parities: Sequence[Parity]) -> str:

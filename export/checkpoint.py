@@ -21,10 +21,12 @@ class Split:
     Attributes:
         texts: the messages.
         is_positive: shape (messages,), 1 where the label is the positive one.
+        one_per_cluster: indices of the first message of each cluster of near duplicates.
     """
 
     texts: list[str]
     is_positive: NDArray[np.int64]
+    one_per_cluster: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _read_split(path: Path, positive: str) -> Split:
     try:
         rows = [json.loads(line) for line in path.read_bytes().splitlines()]
-        texts, labels = [row["text"] for row in rows], [row["label"] for row in rows]
+        texts, labels, clusters = ([row[key] for row in rows] for key in ("text", "label", "cluster"))
     except FileNotFoundError as error:
         raise ExportError(f"{path} does not exist; {_REMEDY}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ExportError(f"{path} cannot be read ({error}); {_REMEDY}") from error
-    return Split(texts, np.array([label == positive for label in labels], dtype=np.int64))
+    is_positive = np.array([label == positive for label in labels], dtype=np.int64)
+    return Split(texts, is_positive, np.unique(clusters, return_index=True)[1])

@@ -67,7 +67,10 @@ def make_checkpoint(folder: Path) -> Path:
     sizes = {}
     for split, seed, count in (("train", 0, 256), ("validation", 1, 60), ("test", 2, 80)):
         rows = made_up_messages(count, seed=seed)
-        lines = (json.dumps({"text": text, "label": ("HAM", "SPAM")[label]}) for text, label in rows)
+        lines = (
+            json.dumps({"text": text, "label": ("HAM", "SPAM")[label], "cluster": cluster})
+            for cluster, (text, label) in enumerate(rows)
+        )
         (folder / "splits" / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         sizes[split] = {"rows": count, "ham": count // 2, "spam": count // 2}
     record = {
