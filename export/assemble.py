@@ -24,8 +24,9 @@ from export.reference import PyTorchReference
 from spam_edge.atomic import atomic_directory, is_replaceable
 from spam_edge.bundle import Bundle, sha256_of
 from spam_edge.classifier import SpamClassifier
+from spam_edge.engine import CPU, CUDA
 from spam_edge.manifest import MANIFEST_NAME, BundleFile, Manifest, Variant
-from spam_edge.session import CPU, CUDA, RuntimeOptions
+from spam_edge.session import RuntimeOptions
 from spam_edge.training.metrics import spam_metrics
 from spam_edge.verification import PARITY_NAME, Golden, verify_bundle
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from spam_edge import __version__
 from spam_edge.batching import pad_rows, plan_batches
 from spam_edge.bundle import TOKENIZER_NAME, Bundle
+from spam_edge.engine import import_onnxruntime
 from spam_edge.errors import BundleIntegrityError, InputError
 from spam_edge.manifest import Manifest
-from spam_edge.session import RuntimeOptions, Session, import_onnxruntime, open_session
+from spam_edge.session import RuntimeOptions, Session, open_session
 from spam_edge.tokenization import TextEncoder, TokenIds
 
 WINDOW = 1024

@@ -10,10 +10,11 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from spam_edge import ProviderUnavailableError, RuntimeOptions, SpamClassifier, session
+from spam_edge import ProviderUnavailableError, RuntimeOptions, SpamClassifier, engine, session
 from spam_edge.bundle import Bundle
+from spam_edge.engine import CPU, CUDA
 from spam_edge.manifest import Variant
-from spam_edge.session import CPU, CUDA, choose_variant
+from spam_edge.session import choose_variant
 
 VARIANTS = {
     "int8": Variant("int8.onnx", (CPU,), 1),
@@ -78,8 +79,8 @@ def _gpu_build(monkeypatch: pytest.MonkeyPatch, open_session: Any) -> None:
     made_up.get_available_providers = lambda: [CUDA, CPU]
     made_up.InferenceSession = open_session
     made_up.preload_dlls = lambda: print("Failed to load libcublas.so.13")
-    monkeypatch.setattr(session, "import_onnxruntime", lambda: made_up)
-    monkeypatch.setattr(session, "_has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(engine, "import_onnxruntime", lambda: made_up)
+    monkeypatch.setattr(engine, "_has_nvidia_driver", lambda: True)
 
 
 def _session_that_drops_cuda(path: str, *, providers: list[str], **options: Any) -> Any:
@@ -109,16 +110,25 @@ def test_a_provider_that_raises_is_named_with_its_reason(tiny_bundle: Path, monk
         session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
 
 
+def test_a_device_on_which_the_model_fails_is_not_accepted(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: Any) -> Any:
+        raise RuntimeError("no kernel image is available for execution on the device")
+
+    _gpu_build(monkeypatch, lambda *_, **__: SimpleNamespace(get_providers=lambda: [CUDA, CPU], run=run))
+    with pytest.raises(ProviderUnavailableError, match=r"does not run on it \(no kernel image is available"):
+        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+
+
 def test_cuda_without_a_driver_is_said(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _gpu_build(monkeypatch, _session_that_drops_cuda)
-    monkeypatch.setattr(session, "_has_nvidia_driver", lambda: False)
+    monkeypatch.setattr(engine, "_has_nvidia_driver", lambda: False)
     with pytest.raises(ProviderUnavailableError, match="no NVIDIA driver was found"):
         session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
     assert session.open_session(Bundle.find(tiny_bundle), RuntimeOptions()).provider == CPU
 
 
 def test_both_wheels_installed_is_said(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(session._installed_engines()) == 1
+    assert len(engine._installed_engines()) == 1
     for name in ("onnxruntime-1.32.0.dist-info", "onnxruntime_gpu-1.31.1.dist-info", "onnxruntime_genai-1.dist-info"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "onnxruntime" / "__init__.py"))
@@ -129,7 +139,7 @@ def test_both_wheels_installed_is_said(tiny_bundle: Path, tmp_path: Path, monkey
 
 @pytest.mark.gpu
 @pytest.mark.skipif(
-    CUDA not in onnxruntime.get_available_providers() or not session._has_nvidia_driver(),
+    CUDA not in onnxruntime.get_available_providers() or not engine._has_nvidia_driver(),
     reason="needs onnxruntime-gpu and a CUDA device",
 )
 def test_fp16_on_a_real_cuda_device(tiny_bundle: Path) -> None:
