@@ -116,8 +116,8 @@ def require_parity(parities: Iterable[Parity]) -> None:
     ]
     if failures:
         raise GateError(
-            f"the gate failed, nothing was exported: {'; '.join(failures)}; a float file fails only with other "
-            "library versions than in constraints.txt, the int8 file also by chance: train with another seed"
+            f"the gate failed, nothing was exported: {'; '.join(failures)}; install the versions in constraints.txt, "
+            "or, where only labels of int8 differ, train with another seed"
         )
 
 

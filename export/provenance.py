@@ -25,12 +25,13 @@ _COUNTED = (
 )
 
 
-def provenance_of(checkpoint: Checkpoint, graphs: Mapping[str, Path]) -> dict[str, Any]:
+def provenance_of(checkpoint: Checkpoint, graphs: Mapping[str, Path], *, damping: float) -> dict[str, Any]:
     """Return what decided the contents of the bundle, from training and from this export.
 
     Args:
         checkpoint: what was exported.
         graphs: ONNX file by variant.
+        damping: with which the int8 weights were rounded.
     """
     training = checkpoint.training
     kept = ("settings", "base_model", "corpus", "splits", "selection", "device", "precision", "git_commit", "versions")
@@ -41,7 +42,7 @@ def provenance_of(checkpoint: Checkpoint, graphs: Mapping[str, Path]) -> dict[st
             "git_commit": git_commit(),
             "versions": {name: version(name) for name in _LIBRARIES},
             "graphs": {variant: _describe(path) for variant, path in graphs.items()},
-            "quantisation": RECIPE,
+            "quantisation": RECIPE | {"damping": damping},
         },
     }
 

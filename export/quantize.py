@@ -15,7 +15,7 @@ from export.errors import ExportError
 from export.graph import MODEL_NAME, export_fp32, fuse_for_cpu, quiet, require_operators
 from export.per_token import use_token_scales
 from export.reference import PyTorchReference
-from export.rounding import CALIBRATION_TEXTS, round_linear_layers
+from export.rounding import CALIBRATION_TEXTS, DAMPINGS, round_linear_layers
 
 RECIPE: dict[str, Any] = {
     "weights": "int8, symmetric, per output channel, rounded with GPTQ",
@@ -30,7 +30,13 @@ _TABLES = 2  # words and positions
 
 
 def quantize(
-    checkpoint: Checkpoint, reference: PyTorchReference, texts: Sequence[str], target: Path, *, scratch: Path
+    checkpoint: Checkpoint,
+    reference: PyTorchReference,
+    texts: Sequence[str],
+    target: Path,
+    *,
+    scratch: Path,
+    damping: float = DAMPINGS[0],
 ) -> None:
     """Write the int8 file, optimised for good.
 
@@ -40,11 +46,12 @@ def quantize(
         texts: messages of the training split, to calibrate the rounding with.
         target: file to write.
         scratch: empty folder for intermediate files.
+        damping: see :func:`export.rounding.round_weights`.
 
     Raises:
         ExportError: the messages are too few, or not every linear layer was fused and quantised as relied on.
     """
-    rounded = round_linear_layers(reference, texts)
+    rounded = round_linear_layers(reference, texts, damping=damping)
     rounded.save_pretrained(scratch / "rounded")
     exported = export_fp32(scratch / "rounded", scratch / "exported")
     fused = fuse_for_cpu(exported.parent, scratch / "fused", layers=checkpoint.layers)

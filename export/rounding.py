@@ -23,10 +23,13 @@ MINIMUM_TEXTS = 64
 LEVELS = 127
 """Largest step of symmetric int8."""
 _BLOCK = 128
-_DAMPING = 0.01
+DAMPINGS = (0.01, 0.02, 0.05, 0.1)
+"""What is added to the diagonal of the second moments, as a share of its mean: GPTQ's own choice, and others."""
 
 
-def round_linear_layers(reference: PyTorchReference, texts: Sequence[str]) -> PreTrainedModel:
+def round_linear_layers(
+    reference: PyTorchReference, texts: Sequence[str], *, damping: float = DAMPINGS[0]
+) -> PreTrainedModel:
     """Return a copy of the model whose transformer weights lie on an int8 grid with one scale per output channel.
 
     The scale of a channel is its largest weight / 127, the one that a symmetric quantiser finds again.
@@ -34,6 +37,7 @@ def round_linear_layers(reference: PyTorchReference, texts: Sequence[str]) -> Pr
     Args:
         reference: the trained model.
         texts: messages of the training split, a sample of which is run.
+        damping: one of :data:`DAMPINGS`.
 
     Raises:
         ExportError: there are too few messages to learn from.
@@ -47,16 +51,17 @@ def round_linear_layers(reference: PyTorchReference, texts: Sequence[str]) -> Pr
     model: PreTrainedModel = copy.deepcopy(reference.model)
     layers = dict(_linear_layers(model))
     for name, layer in tqdm(layers.items(), desc="rounding weights", leave=False, disable=None):
-        layer.weight.data = round_weights(layer.weight.data, second_moments[name])
+        layer.weight.data = round_weights(layer.weight.data, second_moments[name], damping=damping)
     return model
 
 
-def round_weights(weights: Tensor, second_moment: Tensor) -> Tensor:
+def round_weights(weights: Tensor, second_moment: Tensor, *, damping: float = DAMPINGS[0]) -> Tensor:
     """Round one weight matrix.
 
     Args:
         weights: shape (outputs, inputs).
         second_moment: shape (inputs, inputs), the sum of x x^T over inputs x of the layer.
+        damping: what is added to its diagonal, as a share of the mean.
 
     Returns:
         Shape (outputs, inputs): whole multiples, from -127 to 127, of the largest weight of the row / 127.
@@ -67,7 +72,7 @@ def round_weights(weights: Tensor, second_moment: Tensor) -> Tensor:
     pinned = weights.abs().argmax(dim=1, keepdim=True) == order
     remaining = weights[:, order].clone()
     rounded = torch.empty_like(remaining)
-    factor = _inverse_factor(second_moment[order][:, order])
+    factor = _inverse_factor(second_moment[order][:, order], damping)
     for start in range(0, weights.shape[1], _BLOCK):
         stop = min(start + _BLOCK, weights.shape[1])
         errors = torch.empty_like(remaining[:, start:stop])
@@ -83,10 +88,10 @@ def round_weights(weights: Tensor, second_moment: Tensor) -> Tensor:
     return rounded[:, torch.argsort(order)]
 
 
-def _inverse_factor(second_moment: Tensor) -> Tensor:
+def _inverse_factor(second_moment: Tensor, damping: float) -> Tensor:
     """Return the upper Cholesky factor of the inverse; a little is added to the diagonal so that there is one."""
     size = len(second_moment)
-    damped = second_moment + torch.eye(size) * (_DAMPING * second_moment.diagonal().mean() + 1e-6)
+    damped = second_moment + torch.eye(size) * (damping * second_moment.diagonal().mean() + 1e-6)
     factor: Tensor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True)
     return factor
 

@@ -17,6 +17,7 @@ from onnx import numpy_helper
 
 from export import assemble
 from export.errors import ExportError, GateError
+from export.rounding import DAMPINGS
 from spam_edge.manifest import Manifest
 from spam_edge.verification import verify_bundle
 
@@ -119,6 +120,28 @@ def test_corrupted_weights_stop_the_export(  # noqa: PLR0917
         _export(tiny_checkpoint, bundle_copy)
     assert verify_bundle(bundle_copy).digest == before
     assert [path.name for path in bundle_copy.parent.iterdir()] == ["bundle"]
+
+
+def test_a_label_flipped_by_chance_is_rounded_again(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quantize = assemble.quantize
+    dampings = []
+
+    def corrupt_the_first(*arguments: Any, **options: Any) -> None:
+        quantize(*arguments, **options)
+        dampings.append(options["damping"])
+        if len(dampings) == 1:
+            _corrupt_a_layer(arguments[3])
+
+    monkeypatch.setattr(assemble, "quantize", corrupt_the_first)
+    said: list[str] = []
+    target = tmp_path / "bundle"
+    assemble.export_bundle(tiny_checkpoint, target, name="test", version="1", report=said.append)
+    assert dampings == list(DAMPINGS[:2])
+    assert f"int8 rounded with damping {DAMPINGS[0]} gives another label than PyTorch" in said
+    assert Manifest.read(target / "manifest.json").provenance["export"]["quantisation"]["damping"] == DAMPINGS[1]
+    assert verify_bundle(target).ok
 
 
 def test_another_tokenizer_stops_the_export(

@@ -1,0 +1,87 @@
+"""Run exported files through the runtime, and put what they say beside what PyTorch says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.checkpoint import Checkpoint
+from export.errors import GateError
+from export.gate import Decision, Parity, compare
+from export.reference import PyTorchReference
+from spam_edge.bundle import Bundle
+from spam_edge.classifier import SpamClassifier
+from spam_edge.manifest import Manifest
+from spam_edge.session import RuntimeOptions
+from spam_edge.training.metrics import spam_metrics
+from spam_edge.verification import Golden
+
+
+@dataclass(frozen=True, slots=True)
+class Logits:
+    """Logits of one engine on the three sets of messages, each of shape (messages, 2)."""
+
+    validation: NDArray[np.float32]
+    test: NDArray[np.float32]
+    golden: NDArray[np.float32]
+
+
+def run_pytorch(reference: PyTorchReference, checkpoint: Checkpoint, golden: Golden) -> Logits:
+    """Return what PyTorch says."""
+    return Logits(reference.logits(checkpoint.validation.texts), reference.logits(checkpoint.test.texts), golden.logits)
+
+
+def run_variant(folder: Path, manifest: Manifest, variant: str, checkpoint: Checkpoint, golden: Golden) -> Logits:
+    """Return what a file of an unfinished bundle says, on the CPU.
+
+    Raises:
+        GateError: the runtime's token ids are not those of the original tokenizer.
+    """
+    classifier = _open(folder, manifest, variant)
+    if classifier.token_ids(golden.texts) != golden.token_ids:
+        raise GateError("the gate failed, nothing was exported: the runtime's token ids differ from the tokenizer's")
+    return Logits(
+        classifier.logits(checkpoint.validation.texts),
+        classifier.logits(checkpoint.test.texts),
+        classifier.logits(golden.texts),
+    )
+
+
+def compare_variants(measured: Mapping[str, Logits], expected: Logits, decision: Decision) -> list[Parity]:
+    """Compare every variant with PyTorch on the test split and on the golden set."""
+    return [
+        compare(variant, rows, measured=getattr(logits, rows), reference=getattr(expected, rows), decision=decision)
+        for variant, logits in measured.items()
+        for rows in ("test", "golden")
+    ]
+
+
+def batch_dependence(folder: Path, manifest: Manifest, variant: str, golden: Golden) -> float:
+    """Return the largest change of a golden message's score between a batch and a run of its own."""
+    classifier = _open(folder, manifest, variant)
+    alone = np.concatenate([classifier.score([text]) for text in golden.texts])
+    return float(np.abs(alone - classifier.score(golden.texts)).max())
+
+
+def metrics_on_test(
+    decision: Decision, checkpoint: Checkpoint, *, shipped: str, measured: Logits, expected: Logits
+) -> dict[str, dict[str, float]]:
+    """Return the metrics of the shipped variant and of PyTorch, and the former with one vote per cluster."""
+
+    def metrics(logits: NDArray[np.float32], rows: Any = np.s_[:]) -> dict[str, float]:
+        scores, is_positive = decision.scores(logits)[rows], checkpoint.test.is_positive[rows]
+        return spam_metrics(scores, is_positive, threshold=decision.threshold)
+
+    return {
+        shipped: metrics(measured.test),
+        "pytorch": metrics(expected.test),
+        f"{shipped}_one_per_cluster": metrics(measured.test, checkpoint.test.one_per_cluster),
+    }
+
+
+def _open(folder: Path, manifest: Manifest, variant: str) -> SpamClassifier:
+    options = RuntimeOptions(device="cpu", variant=variant, verify=False)
+    return SpamClassifier(Bundle(folder, manifest, digest=""), options)
