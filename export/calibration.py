@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from spam_edge.classifier import probabilities
+from spam_edge.scores import probabilities
 
 _POSITIVE = 1
 

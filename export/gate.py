@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import GateError
-from spam_edge.classifier import probabilities
+from spam_edge.scores import probabilities
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from spam_edge.bundle import TOKENIZER_NAME, Bundle
 from spam_edge.engine import import_onnxruntime
 from spam_edge.errors import BundleIntegrityError, InputError
 from spam_edge.manifest import Manifest
+from spam_edge.scores import probabilities
 from spam_edge.session import RuntimeOptions, Session, open_session
 from spam_edge.tokenization import TextEncoder, TokenIds
 
@@ -222,26 +223,6 @@ class SpamClassifier:
             self._session = open_session(self.bundle, self.options)
             self._process = os.getpid()
         return self._session
-
-
-def probabilities(logits: NDArray[np.float32], *, temperature: float, positive_index: int) -> NDArray[np.float32]:
-    """Turn two logits per row into the calibrated probability of one of them.
-
-    The softmax of two logits is the logistic function of their difference; dividing by a temperature is the
-    calibration of Guo et al. 2017, "On Calibration of Modern Neural Networks".
-
-    Args:
-        logits: shape (rows, 2).
-        temperature: above 0; 1 leaves the probabilities as they are.
-        positive_index: column of the class whose probability is wanted.
-
-    Returns:
-        Shape (rows,), 0 to 1.
-    """
-    margin = (logits[:, positive_index] - logits[:, 1 - positive_index]).astype(np.float64) / temperature
-    # 64 bits keep small probabilities apart; tanh does not overflow where exp does
-    scores: NDArray[np.float32] = (0.5 * (1 + np.tanh(0.5 * margin))).astype(np.float32)
-    return scores
 
 
 def _reload(path: Path, options: RuntimeOptions, digest: str) -> SpamClassifier:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge.bundle import Bundle
-from spam_edge.classifier import SpamClassifier, probabilities
+from spam_edge.classifier import SpamClassifier
 from spam_edge.errors import BundleIntegrityError
+from spam_edge.scores import probabilities
 from spam_edge.session import RuntimeOptions
 
 GOLDEN_NAME = "golden.jsonl"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.calibration import choose_threshold, fit_temperature
-from spam_edge.classifier import probabilities
+from spam_edge.scores import probabilities
 
 
 def _logits(margins: np.ndarray) -> np.ndarray:

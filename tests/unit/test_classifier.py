@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_edge import BundleIntegrityError, InputError, Prediction, RuntimeOptions, SpamClassifier
-from spam_edge.classifier import probabilities
+from spam_edge.scores import probabilities
 
 TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
 SPAM = "WINNER!! Call 09061701461 to claim your prize"
