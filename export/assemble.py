@@ -16,7 +16,15 @@ from export.errors import ExportError, GateError
 from export.gate import LIMITS, Decision, Parity, format_table, require_parity
 from export.golden import make_golden, write_golden
 from export.graph import convert_to_fp16, export_fp32
-from export.measure import Logits, batch_dependence, compare_variants, metrics_on_test, run_pytorch, run_variant
+from export.measure import (
+    Logits,
+    batch_dependence,
+    compare_variants,
+    largest_margin_error,
+    metrics_on_test,
+    run_pytorch,
+    run_variant,
+)
 from export.provenance import provenance_of
 from export.quantize import quantize
 from export.reference import PyTorchReference
@@ -125,7 +133,7 @@ def _quantize_until_labels_agree(
         for variant in _FILES:
             if variant == SHIPPED or variant not in measured:
                 measured[variant] = run_variant(folder, manifest, variant, checkpoint, golden)
-        manifest = _calibrate(manifest, checkpoint, measured[SHIPPED])
+        manifest = _calibrate(_with_error_band(manifest, measured[SHIPPED], expected), checkpoint, measured[SHIPPED])
         decision = Decision(manifest.temperature, manifest.positive_index, manifest.threshold)
         candidate = _Candidate(manifest, decision, measured, compare_variants(measured, expected, decision))
         if all(parity.passed for parity in candidate.parities if parity.variant == SHIPPED):
@@ -171,6 +179,11 @@ def _draft(checkpoint: Checkpoint, folder: Path, damping: float, *, name: str, v
 def _hash_files(folder: Path) -> dict[str, BundleFile]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
     return {path.relative_to(folder).as_posix(): BundleFile(sha256_of(path), path.stat().st_size) for path in paths}
+
+
+def _with_error_band(manifest: Manifest, measured: Logits, expected: Logits) -> Manifest:
+    variant = replace(manifest.variants[SHIPPED], error_band=largest_margin_error(measured, expected))
+    return replace(manifest, variants={**manifest.variants, SHIPPED: variant})
 
 
 def _calibrate(draft: Manifest, checkpoint: Checkpoint, measured: Logits) -> Manifest:

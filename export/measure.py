@@ -59,6 +59,16 @@ def compare_variants(measured: Mapping[str, Logits], expected: Logits, decision:
     ]
 
 
+def largest_margin_error(measured: Logits, expected: Logits) -> float:
+    """Return the largest difference of the difference between the two logits, on all three sets of messages."""
+
+    def margins(logits: Logits) -> NDArray[np.float32]:
+        rows: NDArray[np.float32] = np.concatenate([logits.validation, logits.test, logits.golden])
+        return rows[:, 1] - rows[:, 0]
+
+    return float(np.abs(margins(measured) - margins(expected)).max())
+
+
 def batch_dependence(folder: Path, manifest: Manifest, variant: str, golden: Golden) -> float:
     """Return the largest change of a golden message's score between a batch and a run of its own."""
     classifier = _open(folder, manifest, variant)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from spam_edge.batching import pad_rows, plan_batches
 from spam_edge.bundle import TOKENIZER_NAME, Bundle
 from spam_edge.engine import import_onnxruntime
 from spam_edge.errors import BundleIntegrityError, InputError
+from spam_edge.exact import ExactSession
 from spam_edge.manifest import Manifest
-from spam_edge.scores import probabilities
+from spam_edge.scores import margin_at, probabilities
 from spam_edge.session import RuntimeOptions, Session, open_session
 from spam_edge.tokenization import TextEncoder, TokenIds
 
@@ -53,9 +54,9 @@ class SpamClassifier:
         self.bundle = bundle
         self.options = options
         self._encoder = TextEncoder(bundle.file(TOKENIZER_NAME), max_length=bundle.manifest.max_length)
-        self._session = open_session(bundle, options)
+        self._session = self._open_session()
         self._process = os.getpid()
-        self._abandoned: list[Session] = []
+        self._abandoned: list[Session | ExactSession] = []
 
     @classmethod
     def load(
@@ -97,6 +98,11 @@ class SpamClassifier:
     def threads(self) -> int:
         """Inferences that run side by side."""
         return self._session.threads
+
+    @property
+    def rescored(self) -> int:
+        """Messages that were run again in fp32 so far, in this process; 0 unless the options say ``exact``."""
+        return self._session.rescored if isinstance(self._session, ExactSession) else 0
 
     def classify(self, text: str) -> Prediction:
         """Classify one message.
@@ -174,6 +180,7 @@ class SpamClassifier:
             "file": manifest.variants[self.variant].file,
             "provider": self.provider,
             "threads": self.threads,
+            "exact": self.options.exact,
             "labels": list(manifest.labels),
             "threshold": self.threshold,
             "max_length": manifest.max_length,
@@ -215,12 +222,29 @@ class SpamClassifier:
         label = manifest.positive_label if score >= self.threshold else manifest.negative_label
         return Prediction(label, score, row.truncated)
 
-    def _session_of_this_process(self) -> Session:
+    def _open_session(self) -> Session | ExactSession:
+        fast = open_session(self.bundle, self.options)
+        if not self.options.exact or fast.variant == "fp32":
+            return fast
+        error_band = self.manifest.variants[fast.variant].error_band
+        if error_band is None:
+            raise BundleIntegrityError(
+                f"{self.bundle.path} does not say how far {fast.variant} may be wrong; export it again to use exact"
+            )
+        return ExactSession(
+            fast,
+            open_session(self.bundle, replace(self.options, variant="fp32")),
+            positive_index=self.manifest.positive_index,
+            boundary=margin_at(self.threshold, temperature=self.manifest.temperature),
+            error_band=error_band,
+        )
+
+    def _session_of_this_process(self) -> Session | ExactSession:
         if self._process != os.getpid():
             # The threads of the session stayed in the parent. Running it would wait for them for ever, and so
             # would destroying it: it is kept, unused.
             self._abandoned.append(self._session)
-            self._session = open_session(self.bundle, self.options)
+            self._session = self._open_session()
             self._process = os.getpid()
         return self._session
 

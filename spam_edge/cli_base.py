@@ -44,13 +44,20 @@ class RuntimeChoice:
     device: str
     variant: str
     threads: int | None
+    exact: bool
 
     def options(self, threshold: float | None = None) -> "RuntimeOptions":
         """Return them as the runtime takes them."""
         from spam_edge.session import RuntimeOptions  # noqa: PLC0415
 
         try:
-            return RuntimeOptions(device=self.device, variant=self.variant, threads=self.threads, threshold=threshold)
+            return RuntimeOptions(
+                device=self.device,
+                variant=self.variant,
+                threads=self.threads,
+                exact=self.exact,
+                threshold=threshold,
+            )
         except ValueError as error:
             raise click.UsageError(str(error)) from error
 
@@ -82,9 +89,12 @@ def runtime_options(command: Callable[..., None]) -> Callable[..., None]:
         type=click.IntRange(min=1),
         help="Batches that run side by side on the CPU [default: the cores this process may use].",
     )
+    @click.option(
+        "--exact", is_flag=True, help="Run messages near the threshold again in fp32: labels are then PyTorch's."
+    )
     @functools.wraps(command)
-    def wrapper(model: Path | None, device: str, variant: str, threads: int | None, **others: Any) -> None:
-        command(runtime=RuntimeChoice(model, device, variant, threads), **others)
+    def wrapper(model: Path | None, device: str, variant: str, threads: int | None, exact: bool, **others: Any) -> None:
+        command(runtime=RuntimeChoice(model, device, variant, threads, exact), **others)
 
     return wrapper
 

@@ -36,6 +36,8 @@ class Variant:
         file: path inside the bundle, with forward slashes.
         providers: onnxruntime execution providers this file is meant for, in order of preference.
         bytes: size of the file.
+        error_band: largest difference from PyTorch, measured at export, of the difference between the two logits;
+            None where it was not measured.
         optimization: graph optimisation level for the session: ``all``, ``extended``, ``basic`` or ``disabled``.
             A file that was optimised at export is opened with ``disabled``, which also starts faster.
     """
@@ -44,6 +46,7 @@ class Variant:
     providers: tuple[str, ...]
     bytes: int
     optimization: str = "all"
+    error_band: float | None = None
 
     def __post_init__(self) -> None:
         _require(_is_inside(self.file), "variants.file", "a relative path inside the bundle")
@@ -54,6 +57,7 @@ class Variant:
             "variants.optimization",
             "one of all, extended, basic, disabled",
         )
+        _require(self.error_band is None or self.error_band >= 0, "variants.error_band", "a number of at least 0")
 
 
 @dataclass(frozen=True, slots=True)

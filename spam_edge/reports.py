@@ -17,6 +17,9 @@ def summary_lines(tally: Tally, labels: Sequence[str]) -> Iterator[str]:
         yield f"{label:<12}{tally.labels[label]:>10,}{share:>8.1%}"
     for name, count in (("bad rows", tally.bad), ("blank lines", tally.blank), ("truncated", tally.truncated)):
         yield f"{name:<12}{count:>10,}"
+    if tally.rescored is not None:
+        share = tally.rescored / tally.messages if tally.messages else 0.0
+        yield f"{'rescored':<12}{tally.rescored:>10,}{share:>8.1%}"
     rate = tally.messages / tally.seconds if tally.seconds else 0.0
     yield f"{'seconds':<12}{tally.seconds:>10.2f}{rate:>12,.0f} messages/s"
 

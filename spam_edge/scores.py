@@ -22,3 +22,9 @@ def probabilities(logits: NDArray[np.float32], *, temperature: float, positive_i
     # 64 bits keep small probabilities apart; tanh does not overflow where exp does
     scores: NDArray[np.float32] = (0.5 * (1 + np.tanh(0.5 * margin))).astype(np.float32)
     return scores
+
+
+def margin_at(score: float, *, temperature: float) -> float:
+    """Return the difference of the two logits that gives a score; infinite for 0 and 1."""
+    with np.errstate(divide="ignore"):
+        return float(temperature * (np.log(score) - np.log1p(-score)))

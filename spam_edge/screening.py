@@ -37,6 +37,7 @@ class Tally:
         bad: rows that could not be read.
         blank: blank lines, which are no messages.
         truncated: messages longer than the model reads.
+        rescored: messages that were run again in fp32; None unless that was asked for.
         unread: inputs that could not be read, or not to their end.
         inputs: all inputs.
         seconds: time from the first read to the last verdict.
@@ -46,6 +47,7 @@ class Tally:
     bad: int = 0
     blank: int = 0
     truncated: int = 0
+    rescored: int | None = None
     unread: int = 0
     inputs: int = 0
     seconds: float = 0.0
@@ -111,6 +113,8 @@ class Screening:
                 tally.unread += 1
                 self.watcher.note(f"Error: {error}")
         tally.seconds = perf_counter() - start
+        if self.classifier.options.exact:
+            tally.rescored = self.classifier.rescored
         return tally
 
     def _judge(self, window: Window, tally: Tally) -> None:

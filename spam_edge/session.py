@@ -28,6 +28,8 @@ class RuntimeOptions:
         threads: inferences that run side by side on the CPU, each on one thread; by default as many as affinity and
             cgroup quota leave to this process.
         threshold: lowest score called positive, 0 to 1; by default the one shipped in the bundle.
+        exact: run messages whose score is nearer to the threshold than int8 may be wrong again in fp32, so that labels
+            are those of PyTorch.
         verify: compare the sha256 of each file with the manifest before it is used.
     """
 
@@ -35,6 +37,7 @@ class RuntimeOptions:
     variant: str = "auto"
     threads: int | None = None
     threshold: float | None = None
+    exact: bool = False
     verify: bool = True
 
     def __post_init__(self) -> None:

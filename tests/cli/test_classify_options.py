@@ -202,3 +202,10 @@ class TestOutput:
         result = classify(messages, "--output", "out.txt")
         assert (result.exit_code, result.stderr) == (1, "Error: [Errno 28] No space left on device\n")
         assert not Path("out.txt").exists()
+
+
+def test_exact_says_how_many_were_run_again(classify: Classify, messages: str) -> None:
+    assert "rescored" not in classify(messages, "--summary").stderr
+    result = classify(messages, "--exact", "--summary")
+    assert result.exit_code == 0
+    assert "rescored" in result.stderr

@@ -1,0 +1,56 @@
+"""The two-step guarantee: what int8 leaves in doubt is decided by the fp32 file, so that labels are PyTorch's."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spam_edge.batching import Batch
+from spam_edge.session import Session
+
+
+class ExactSession:
+    """A fast session whose logits near the threshold are replaced by those of a reference session.
+
+    Attributes:
+        variant: of the fast session.
+        provider: of the fast session.
+        threads: of the fast session.
+        rescored: messages that went through the reference session so far.
+    """
+
+    def __init__(
+        self, fast: Session, reference: Session, *, positive_index: int, boundary: float, error_band: float
+    ) -> None:
+        """Join two sessions on the same bundle.
+
+        Args:
+            fast: runs every batch.
+            reference: runs the messages in doubt.
+            positive_index: column of the positive label.
+            boundary: difference of the two logits at which the label changes.
+            error_band: by how much the fast session's difference of logits may be wrong.
+        """
+        self.variant, self.provider, self.threads = fast.variant, fast.provider, fast.threads
+        self.rescored = 0
+        self._fast = fast
+        self._reference = reference
+        self._positive_index = positive_index
+        self._boundary = boundary
+        self._error_band = error_band
+
+    def run_all(self, batches: Sequence[Batch]) -> list[NDArray[np.float32]]:
+        """Return the logits of each batch, in their order; see :meth:`spam_edge.session.Session.run`."""
+        results = self._fast.run_all(batches)
+        doubtful = [self._in_doubt(logits) for logits in results]
+        chosen = [index for index, rows in enumerate(doubtful) if rows.any()]
+        again = [(batches[index][0][doubtful[index]], batches[index][1][doubtful[index]]) for index in chosen]
+        for index, logits in zip(chosen, self._reference.run_all(again), strict=True):
+            results[index][doubtful[index]] = logits
+            self.rescored += len(logits)
+        return results
+
+    def _in_doubt(self, logits: NDArray[np.float32]) -> NDArray[np.bool_]:
+        margins = logits[:, self._positive_index] - logits[:, 1 - self._positive_index]
+        doubt: NDArray[np.bool_] = np.abs(margins - self._boundary) <= self._error_band
+        return doubt
