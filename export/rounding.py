@@ -105,7 +105,7 @@ def _linear_layers(model: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
 def _second_moments(reference: PyTorchReference, texts: Sequence[str]) -> dict[str, Tensor]:
     sums: dict[str, Tensor] = {}
     with _watch_inputs(reference.model, sums):
-        # one by one in length: padding would count as input
+        # messages of one length at a time: padding would count as input
         reference.logits(texts, same_length=True, description="calibrating")
     return sums
 

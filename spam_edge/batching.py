@@ -9,7 +9,7 @@ Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Token ids and attention mask, both of shape (rows, tokens)."""
 
 TOKEN_BUDGET = 512
-"""Most tokens in a batch, padding included. More does not run faster on a CPU, and costs memory."""
+"""Most tokens in a batch, padding included: bounds the memory of a run, whatever the messages are."""
 
 
 def plan_batches(lengths: Sequence[int], *, token_budget: int = TOKEN_BUDGET) -> Iterator[NDArray[np.intp]]:

@@ -90,7 +90,7 @@ def runtime_options(command: Callable[..., None]) -> Callable[..., None]:
         help="Batches that run side by side on the CPU [default: the cores this process may use].",
     )
     @click.option(
-        "--exact", is_flag=True, help="Run messages near the threshold again in fp32: labels are then PyTorch's."
+        "--exact", is_flag=True, help="Decide messages near the threshold with the fp32 file, as PyTorch would."
     )
     @functools.wraps(command)
     def wrapper(model: Path | None, device: str, variant: str, threads: int | None, exact: bool, **others: Any) -> None:

@@ -1,5 +1,6 @@
-"""The two-step guarantee: what int8 leaves in doubt is decided by the fp32 file, so that labels are PyTorch's."""
+"""Two steps: what int8 leaves in doubt, by the largest error that the export measured, is decided by the fp32 file."""
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +34,7 @@ class ExactSession:
         """
         self.variant, self.provider, self.threads = fast.variant, fast.provider, fast.threads
         self.rescored = 0
+        self._counting = threading.Lock()
         self._fast = fast
         self._reference = reference
         self._positive_index = positive_index
@@ -45,9 +47,11 @@ class ExactSession:
         doubtful = [self._in_doubt(logits) for logits in results]
         chosen = [index for index, rows in enumerate(doubtful) if rows.any()]
         again = [(batches[index][0][doubtful[index]], batches[index][1][doubtful[index]]) for index in chosen]
-        for index, logits in zip(chosen, self._reference.run_all(again), strict=True):
+        again_rows = self._reference.run_all(again)
+        for index, logits in zip(chosen, again_rows, strict=True):
             results[index][doubtful[index]] = logits
-            self.rescored += len(logits)
+        with self._counting:  # a classifier may be used from several threads
+            self.rescored += sum(map(len, again_rows))
         return results
 
     def _in_doubt(self, logits: NDArray[np.float32]) -> NDArray[np.bool_]:

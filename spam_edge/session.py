@@ -28,8 +28,7 @@ class RuntimeOptions:
         threads: inferences that run side by side on the CPU, each on one thread; by default as many as affinity and
             cgroup quota leave to this process.
         threshold: lowest score called positive, 0 to 1; by default the one shipped in the bundle.
-        exact: run messages whose score is nearer to the threshold than int8 may be wrong again in fp32, so that labels
-            are those of PyTorch.
+        exact: run messages whose score is nearer to the threshold than int8 was ever wrong at export again in fp32.
         verify: compare the sha256 of each file with the manifest before it is used.
     """
 
