@@ -17,6 +17,7 @@ from spam_edge.engine import import_onnxruntime
 from spam_edge.errors import BundleIntegrityError, InputError
 from spam_edge.exact import ExactSession
 from spam_edge.manifest import Manifest
+from spam_edge.processor import this_processor
 from spam_edge.scores import margin_at, probabilities
 from spam_edge.session import RuntimeOptions, Session, open_session
 from spam_edge.tokenization import TextEncoder, TokenIds
@@ -179,6 +180,7 @@ class SpamClassifier:
             "variant": self.variant,
             "file": manifest.variants[self.variant].file,
             "provider": self.provider,
+            "processor": this_processor().describe(wide_sums=self._session.wide_sums),
             "threads": self.threads,
             "exact": self.options.exact,
             "labels": list(manifest.labels),

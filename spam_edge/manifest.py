@@ -40,6 +40,7 @@ class Variant:
             None where it was not measured.
         optimization: graph optimisation level for the session: ``all``, ``extended``, ``basic`` or ``disabled``.
             A file that was optimised at export is opened with ``disabled``, which also starts faster.
+        saturates: its verdicts suffer, as measured at export, where the processor adds int8 products in 16 bits.
     """
 
     file: str
@@ -47,6 +48,7 @@ class Variant:
     bytes: int
     optimization: str = "all"
     error_band: float | None = None
+    saturates: bool = False
 
     def __post_init__(self) -> None:
         _require(_is_inside(self.file), "variants.file", "a relative path inside the bundle")
@@ -58,6 +60,7 @@ class Variant:
             "one of all, extended, basic, disabled",
         )
         _require(self.error_band is None or self.error_band >= 0, "variants.error_band", "a number of at least 0")
+        _require(isinstance(self.saturates, bool), "variants.saturates", "true or false")
 
 
 @dataclass(frozen=True, slots=True)

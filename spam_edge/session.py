@@ -12,6 +12,7 @@ from spam_edge.bundle import Bundle
 from spam_edge.engine import CPU, CUDA, create_session, offers_cuda, reason_of, refuse_two_engines
 from spam_edge.errors import ProviderUnavailableError
 from spam_edge.manifest import Variant
+from spam_edge.processor import this_processor
 from spam_edge.threads import available_threads
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -57,6 +58,7 @@ class Session:
         variant: name of the ONNX file in use: ``int8``, ``fp16`` or ``fp32``.
         provider: execution provider the session runs on.
         threads: inferences that run side by side.
+        wide_sums: int8 products are taken with slower kernels, because the fast ones saturate on this processor.
     """
 
     def __init__(self, bundle: Bundle, *, variant: str, provider: str, options: RuntimeOptions) -> None:
@@ -69,7 +71,10 @@ class Session:
         self._inputs = bundle.manifest.inputs
         self._output = [bundle.manifest.output]
         path = bundle.file(file.file)
-        self._session = create_session(path, optimization=file.optimization, provider=provider)
+        self.wide_sums = provider == CPU and file.saturates and this_processor().saturates
+        self._session = create_session(
+            path, optimization=file.optimization, provider=provider, wide_sums=self.wide_sums
+        )
         if provider == CUDA:
             self._try_out()
         # Two runs of one thread each do more than one run on two threads, which wait for each other after every

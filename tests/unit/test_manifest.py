@@ -21,6 +21,12 @@ def test_round_trip(data: dict[str, Any]) -> None:
     assert Manifest.from_dict(json.loads(json.dumps(manifest.to_dict()))) == manifest
 
 
+def test_a_manifest_from_before_the_audit_is_read(data: dict[str, Any]) -> None:
+    for variant in data["variants"].values():
+        variant.pop("saturates", None)
+    assert not any(variant.saturates for variant in Manifest.from_dict(data).variants.values())
+
+
 def test_what_follows_from_it(data: dict[str, Any]) -> None:
     manifest = Manifest.from_dict(data)
     assert (manifest.positive_index, manifest.positive_label, manifest.negative_label) == (1, "SPAM", "HAM")
@@ -76,6 +82,8 @@ def test_parts_are_validated_when_built() -> None:
         Variant("model.onnx", (), 1)
     with pytest.raises(ManifestError, match="optimization"):
         Variant("model.onnx", ("CPUExecutionProvider",), 1, optimization="most")
+    with pytest.raises(ManifestError, match=r"variants\.saturates must be true or false"):
+        Variant("model.onnx", ("CPUExecutionProvider",), 1, saturates="no")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"1"])

@@ -1,0 +1,75 @@
+"""What the processor is: whether onnxruntime's fast int8 products are exact on it.
+
+Without VNNI, x86 has no instruction that adds products of 8-bit integers in 32 bits, and onnxruntime's kernels take
+one that adds two of them in 16 bits and cuts off what does not fit. Other architectures have no such kernel.
+"""
+
+import platform
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+_CPUINFO = Path("/proc/cpuinfo")
+_X86_64 = {"x86_64", "amd64"}
+_VNNI_FLAGS = {"avx512_vnni", "avx_vnni"}
+_NUMPY_GROUPS_WITH_VNNI = {"AVX512_CLX", "AVX512_ICL", "AVX512_SPR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """The processor this process runs on.
+
+    Attributes:
+        machine: the architecture: ``x86-64``, ``aarch64``, ...
+        vnni: whether it is known to have VNNI; of no meaning on other architectures than x86-64.
+    """
+
+    machine: str
+    vnni: bool
+
+    @property
+    def saturates(self) -> bool:
+        """Whether onnxruntime's fast int8 products may saturate here."""
+        return self.machine == "x86-64" and not self.vnni
+
+    def describe(self, *, wide_sums: bool) -> str:
+        """Return for people what it is, and what that means for int8.
+
+        Args:
+            wide_sums: whether the session has the kernels that cannot saturate.
+        """
+        if self.machine != "x86-64":
+            return self.machine
+        if self.vnni:
+            return "x86-64 with VNNI: int8 sums are exact"
+        remedy = ": int8 sums would saturate, slower kernels take them exactly" if wide_sums else ""
+        return f"x86-64 without VNNI{remedy}"
+
+
+@cache
+def this_processor() -> Processor:
+    """Look at the processor once; VNNI that cannot be found out about is taken to be missing."""
+    machine = platform.machine().lower()
+    if machine not in _X86_64:
+        return Processor(machine or "unknown", vnni=False)
+    flags = _cpu_flags()
+    return Processor("x86-64", vnni=_numpy_found_vnni() if flags is None else not flags.isdisjoint(_VNNI_FLAGS))
+
+
+def _cpu_flags() -> set[str] | None:
+    """Return the flags of the first processor, or None where Linux does not list them."""
+    with suppress(OSError), _CPUINFO.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            name, _, value = line.partition(":")
+            if name.strip() == "flags":
+                return set(value.split())
+    return None
+
+
+def _numpy_found_vnni() -> bool:
+    """Whether numpy found a group of instructions that includes VNNI; it knows the AVX-512 ones alone."""
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    return not _NUMPY_GROUPS_WITH_VNNI.isdisjoint(found)
