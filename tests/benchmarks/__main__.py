@@ -1,0 +1,126 @@
+"""``make bench``: spam-edge beside its peers."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from spam_edge.threads import available_threads
+from tests.benchmarks.chart import draw
+from tests.benchmarks.conductor import Contest, run_roofline, write_json
+from tests.benchmarks.corpus import evenly, read_texts
+from tests.benchmarks.engines import ENGINES
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.model import Model, build_once, identity
+from tests.benchmarks.report import markdown
+from tests.benchmarks.summary import FORMULA, highest
+from tests.benchmarks.turn import TurnError
+from tests.benchmarks.widen import widen
+
+TRAINED, WIDE = "base", "distilbert-base"
+WIDTH_OF_DISTILBERT = 768
+SPLITS = {"test": ["test"], "all": ["train", "validation", "test"]}
+QUICK = {"rounds": 2, "sample": 64, "singles": 20, "peak_seconds": 0.05}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--checkpoint", type=click.Path(path_type=Path), default=Path("artifacts/checkpoint"))
+@click.option("--bundle", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="Made from it.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Folder.")
+@click.option("--shape", type=click.Choice(["all", TRAINED, WIDE]), default="all", help="Width of the model.")
+@click.option("--engines", default=",".join(ENGINES), help="Names, separated by commas.")
+@click.option("--corpus", type=click.Choice(list(SPLITS)), default="all", help="Splits the messages come from.")
+@click.option("--sample", default=1000, help="Messages, evenly spaced in the corpus; 0 for all of it.")
+@click.option("--singles", default=200, help="Messages classified one by one in each round.")
+@click.option("--rounds", default=5, help="Turns of each engine.")
+@click.option("--peak-seconds", default=0.5, help="Seconds for each of the matrix products of the roofline.")
+@click.option("--threads", default=available_threads, show_default="all", help="Threads of each engine.")
+@click.option("--quick", is_flag=True, help=f"Few messages and rounds: {QUICK}. For a look, not for figures.")
+@click.pass_context
+def main(context: click.Context, /, **options: Any) -> None:
+    """Measure spam-edge beside its peers, and write benchmark.json, report.md and benchmark.png.
+
+    Each engine gets a process of its own in each round. Keep the machine quiet.
+    """
+    if options.pop("quick"):
+        given = {name for name in QUICK if context.get_parameter_source(name) == ParameterSource.COMMANDLINE}
+        options |= {name: value for name, value in QUICK.items() if name not in given}
+    unknown = set(options["engines"].split(",")) - set(ENGINES)
+    if unknown:
+        raise click.BadParameter(f"{', '.join(unknown)}; there are {', '.join(ENGINES)}", param_hint="--engines")
+    try:
+        results = _measure(**options)
+    except TurnError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    output: Path = options["output"]
+    (output / "report.md").write_text(markdown(results), encoding="utf-8")
+    draw(results, output / "benchmark.png")
+    click.echo(markdown(results))
+    click.echo(f"written to {output}: benchmark.json, report.md, benchmark.png", err=True)
+
+
+def _measure(
+    *,
+    checkpoint: Path,
+    bundle: Path,
+    output: Path,
+    shape: str,
+    engines: str,
+    corpus: str,
+    sample: int,
+    singles: int,
+    rounds: int,
+    peak_seconds: float,
+    threads: int,
+) -> dict[str, Any]:
+    everything = read_texts(checkpoint, SPLITS[corpus])
+    texts = evenly(everything, sample or len(everything))
+    source = f"of {len(everything)} in the splits {', '.join(SPLITS[corpus])}, in the order of the files"
+    contests = [
+        Contest(model, engines.split(","), texts=texts, singles=singles, threads=threads)
+        for model in _models(checkpoint.resolve(), bundle.resolve(), output.resolve(), shape)
+    ]
+    for contest in contests:
+        contest.prepare(_report)
+    peaks, results = [], {}
+    for number in range(1, rounds + 1):
+        _report(f"round {number} of {rounds}")
+        peaks.append(run_roofline(threads, peak_seconds))
+        for contest in contests:
+            contest.play(_report, backwards=number % 2 == 0)
+        roofline = highest(peaks)
+        results = {
+            "machine": describe_machine(threads),
+            "settings": {"rounds": number, "sample": len(texts), "singles": singles, "corpus": corpus},
+            "formula": FORMULA,
+            "roofline": roofline,
+            "shapes": {contest.model.name: contest.results(roofline, source) for contest in contests},
+        }
+        write_json(results, output / "benchmark.json")
+    return results
+
+
+def _models(checkpoint: Path, bundle: Path, output: Path, shape: str) -> Iterator[Model]:
+    trained = Model(TRAINED, checkpoint, output / TRAINED, bundle, f"trained, from {checkpoint.name}")
+    if shape != WIDE:
+        yield trained
+    if shape != TRAINED:
+        if 2 * int(trained.config["dim"]) != WIDTH_OF_DISTILBERT:
+            _report(f"{WIDE}: left out, the checkpoint is not half as wide as DistilBERT-base")
+            return
+        cache = output / WIDE
+        build_once(cache / "checkpoint", {"weights": identity(trained)}, lambda folder: widen(checkpoint, folder))
+        weights = "the trained model, every unit doubled: the same scores at DistilBERT-base's cost"
+        yield Model(WIDE, cache / "checkpoint", cache, None, weights)
+
+
+def _report(line: str) -> None:
+    click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The engines by name. Each module imports the library it is about only when an engine of it is used."""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from tests.benchmarks.engines.base import Engine
+
+REFERENCE = "pytorch-fp32"
+ENGINES = {
+    "ours": "ours:Ours",
+    "seed": "pytorch:Seed",
+    REFERENCE: "pytorch:PyTorchFp32",
+    "pytorch-bf16": "pytorch:PyTorchBf16",
+    "pipeline": "pytorch:Pipeline",
+    "optimum-fp32": "optimum:OptimumFp32",
+    "optimum-int8": "optimum:OptimumInt8",
+    "ctranslate2-int8": "ctranslate2:CTranslate2",
+    "openvino-fp32": "openvino:OpenVinoFp32",
+    "openvino-bf16": "openvino:OpenVinoBf16",
+    "openvino-int8": "openvino:OpenVinoInt8",
+}
+
+
+def engine_class(name: str) -> type[Engine]:
+    """Return the class of an engine, without importing the library it is about."""
+    module, _, attribute = ENGINES[name].partition(":")
+    engine: type[Engine] = getattr(import_module(f"{__name__}.{module}"), attribute)
+    return engine
+
+
+def missing_modules(name: str) -> list[str]:
+    """Return the libraries an engine needs that are not installed."""
+    return [module for module in engine_class(name).modules if find_spec(module) is None]

@@ -1,0 +1,76 @@
+"""How much arithmetic this machine does: large matrix products, the fastest of several shapes and libraries.
+
+python -m tests.benchmarks.roofline THREADS SECONDS
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+SHAPES = ((512, 384, 1536), (512, 768, 3072), (1024, 1024, 1024))
+"""Rows, depth and columns: the feed-forward layers of both models on 512 tokens, and a cube."""
+_REPEATS = 3
+
+
+def rate(run: Callable[[], object], operations: int, seconds: float) -> float:
+    """Return operations per second: the fastest of as many runs as fit into the time, at least three."""
+    run()
+    durations: list[float] = []
+    while len(durations) < _REPEATS or sum(durations) < seconds:
+        began = time.perf_counter()
+        run()
+        durations.append(time.perf_counter() - began)
+    return operations / min(durations)
+
+
+def products(rows: int, depth: int, columns: int, threads: int) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    """Yield precision, library and a matrix product to run."""
+    import torch
+
+    torch.set_num_threads(threads)
+    left, right = torch.randn(rows, depth), torch.randn(depth, columns)
+    yield "fp32", "torch", lambda: left @ right
+    left16, right16 = left.bfloat16(), right.bfloat16()
+    yield "bf16", "torch", lambda: left16 @ right16
+    left8, right8 = (torch.randint(-127, 127, matrix.shape, dtype=torch.int8) for matrix in (left, right))
+    yield "int8", "torch._int_mm", lambda: torch._int_mm(left8, right8)
+    yield "int8", "onnxruntime MatMulInteger", _onnxruntime_product(left8.numpy(), right8.numpy(), threads)
+
+
+def measure(threads: int, seconds: float) -> dict[str, dict[str, Any]]:
+    """Return, for each precision, operations per second and what reached them; a multiply-add is two operations."""
+    best: dict[str, dict[str, Any]] = {}
+    for shape in SHAPES:
+        for precision, library, product in products(*shape, threads):
+            found = rate(product, 2 * int(np.prod(shape)), seconds)
+            if found > best.get(precision, {"operations_per_s": 0})["operations_per_s"]:
+                best[precision] = {"operations_per_s": found, "library": library, "shape": shape}
+    return best
+
+
+def _onnxruntime_product(left: Any, right: Any, threads: int) -> Callable[[], object]:
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    activations = (left.astype(np.int16) + 128).astype(np.uint8)
+    node = helper.make_node("MatMulInteger", ["left", "right", "zero"], ["product"])
+    graph = helper.make_graph(
+        [node],
+        "product",
+        [helper.make_tensor_value_info("left", TensorProto.UINT8, left.shape)],
+        [helper.make_tensor_value_info("product", TensorProto.INT32, [left.shape[0], right.shape[1]])],
+        [numpy_helper.from_array(right, "right"), numpy_helper.from_array(np.array(128, dtype=np.uint8), "zero")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return lambda: session.run(None, {"left": activations})
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(int(sys.argv[1]), float(sys.argv[2]))))

@@ -1,0 +1,79 @@
+"""Turns to figures: medians, spread and percentiles, the share of the roofline, the difference from PyTorch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tests.benchmarks.model import Model
+from tests.benchmarks.turn import Turn
+
+MIB = 2**20
+PERCENTILES = (50, 95, 99)
+FORMULA = (
+    "Share of peak = messages/s x operations per message / peak. Operations per message = 2 x (mean tokens x layers x "
+    "(4 x dim^2 + 2 x dim x hidden_dim) + dim^2 + 2 x dim), padding not counted: the linear layers of the model as it "
+    "was trained. Engines in int8 are held against the int8 peak, the others against the faster of fp32 and bf16. An "
+    "engine that leaves out work it does not need is credited with it."
+)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Return median, smallest and largest."""
+    return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
+
+
+def summarize(turns: Sequence[Turn], texts: int) -> dict[str, Any]:
+    """Return the figures of one engine.
+
+    Args:
+        turns: its turns, one for each round.
+        texts: messages it classified in each.
+    """
+    modes = {mode: spread([texts / turn.seconds[mode] for turn in turns]) for mode in turns[0].seconds}
+    best = max(modes, key=lambda mode: modes[mode]["median"])
+    milliseconds = [1000 * seconds for turn in turns for seconds in turn.latencies]
+    medians = [1000 * float(np.median(turn.latencies)) for turn in turns]
+    return {
+        "texts": texts,
+        "texts_per_s": modes,
+        "best_mode": best,
+        "best": modes[best],
+        "one_message_ms": {f"p{p}": float(np.percentile(milliseconds, p)) for p in PERCENTILES}
+        | {"n": len(milliseconds), "p50_min": min(medians), "p50_max": max(medians)},
+        "cold_start_s": spread([turn.cold_start for turn in turns]),
+        "first_message_mib": max(turn.first_memory for turn in turns) / MIB,
+        "peak_memory_mib": max(turn.peak_memory for turn in turns) / MIB,
+        "detail": turns[0].detail,
+    }
+
+
+def difference(turns: Sequence[Turn], reference: Sequence[float]) -> dict[str, Any]:
+    """Compare the scores of all turns and modes with PyTorch's; a flip is another side of one half."""
+    expected = np.asarray(reference)
+    scores = [np.asarray(each) for turn in turns for each in turn.scores.values()]
+    return {
+        "max_abs_dp": max(float(np.abs(each - expected).max()) for each in scores),
+        "flips": max(int(((each >= 0.5) != (expected >= 0.5)).sum()) for each in scores),
+    }
+
+
+def operations_per_text(model: Model, mean_tokens: float) -> float:
+    """Return the operations of :data:`FORMULA`."""
+    per_token, per_message = model.linear_macs
+    return 2 * (mean_tokens * per_token + per_message)
+
+
+def peak_for(precision: str, roofline: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return the operations per second an engine of this precision is held against."""
+    names = ("int8",) if precision == "int8" else ("fp32", "bf16")
+    return max(float(roofline[name]["operations_per_s"]) for name in names)
+
+
+def highest(rooflines: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
+    """Return the highest of several measurements of the peaks: whatever disturbs one makes it lower."""
+
+    def height(peak: Mapping[str, Any]) -> float:
+        return float(peak["operations_per_s"])
+
+    return {name: max((each[name] for each in rooflines), key=height) for name in rooflines[0]}

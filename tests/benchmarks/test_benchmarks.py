@@ -1,0 +1,177 @@
+"""The benchmark still runs, and what it writes is complete. How fast anything is, is not tested."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.benchmarks.engines import ENGINES, engine_class
+from tests.benchmarks.engines.base import CORPUS_ORDER, MODES, SIDE_BY_SIDE, SORTED, plan_for
+from tests.benchmarks.model import Model, build_once
+from tests.benchmarks.report import markdown
+from tests.benchmarks.summary import difference, highest, operations_per_text, summarize
+from tests.benchmarks.turn import Turn
+from tests.benchmarks.widen import widen
+
+ROOT = Path(__file__).parents[2]
+GENERATOR = ROOT / "tests" / "data" / "make_tiny_bundle.py"
+PEERS = ("torch", "transformers", "onnx", "matplotlib", "ctranslate2")
+
+
+def missing() -> list[str]:
+    return [name for name in PEERS if importlib.util.find_spec(name) is None]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of the tiny bundle."""
+    pytest.importorskip("torch")
+    specification = importlib.util.spec_from_file_location("make_tiny_bundle", GENERATOR)
+    assert specification is not None
+    assert specification.loader is not None
+    generator = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(generator)
+    folder: Path = generator.make_checkpoint(tmp_path_factory.mktemp("tiny") / "checkpoint")
+    return folder
+
+
+def make_turn(seconds: float, scores: list[float]) -> Turn:
+    return Turn(
+        cold_start=1.0,
+        first_memory=2**20,
+        detail="",
+        latencies=[0.001, 0.003],
+        seconds={CORPUS_ORDER: 2 * seconds, SORTED: seconds},
+        scores={CORPUS_ORDER: scores, SORTED: scores},
+        peak_memory=2**21,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing()), reason="needs the extra bench: make bench installs it")
+def test_two_engines_take_their_turns(checkpoint: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--rounds", "1", "--sample", "12", "--singles", "6"]
+    command += ["--shape", "base", "--engines", "ours,ctranslate2-int8", "--corpus", "test", "--threads", "1"]
+    command += ["--checkpoint", str(checkpoint), "--bundle", str(tiny_bundle), "--output", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "benchmark.json").read_bytes())
+    assert set(results["roofline"]) == {"fp32", "bf16", "int8"}
+    engines = results["shapes"]["base"]["engines"]
+    assert [(name, figures["status"]) for name, figures in engines.items()] == [
+        ("ours", "ok"),
+        ("ctranslate2-int8", "ok"),
+    ]
+    for figures in engines.values():
+        assert_complete(figures)
+    assert set(engines["ctranslate2-int8"]["texts_per_s"]) == {CORPUS_ORDER, SORTED, SIDE_BY_SIDE}
+    assert "| spam-edge, int8 |" in done.stdout
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") == markdown(results)
+    assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
+
+
+def assert_complete(figures: dict[str, Any]) -> None:
+    assert figures["texts"] == 12
+    assert figures["best"] == figures["texts_per_s"][figures["best_mode"]]
+    assert 0 < figures["best"]["min"] <= figures["best"]["median"] <= figures["best"]["max"]
+    assert 0 < figures["one_message_ms"]["p50"] <= figures["one_message_ms"]["p95"] <= figures["one_message_ms"]["p99"]
+    assert 0 < figures["first_message_mib"] <= figures["peak_memory_mib"]
+    assert figures["cold_start_s"]["median"] > 0
+    assert figures["bytes"] > 0
+    assert figures["share_of_peak"] > 0
+    assert figures["difference"]["max_abs_dp"] < 0.15
+    assert figures["difference"]["flips"] == 0
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_says_how_it_is_used(name: str) -> None:
+    engine = engine_class(name)
+    assert engine.title
+    assert engine.settings
+    assert engine.precision in {"int8", "bf16", "fp32"}
+    assert set(engine.modes) <= set(MODES)
+
+
+def test_looking_at_the_engines_imports_none_of_their_libraries() -> None:
+    code = """
+import sys
+from tests.benchmarks.engines import ENGINES, engine_class
+for name in ENGINES:
+    engine_class(name)
+print(sorted({"torch", "transformers", "optimum", "onnxruntime", "ctranslate2", "openvino", "nncf"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("mode", [CORPUS_ORDER, SORTED, SIDE_BY_SIDE])
+def test_every_message_is_in_one_batch(mode: str) -> None:
+    lengths = np.random.default_rng(0).integers(2, 128, 100).tolist()
+    plan = plan_for(mode, lengths)
+    assert sorted(np.concatenate(plan).tolist()) == list(range(100))
+    if mode == CORPUS_ORDER:
+        assert np.concatenate(plan).tolist() == list(range(100))
+    if mode == SORTED:
+        assert [lengths[index] for batch in plan for index in batch] == sorted(lengths)
+
+
+def test_figures_are_medians_over_the_turns() -> None:
+    scores = [0.1, 0.9]
+    figures = summarize([make_turn(seconds, scores) for seconds in (1.0, 2.0, 4.0)], texts=2)
+    assert figures["best_mode"] == SORTED
+    assert figures["best"] == {"median": 1.0, "min": 0.5, "max": 2.0}
+    assert figures["texts_per_s"][CORPUS_ORDER]["median"] == 0.5
+    assert figures["one_message_ms"]["p50"] == pytest.approx(2.0)
+    assert figures["one_message_ms"]["n"] == 6
+    assert (figures["first_message_mib"], figures["peak_memory_mib"]) == (1, 2)
+
+
+def test_the_difference_is_the_largest_of_all_turns() -> None:
+    turns = [make_turn(1.0, [0.1, 0.9]), make_turn(1.0, [0.1, 0.4])]
+    assert difference(turns, [0.1, 0.8]) == {"max_abs_dp": pytest.approx(0.4), "flips": 1}
+
+
+def test_a_score_that_is_no_number_is_a_flip() -> None:
+    assert difference([make_turn(1.0, [float("nan"), 0.9])], [0.8, 0.9])["flips"] == 1
+
+
+def test_the_peak_is_the_highest_seen() -> None:
+    low, high = ({"int8": {"operations_per_s": value, "library": "x"}} for value in (1.0, 2.0))
+    assert highest([low, high, low]) == high
+
+
+def test_operations_are_those_of_the_linear_layers(tmp_path: Path) -> None:
+    config = {"dim": 2, "hidden_dim": 3, "n_layers": 5}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    model = Model("tiny", tmp_path, tmp_path, None, "")
+    # per token and layer: 4 squares of 2 x 2 and two matrices of 2 x 3; per message: 2 x 2 and 2 x 2
+    assert operations_per_text(model, mean_tokens=7) == 2 * (7 * 5 * (16 + 12) + 4 + 4)
+
+
+def test_a_model_survives_the_way_to_another_process(tmp_path: Path) -> None:
+    for bundle in (None, tmp_path / "bundle"):
+        model = Model("tiny", tmp_path, tmp_path / "cache", bundle, "trained")
+        assert Model.from_json(model.to_json()) == model
+
+
+def test_what_was_built_from_something_else_is_built_again(tmp_path: Path) -> None:
+    built: list[Path] = []
+    for source in ({"weights": "a"}, {"weights": "a"}, {"weights": "b"}):
+        build_once(tmp_path / "engine", source, built.append)
+    assert len(built) == 2
+
+
+@pytest.mark.slow
+def test_twice_as_wide_computes_the_same(checkpoint: Path, tmp_path: Path) -> None:
+    reference: Any = import_module("export.reference").PyTorchReference
+    widen(checkpoint, tmp_path / "wide")
+    texts = ["WINNER!! Call 09061701461 to claim your prize", "see you at 5 then", ""]
+    narrow, wide = (reference(path, max_length=32) for path in (checkpoint, tmp_path / "wide"))
+    assert wide.model.config.dim == 2 * narrow.model.config.dim
+    np.testing.assert_allclose(wide.logits(texts), narrow.logits(texts), atol=1e-5)

@@ -1,0 +1,52 @@
+"""Make a DistilBERT twice as wide that computes the same: the packaged base becomes one of DistilBERT-base's shape.
+
+Every unit is doubled and the weights that read it are halved (Net2Net: Chen, Goodfellow, Shlens 2016, "Net2Net:
+Accelerating Learning via Knowledge Transfer"). Doubling leaves mean and variance alone, so layer norms stay as they
+are. In a doubled head the product of query and key is twice as large, but divided by the root of twice the size: what
+is left over is taken out of both. Unlike random weights, the result can pass the exporter's gate and has verdicts that
+can be checked.
+
+    python -m tests.benchmarks.widen artifacts/checkpoint artifacts/benchmark/distilbert-base/checkpoint
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DOUBLED = ("dim", "hidden_dim")
+BESIDE = ("training.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+
+
+def widen(source: Path, target: Path) -> None:
+    """Write the doubled checkpoint, with the tokenizer and the splits of the original."""
+    from safetensors.torch import load_file, save_file
+
+    config = json.loads((source / "config.json").read_bytes())
+    config |= {name: 2 * config[name] for name in DOUBLED}
+    labels = len(config["id2label"])
+    tensors = {name: _widen(name, tensor, labels) for name, tensor in load_file(source / "model.safetensors").items()}
+    target.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
+    (target / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    for name in BESIDE:
+        shutil.copyfile(source / name, target / name)
+    shutil.copytree(source / "splits", target / "splits", dirs_exist_ok=True)
+
+
+def _widen(name: str, tensor: "Tensor", labels: int) -> "Tensor":
+    if name.endswith("embeddings.weight"):  # word and position tables: one row for each entry
+        return tensor.repeat_interleave(2, dim=1)
+    if tensor.ndim == 2:
+        tensor = tensor.repeat_interleave(2, dim=1) / 2
+    if tensor.shape[0] != labels:  # the logits stay as many as they are
+        tensor = tensor.repeat_interleave(2, dim=0)
+    return tensor / 2**0.25 if ".q_lin." in name or ".k_lin." in name else tensor.contiguous()
+
+
+if __name__ == "__main__":
+    widen(Path(sys.argv[1]), Path(sys.argv[2]))
