@@ -33,7 +33,7 @@ QUICK = {"rounds": 2, "sample": 64, "singles": 20, "peak_seconds": 0.05}
 @click.option("--shape", type=click.Choice(["all", TRAINED, WIDE]), default="all", help="Width of the model.")
 @click.option("--engines", default=",".join(ENGINES), help="Names, separated by commas.")
 @click.option("--corpus", type=click.Choice(list(SPLITS)), default="all", help="Splits the messages come from.")
-@click.option("--sample", default=1000, help="Messages, evenly spaced in the corpus; 0 for all of it.")
+@click.option("--sample", default=500, help="Messages, evenly spaced in the corpus; 0 for all of it.")
 @click.option("--singles", default=200, help="Messages classified one by one in each round.")
 @click.option("--rounds", default=5, help="Turns of each engine.")
 @click.option("--peak-seconds", default=0.5, help="Seconds for each of the matrix products of the roofline.")
@@ -84,6 +84,7 @@ def _measure(
         Contest(model, engines.split(","), texts=texts, singles=singles, threads=threads)
         for model in _models(checkpoint.resolve(), bundle.resolve(), output.resolve(), shape)
     ]
+    _report("preparing; the first time this takes minutes, most of them for the export at DistilBERT-base's width")
     for contest in contests:
         contest.prepare(_report)
     peaks, results = [], {}

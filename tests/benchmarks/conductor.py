@@ -49,7 +49,7 @@ class Contest:
         self.threads = threads
         self._texts = list(texts)
         self._singles = singles
-        self._contestants = [Contestant(name) for name in engines]
+        self.contestants = [Contestant(name) for name in engines]
         self._reference: list[float] = []
 
     def prepare(self, report: Report) -> None:
@@ -58,13 +58,13 @@ class Contest:
         Raises:
             TurnError: PyTorch fails, without which nothing can be compared.
         """
-        for contestant in self._contestants:
+        for contestant in self.contestants:
             missing = missing_modules(contestant.name)
             if missing:
                 contestant.status = "skipped"
                 contestant.reason = f"{', '.join(missing)} not installed; {_REMEDY}"
             else:
-                report(f"{self.model.name}: preparing {contestant.name}, which can take minutes the first time")
+                report(f"{self.model.name}: preparing {contestant.name}")
                 self._build(contestant)
         report(f"{self.model.name}: what PyTorch says")
         turn = take_turn(REFERENCE, self.model, self.threads, texts=self._texts, singles=[])
@@ -72,7 +72,7 @@ class Contest:
 
     def play(self, report: Report, *, backwards: bool) -> None:
         """Give every engine one turn; each second round goes backwards, so that a slow change hits all alike."""
-        for contestant in self._contestants[:: -1 if backwards else 1]:
+        for contestant in self.contestants[:: -1 if backwards else 1]:
             if contestant.status == "ok":
                 self._turn(contestant)
                 report(f"{self.model.name}: {contestant.name} {_progress(contestant)}")
@@ -82,7 +82,7 @@ class Contest:
         mean_tokens = count_tokens(self._texts, self.model) / len(self._texts)
         operations = operations_per_text(self.model, mean_tokens)
         engines = {}
-        for contestant in self._contestants:
+        for contestant in self.contestants:
             engine = engine_class(contestant.name)
             entry: dict[str, Any] = {"name": contestant.name, "title": engine.title, "settings": engine.settings}
             entry |= {"precision": engine.precision, "status": contestant.status, "reason": contestant.reason}

@@ -23,7 +23,7 @@ def _lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield f"{machine['processor']} ({', '.join(machine['units'])}), {machine['threads']} of {machine['cpus']} CPUs."
     yield f"Python {machine['python']}, {versions}."
     yield (
-        f"{settings['rounds']} interleaved rounds, a process of its own for each engine in each round; medians, "
+        f"Interleaved rounds: {settings['rounds']}, with a process of its own for each engine in each; medians, "
         "smallest and largest in brackets; what is timed has run once untimed before."
     )
     for name, peak in results["roofline"].items():

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.benchmarks import conductor
 from tests.benchmarks.engines import ENGINES, engine_class
 from tests.benchmarks.engines.base import CORPUS_ORDER, MODES, SIDE_BY_SIDE, SORTED, plan_for
 from tests.benchmarks.model import Model, build_once
 from tests.benchmarks.report import markdown
 from tests.benchmarks.summary import difference, highest, operations_per_text, summarize
-from tests.benchmarks.turn import Turn
+from tests.benchmarks.turn import Turn, TurnError
 from tests.benchmarks.widen import widen
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +102,7 @@ def test_every_engine_says_how_it_is_used(name: str) -> None:
 def test_looking_at_the_engines_imports_none_of_their_libraries() -> None:
     code = """
 import sys
+from tests.benchmarks import conductor
 from tests.benchmarks.engines import ENGINES, engine_class
 for name in ENGINES:
     engine_class(name)
@@ -165,6 +167,31 @@ def test_what_was_built_from_something_else_is_built_again(tmp_path: Path) -> No
     for source in ({"weights": "a"}, {"weights": "a"}, {"weights": "b"}):
         build_once(tmp_path / "engine", source, built.append)
     assert len(built) == 2
+
+
+def test_what_is_not_installed_or_fails_is_left_out_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def turn(engine: str, *_: object, texts: list[str], **__: object) -> Turn:
+        if engine == "seed":
+            raise TurnError("exit code 1: out of memory")
+        return make_turn(1.0, [1.0 if engine == "pipeline" else 0.0] * len(texts))
+
+    monkeypatch.setattr(conductor, "missing_modules", lambda name: ["openvino"] if name == "openvino-int8" else [])
+    monkeypatch.setattr(conductor, "ask", lambda *_: {"bytes": 1, "obstacle": ""})
+    monkeypatch.setattr(conductor, "take_turn", turn)
+    model = Model("tiny", tmp_path, tmp_path, None, "")
+    contest = conductor.Contest(
+        model, ["ours", "seed", "pipeline", "openvino-int8"], texts=["a"] * 32, singles=5, threads=1
+    )
+    contest.prepare(lambda _: None)
+    contest.play(lambda _: None, backwards=True)
+    said = {each.name: (each.status, each.reason) for each in contest.contestants}
+    assert said["ours"] == ("ok", "")
+    assert said["seed"] == ("failed", "exit code 1: out of memory")
+    assert said["pipeline"] == ("failed", "32 of 32 labels differ from PyTorch's: it is not timed")
+    assert said["openvino-int8"][0] == "skipped"
+    assert "openvino not installed" in said["openvino-int8"][1]
 
 
 @pytest.mark.slow
