@@ -25,13 +25,14 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe_machine(threads: int) -> dict[str, Any]:
-    """Return processor, threads, memory and versions."""
+    """Return processor, threads and how those of OpenMP wait for each other, memory and versions."""
     flags = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
     return {
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "units": [name for name in (*_X86, *_ARM) if name in flags],
         "cpus": os.cpu_count(),
         "threads": threads,
+        "wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

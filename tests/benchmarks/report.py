@@ -20,7 +20,10 @@ def markdown(results: Mapping[str, Any]) -> str:
 def _lines(results: Mapping[str, Any]) -> Iterator[str]:
     machine, settings = results["machine"], results["settings"]
     versions = ", ".join(f"{name} {found}" for name, found in machine["versions"].items())
-    yield f"{machine['processor']} ({', '.join(machine['units'])}), {machine['threads']} of {machine['cpus']} CPUs."
+    yield (
+        f"{machine['processor']} ({', '.join(machine['units'])}), {machine['threads']} of {machine['cpus']} CPUs, "
+        f"OMP_WAIT_POLICY {machine['wait_policy']}."
+    )
     yield f"Python {machine['python']}, {versions}."
     yield (
         f"Interleaved rounds: {settings['rounds']}, with a process of its own for each engine in each; medians, "

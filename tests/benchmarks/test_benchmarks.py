@@ -58,7 +58,18 @@ def make_turn(seconds: float, scores: list[float]) -> Turn:
 @pytest.mark.skipif(bool(missing()), reason="needs the extra bench: make bench installs it")
 def test_two_engines_take_their_turns(checkpoint: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--rounds", "1", "--sample", "12", "--singles", "6"]
-    command += ["--shape", "base", "--engines", "ours,ctranslate2-int8", "--corpus", "test", "--threads", "1"]
+    command += [
+        "--shape",
+        "base",
+        "--engines",
+        "ours,ctranslate2-int8",
+        "--corpus",
+        "test",
+        "--threads",
+        "1",
+        "--peak-seconds",
+        "0",
+    ]
     command += ["--checkpoint", str(checkpoint), "--bundle", str(tiny_bundle), "--output", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
