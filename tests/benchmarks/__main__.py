@@ -37,7 +37,7 @@ QUICK = {"rounds": 2, "sample": 64, "singles": 20, "peak_seconds": 0.05}
 @click.option("--singles", default=200, help="Messages classified one by one in each round.")
 @click.option("--rounds", default=5, help="Turns of each engine.")
 @click.option("--peak-seconds", default=0.5, help="Seconds for each of the matrix products of the roofline.")
-@click.option("--threads", default=available_threads, show_default="all", help="Threads of each engine.")
+@click.option("--threads", type=int, default=available_threads, show_default="all", help="Threads of each engine.")
 @click.option("--quick", is_flag=True, help=f"Few messages and rounds: {QUICK}. For a look, not for figures.")
 @click.pass_context
 def main(context: click.Context, /, **options: Any) -> None:

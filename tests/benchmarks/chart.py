@@ -27,6 +27,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
         rows = [(each["p50"], each["p50_min"], each["p50_max"]) for each in one]
         _bars(right, done, rows, title=f"{title}: one message, median, ms", form="{:.1f}")
         right.set_yticklabels([])
+        right.set_xscale("log")  # from a few milliseconds to a second
     machine = results["machine"]
     figure.suptitle(f"{machine['processor']}, {machine['threads']} threads", fontsize="medium")
     figure.savefig(path, dpi=120)
