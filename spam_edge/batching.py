@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Token ids and attention mask, both of shape (rows, tokens)."""
 
-TOKEN_BUDGET = 512
+TOKEN_BUDGET = 256
 """Most tokens in a batch, padding included: bounds the memory of a run, whatever the messages are."""
 
 

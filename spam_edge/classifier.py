@@ -180,7 +180,7 @@ class SpamClassifier:
             "variant": self.variant,
             "file": manifest.variants[self.variant].file,
             "provider": self.provider,
-            "processor": this_processor().describe(wide_sums=self._session.wide_sums),
+            "processor": this_processor().describe(variant=self.variant, trusted=not self._session.saturates),
             "threads": self.threads,
             "exact": self.options.exact,
             "labels": list(manifest.labels),

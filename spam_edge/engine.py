@@ -35,14 +35,13 @@ def import_onnxruntime() -> ModuleType:
     return onnxruntime  # type: ignore[no-any-return]
 
 
-def create_session(path: Path, *, optimization: str, provider: str, wide_sums: bool = False) -> Any:
+def create_session(path: Path, *, optimization: str, provider: str) -> Any:
     """Create an ``onnxruntime.InferenceSession`` of one thread on exactly this provider.
 
     Args:
         path: ONNX file.
         optimization: graph optimisation level: ``all``, ``extended``, ``basic`` or ``disabled``.
         provider: :data:`CPU` or :data:`CUDA`.
-        wide_sums: take int8 products on the CPU with kernels that cannot saturate, which are slower.
 
     Raises:
         BundleIntegrityError: the file is missing or no ONNX model.
@@ -53,7 +52,7 @@ def create_session(path: Path, *, optimization: str, provider: str, wide_sums: b
     if provider == CUDA:
         return _create_on_cuda(path, optimization)
     try:
-        return _create(path, optimization, provider, wide_sums=wide_sums)
+        return _create(path, optimization, provider)
     except Exception as error:  # onnxruntime has no common base class for its errors
         raise BundleIntegrityError(f"{path} cannot be opened ({reason_of(error)}); export the bundle again") from error
 
@@ -81,7 +80,7 @@ def reason_of(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _create(path: Path, optimization: str, provider: str, *, wide_sums: bool = False) -> Any:
+def _create(path: Path, optimization: str, provider: str) -> Any:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -95,16 +94,7 @@ def _create(path: Path, optimization: str, provider: str, *, wide_sums: bool = F
         "basic": levels.ORT_ENABLE_BASIC,
         "disabled": levels.ORT_DISABLE_ALL,
     }[optimization]
-    disabled = []
-    if wide_sums:
-        # The weights become uint8, with their zero points, in an optimiser of this level. The only other one that
-        # would still change a file that was optimised at export slows it down.
-        options.add_session_config_entry("session.x64quantprecision", "1")
-        options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
-        disabled = ["SkipLayerNormFusion"]
-    return onnxruntime.InferenceSession(
-        str(path), sess_options=options, providers=[provider], enable_fallback=0, disabled_optimizers=disabled
-    )
+    return onnxruntime.InferenceSession(str(path), sess_options=options, providers=[provider], enable_fallback=0)
 
 
 def _create_on_cuda(path: Path, optimization: str) -> Any:

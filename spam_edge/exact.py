@@ -17,7 +17,7 @@ class ExactSession:
         variant: of the fast session.
         provider: of the fast session.
         threads: of the fast session.
-        wide_sums: of the fast session.
+        saturates: of the fast session.
         rescored: messages that went through the reference session so far.
     """
 
@@ -34,7 +34,7 @@ class ExactSession:
             error_band: by how much the fast session's difference of logits may be wrong.
         """
         self.variant, self.provider, self.threads = fast.variant, fast.provider, fast.threads
-        self.wide_sums = fast.wide_sums
+        self.saturates = fast.saturates
         self.rescored = 0
         self._counting = threading.Lock()
         self._fast = fast

@@ -35,18 +35,20 @@ class Processor:
         """Whether onnxruntime's fast int8 products may saturate here."""
         return self.machine == "x86-64" and not self.vnni
 
-    def describe(self, *, wide_sums: bool) -> str:
+    def describe(self, *, variant: str, trusted: bool) -> str:
         """Return for people what it is, and what that means for int8.
 
         Args:
-            wide_sums: whether the session has the kernels that cannot saturate.
+            variant: name of the file in use.
+            trusted: whether that file gives the same scores here as elsewhere.
         """
         if self.machine != "x86-64":
             return self.machine
         if self.vnni:
             return "x86-64 with VNNI: int8 sums are exact"
-        remedy = ": int8 sums would saturate, slower kernels take them exactly" if wide_sums else ""
-        return f"x86-64 without VNNI{remedy}"
+        if trusted:
+            return f"x86-64 without VNNI: {variant} does not suffer from it"
+        return f"x86-64 without VNNI: {variant} sums saturate and scores differ, use fp32"
 
 
 @cache

@@ -58,7 +58,7 @@ class Session:
         variant: name of the ONNX file in use: ``int8``, ``fp16`` or ``fp32``.
         provider: execution provider the session runs on.
         threads: inferences that run side by side.
-        wide_sums: int8 products are taken with slower kernels, because the fast ones saturate on this processor.
+        saturates: sums of the file do not fit onnxruntime's kernels for this processor, so that scores differ.
     """
 
     def __init__(self, bundle: Bundle, *, variant: str, provider: str, options: RuntimeOptions) -> None:
@@ -71,10 +71,8 @@ class Session:
         self._inputs = bundle.manifest.inputs
         self._output = [bundle.manifest.output]
         path = bundle.file(file.file)
-        self.wide_sums = provider == CPU and file.saturates and this_processor().saturates
-        self._session = create_session(
-            path, optimization=file.optimization, provider=provider, wide_sums=self.wide_sums
-        )
+        self.saturates = provider == CPU and file.saturates and this_processor().saturates
+        self._session = create_session(path, optimization=file.optimization, provider=provider)
         if provider == CUDA:
             self._try_out()
         # Two runs of one thread each do more than one run on two threads, which wait for each other after every
@@ -129,6 +127,8 @@ def open_session(bundle: Bundle, options: RuntimeOptions) -> Session:
 def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) -> str:
     """Name the file for a provider: the one asked for, else the first made for it, else the first that runs on it.
 
+    A file whose sums saturate on this processor comes last.
+
     Raises:
         ProviderUnavailableError: the bundle lacks the file, or it is not meant for this provider.
     """
@@ -142,7 +142,9 @@ def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) 
     usable = [name for name, variant in variants.items() if provider in variant.providers]
     if not usable:
         raise ProviderUnavailableError(f"this bundle has no file for {device}; it has {', '.join(variants)}")
-    return next((name for name in usable if variants[name].providers[0] == provider), usable[0])
+    suffers = provider == CPU and this_processor().saturates
+    exact = [name for name in usable if not (suffers and variants[name].saturates)] or usable
+    return next((name for name in exact if variants[name].providers[0] == provider), exact[0])
 
 
 def _open_on(provider: str, bundle: Bundle, options: RuntimeOptions) -> Session:

@@ -159,20 +159,20 @@ def without_vnni(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 _RUN = """
 import sys, numpy, pathlib
 from spam_edge.engine import CPU, create_session
-path, output, wide, folder = sys.argv[1:]
-session = create_session(pathlib.Path(path), optimization="disabled", provider=CPU, wide_sums=wide == "wide")
+path, output, folder = sys.argv[1:]
+session = create_session(pathlib.Path(path), optimization="disabled", provider=CPU)
 for feed in sorted(pathlib.Path(folder).glob("feed*.npz")):
     numpy.save(feed.with_suffix(".npy"), session.run([output], dict(numpy.load(feed)))[0])
 """
 
 
 def _run_elsewhere(
-    environment: dict[str, str], model: Path, feeds: list[dict[str, np.ndarray]], *, output: str, wide: str
+    environment: dict[str, str], model: Path, feeds: list[dict[str, np.ndarray]], *, output: str
 ) -> list[np.ndarray]:
     folder = Path(tempfile.mkdtemp(dir=environment["FOLDER"]))
     for index, feed in enumerate(feeds):
         np.savez(folder / f"feed{index:03}.npz", **feed)
-    command = [sys.executable, "-c", _RUN, str(model), output, wide, str(folder)]
+    command = [sys.executable, "-c", _RUN, str(model), output, str(folder)]
     subprocess.run(command, check=True, env=environment)
     return [np.load(path) for path in sorted(folder.glob("feed*.npy"))]
 
@@ -187,9 +187,8 @@ def test_the_kernels_of_onnxruntime_do_the_same(
     path = _saved(_product(weights, zero_point=zero_point), tmp_path)
     feeds = [{"x": dice.integers(0, 256, size=(rows, sizes[0]), dtype=np.uint8)} for rows in (2, 3, 8, 13)]
     emulator = PairSumEmulator(path)
-    for wide, run in (("", emulator.run), ("wide", emulator.run_exact)):
-        there = _run_elsewhere(without_vnni | hidden, path, feeds, output="y", wide=wide)
-        assert all(np.array_equal(y, run("y", feed)) for y, feed in zip(there, feeds, strict=True))
+    there = _run_elsewhere(without_vnni | hidden, path, feeds, output="y")
+    assert all(np.array_equal(y, emulator.run("y", feed)) for y, feed in zip(there, feeds, strict=True))
     assert emulator.products[0].saturating > 0
 
 
@@ -200,6 +199,5 @@ def test_the_whole_network_does_the_same(without_vnni: dict[str, str], tiny_bund
     feeds = [dict(zip(bundle.manifest.inputs, (row, np.ones_like(row)), strict=True)) for row in rows]
     emulator = PairSumEmulator(path)
     # Only VNNI is hidden: the floating-point kernels stay those of this machine, and nothing else differs.
-    for wide, run in (("", emulator.run), ("wide", emulator.run_exact)):
-        there = _run_elsewhere(without_vnni, path, feeds, output="logits", wide=wide)
-        assert all(np.array_equal(y, run("logits", feed)) for y, feed in zip(there, feeds, strict=True))
+    there = _run_elsewhere(without_vnni, path, feeds, output="logits")
+    assert all(np.array_equal(y, emulator.run("logits", feed)) for y, feed in zip(there, feeds, strict=True))

@@ -20,8 +20,9 @@ SKYLAKE_X = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512bw avx512vl\n"
 ICE_LAKE = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni avx512_bitalg\n"
 ALDER_LAKE = "processor\t: 0\nflags\t\t: fpu avx2 avx_vnni\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\n"
-WITH, WITHOUT = "x86-64 with VNNI: int8 sums are exact", "x86-64 without VNNI"
-REMEDY = ": int8 sums would saturate, slower kernels take them exactly"
+WITH = "x86-64 with VNNI: int8 sums are exact"
+FP32 = "x86-64 without VNNI: fp32 does not suffer from it"
+WARNING = "x86-64 without VNNI: int8 sums saturate and scores differ, use fp32"
 
 
 @pytest.fixture(autouse=True)
@@ -100,9 +101,9 @@ def marked_bundle(bundle_copy: Path) -> Path:
     ("cpuinfo", "machine", "variant", "line"),
     [
         (ICE_LAKE, "x86_64", "auto", WITH),
-        (HASWELL, "x86_64", "auto", WITHOUT + REMEDY),
-        (HASWELL, "x86_64", "int8", WITHOUT + REMEDY),
-        (HASWELL, "x86_64", "fp32", WITHOUT),
+        (HASWELL, "x86_64", "auto", FP32),
+        (HASWELL, "x86_64", "int8", WARNING),
+        (HASWELL, "x86_64", "fp32", FP32),
         (ARM, "aarch64", "auto", "aarch64"),
     ],
 )
@@ -125,24 +126,34 @@ def test_info_says_so(
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_the_kernels_that_do_not_saturate_give_the_same_logits(
+def test_without_vnni_the_scores_are_those_of_fp32(
     marked_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact: bool
 ) -> None:
-    """They run on every x86 processor; tests/export/test_audit.py runs them with VNNI hidden."""
     texts = ["WINNER!! Call 09061701461 to claim your prize", "see you at 5 then", ""]
-    options = RuntimeOptions(device="cpu", exact=exact)
-    expected = SpamClassifier.load(marked_bundle, options).logits(texts)
+    expected = SpamClassifier.load(marked_bundle, RuntimeOptions(device="cpu", variant="fp32")).logits(texts)
     this_processor.cache_clear()
     _fake(monkeypatch, tmp_path, HASWELL)
-    classifier = SpamClassifier.load(marked_bundle, options)
-    assert classifier.variant == "int8"
-    assert classifier.describe()["processor"] == WITHOUT + REMEDY
+    classifier = SpamClassifier.load(marked_bundle, RuntimeOptions(device="cpu", exact=exact))
+    assert classifier.variant == "fp32"
     assert np.array_equal(classifier.logits(texts), expected)
 
 
-def test_a_file_that_does_not_suffer_keeps_the_fast_kernels(
+def test_a_bundle_of_int8_alone_is_still_used(
+    marked_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = marked_bundle / MANIFEST_NAME
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["variants"] = {"int8": manifest["variants"]["int8"]}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    _fake(monkeypatch, tmp_path, HASWELL)
+    classifier = SpamClassifier.load(marked_bundle, RuntimeOptions(device="cpu"))
+    assert (classifier.variant, classifier.describe()["processor"]) == ("int8", WARNING)
+
+
+def test_a_file_that_does_not_suffer_is_used(
     bundle_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fake(monkeypatch, tmp_path, HASWELL)
     classifier = SpamClassifier.load(_mark(bundle_copy, saturates=False), RuntimeOptions(device="cpu"))
-    assert classifier.describe()["processor"] == WITHOUT
+    expected = "x86-64 without VNNI: int8 does not suffer from it"
+    assert (classifier.variant, classifier.describe()["processor"]) == ("int8", expected)
