@@ -9,12 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.candidates import STOCK, Candidate
 from export.checkpoint import Checkpoint
 from export.gate import Parity
 from export.plots import draw_evaluation
 from spam_edge.manifest import Manifest
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
+_CANDIDATES = """\
+Other ways to make the int8 file, measured beside it. Speed is messages per second on one thread in relation to
+"{stock}", all timed in turns; each line after the second is the one before with one thing more.
+
+"""
 _UCI = """\
 The messages are from the [SMS Spam Collection](https://doi.org/10.24432/C5CC84) of Tiago A. Almeida and José María
 Gómez Hidalgo, licensed [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). They were de-duplicated and split.
@@ -40,7 +46,13 @@ _METRICS = {
 
 
 def write_card(
-    folder: Path, manifest: Manifest, checkpoint: Checkpoint, parities: Sequence[Parity], scores: NDArray[np.float32]
+    folder: Path,
+    manifest: Manifest,
+    checkpoint: Checkpoint,
+    parities: Sequence[Parity],
+    *,
+    scores: NDArray[np.float32],
+    candidates: Sequence[Candidate],
 ) -> None:
     """Write ``README.md`` and its pictures into the bundle.
 
@@ -50,6 +62,7 @@ def write_card(
         checkpoint: what was exported.
         parities: what the gate measured.
         scores: shape (test messages,), calibrated scores of the shipped variant.
+        candidates: other ways to make the int8 file, if they were measured.
     """
     draw_evaluation(
         folder / "evaluation.png",
@@ -83,6 +96,7 @@ def write_card(
         n_ham=int((checkpoint.test.is_positive == 0).sum()),
         n_spam=int(checkpoint.test.is_positive.sum()),
         parity=_parity(parities),
+        candidates=_candidates(candidates),
         files=_files(manifest),
         pictures="\n".join(pictures),
     )
@@ -107,6 +121,26 @@ def _parity(parities: Sequence[Parity]) -> str:
         for p in parities
     ]
     return _table(header, rows)
+
+
+def _candidates(candidates: Sequence[Candidate]) -> str:
+    if not candidates:
+        return ""
+    header = ["int8 file", "MB", "speed", "max score difference, test", "mean", "golden", "flips", "moved by its batch"]
+    rows = [
+        [
+            candidate.name,
+            f"{candidate.bytes / 1e6:.1f}",
+            f"{candidate.speed:.2f}",
+            f"{candidate.test.max_abs_dp:.4f}",
+            f"{candidate.test.mean_abs_dp:.5f}",
+            f"{candidate.golden.max_abs_dp:.4f}",
+            candidate.test.flips + candidate.golden.flips,
+            f"{candidate.max_abs_dp_in_batch:.4f}",
+        ]
+        for candidate in candidates
+    ]
+    return _CANDIDATES.format(stock=STOCK) + _table(header, rows)
 
 
 def _files(manifest: Manifest) -> str:

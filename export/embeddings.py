@@ -1,17 +1,27 @@
-"""Embedding tables to int8 with one scale per row.
+"""Embedding tables to int8 with one scale per row, and the rows that matter most to 16 bits.
 
 Optimum's quantiser gives a whole table one scale, set by its largest number. The rows of a table never meet
-in a sum, so each can have its own: the same bytes, a fraction of the error.
+in a sum, so each can have its own: the same bytes, a fraction of the error. What rounding still takes from the rows
+that are looked up most is kept in a second, short table.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+_FINER = 254  # rounding to one step takes at most half of it, which 127 steps of this fraction cover
 
-def quantize_embeddings(model: onnx.ModelProto) -> int:
+
+def quantize_embeddings(model: onnx.ModelProto, fine_rows: Mapping[int, NDArray[np.int64]] | None = None) -> int:
     """Replace, in place, each look-up in a float table by one in an int8 table times the scale of the row.
+
+    Args:
+        model: what to change.
+        fine_rows: by number of rows of a table, those that get 16 bits.
 
     Returns:
         Number of tables replaced.
@@ -21,37 +31,81 @@ def quantize_embeddings(model: onnx.ModelProto) -> int:
     lookups = [node for node in graph.node if node.op_type == "Gather" and node.input[0] in tables]
     for node in lookups:
         table = tables[node.input[0]]
-        quantized, scales = _quantize_rows(numpy_helper.to_array(table))
-        table_name, scales_name = f"{table.name}_int8", f"{table.name}_scales"
-        graph.initializer.append(numpy_helper.from_array(quantized, table_name))
-        graph.initializer.append(numpy_helper.from_array(scales, scales_name))
-        position = list(graph.node).index(node)
-        graph.node.remove(node)
-        for offset, replacement in enumerate(_scaled_lookup(node, table_name, scales_name)):
-            graph.node.insert(position + offset, replacement)
+        writer = _Lookup(graph, node, table.name)
+        writer.write(numpy_helper.to_array(table), (fine_rows or {}).get(table.dims[0]))
+        writer.replace()
     used = {name for node in graph.node for name in node.input}
     for name in tables.keys() - used:
         graph.initializer.remove(tables[name])
     return len(lookups)
 
 
+def rows_seen(token_ids: list[list[int]], *, count: int, size: int) -> NDArray[np.int64]:
+    """Choose rows of a table: the tokens seen most, then, since vocabularies are sorted by frequency, the first ones.
+
+    Args:
+        token_ids: messages as tokens.
+        count: rows wanted.
+        size: rows of the table.
+    """
+    seen = np.bincount(np.concatenate([np.asarray(ids, dtype=np.int64) for ids in token_ids]), minlength=size)
+    return np.sort(np.argsort(-seen, kind="stable")[:count])
+
+
 def _is_table(tensor: onnx.TensorProto) -> bool:
     return len(tensor.dims) == 2 and tensor.data_type == TensorProto.FLOAT  # shapes and masks are integers
 
 
-def _quantize_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return the table in int8, symmetric, and the scale of each row, shape (rows, 1)."""
-    largest = np.abs(table).max(axis=1, keepdims=True)
-    scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-    return np.rint(table / scales).astype(np.int8), scales
+class _Lookup:
+    """Collects the nodes that replace one look-up."""
 
+    def __init__(self, graph: onnx.GraphProto, node: onnx.NodeProto, table: str) -> None:
+        self._graph = graph
+        self._node = node
+        self._table = table
+        self._nodes: list[onnx.NodeProto] = []
 
-def _scaled_lookup(node: onnx.NodeProto, table: str, scales: str) -> list[onnx.NodeProto]:
-    ids, output = node.input[1], node.output[0]
-    row, number, scale = (f"{output}_{part}" for part in ("int8", "float", "scale"))
-    return [
-        helper.make_node("Gather", [table, ids], [row], name=f"{node.name}_int8", axis=0),
-        helper.make_node("Cast", [row], [number], name=f"{node.name}_cast", to=TensorProto.FLOAT),
-        helper.make_node("Gather", [scales, ids], [scale], name=f"{node.name}_scale", axis=0),
-        helper.make_node("Mul", [number, scale], [output], name=f"{node.name}_mul"),
-    ]
+    def write(self, table: NDArray[np.float32], fine_rows: NDArray[np.int64] | None) -> None:
+        """Write the look-up of scaled rows, shape (batch, tokens, channels)."""
+        largest = np.abs(table).max(axis=1, keepdims=True)
+        scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+        steps = np.rint(table / scales)
+        ids = self._node.input[1]
+        number = self._gather_as_float(steps.astype(np.int8), ids, "int8")
+        if fine_rows is not None and len(fine_rows):
+            left = np.rint((table / scales - steps)[fine_rows] * _FINER).astype(np.int8)
+            finer = self._gather_as_float(np.pad(left, ((0, 1), (0, 0))), self._places(fine_rows, len(table)), "left")
+            fraction = self._initializer(np.float32(1 / _FINER), "fraction")
+            number = self._add("Add", [number, self._add("Mul", [finer, fraction], "finer")], "both")
+        scale = self._add("Gather", [self._initializer(scales, "scales"), ids], "scale", axis=0)
+        self._nodes.append(
+            helper.make_node("Mul", [number, scale], [self._node.output[0]], name=f"{self._node.name}_mul")
+        )
+
+    def replace(self) -> None:
+        """Put the nodes where the look-up was."""
+        position = list(self._graph.node).index(self._node)
+        self._graph.node.remove(self._node)
+        for offset, node in enumerate(self._nodes):
+            self._graph.node.insert(position + offset, node)
+
+    def _places(self, fine_rows: NDArray[np.int64], rows: int) -> str:
+        """Write which row of the short table belongs to each token; the last row, of zeros, to all that have none."""
+        places = np.full(rows, len(fine_rows), dtype=np.int16 if len(fine_rows) < 2**15 else np.int32)
+        places[fine_rows] = np.arange(len(fine_rows))
+        place = self._add("Gather", [self._initializer(places, "places"), self._node.input[1]], "place", axis=0)
+        return self._add("Cast", [place], "place_of", to=TensorProto.INT32)
+
+    def _gather_as_float(self, table: NDArray[np.int8], ids: str, name: str) -> str:
+        row = self._add("Gather", [self._initializer(table, name), ids], f"row_{name}", axis=0)
+        return self._add("Cast", [row], f"number_{name}", to=TensorProto.FLOAT)
+
+    def _initializer(self, value: NDArray[np.generic] | np.generic, name: str) -> str:
+        full = f"{self._table}_{name}"
+        self._graph.initializer.append(numpy_helper.from_array(np.asarray(value), full))
+        return full
+
+    def _add(self, op_type: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        output = f"{self._node.output[0]}_{name}"
+        self._nodes.append(helper.make_node(op_type, inputs, [output], name=output, **attributes))
+        return output

@@ -45,6 +45,11 @@ def fuse_for_cpu(source: Path, folder: Path, *, layers: int) -> Path:
     return path
 
 
+def fuse_as_it_comes(source: Path, folder: Path) -> Path:
+    """Fuse ``source/model.onnx`` with Optimum's O2 as it comes, to compare with."""
+    return _optimize(source, folder, AutoOptimizationConfig.O2())
+
+
 def convert_to_fp16(source: Path, folder: Path, *, layers: int) -> Path:
     """Fuse everything and convert to fp16 with fp32 inputs and outputs, for CUDA (Optimum's O4).
 

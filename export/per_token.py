@@ -3,9 +3,13 @@
 Optimum's dynamic quantisation takes one scale for a whole batch, so that a score depends on what else is in the
 batch, and one large activation costs all the others their precision. Here the rows of an activation, one per
 token, are quantised each with a scale of its own, and the rows of the product are multiplied by it afterwards.
+
+Outlier channels are split into columns (:mod:`export.outliers`). Where 8 bits are too few, a second product adds what
+rounding took from the first, in steps 254 times as small: 16 bits for twice the work.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +19,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from export.errors import ExportError
+from export.outliers import ChannelSplit
+from export.rounding import RoundedLinear
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +43,24 @@ class _Range:
 _SYMMETRIC = _Range(zero_point=128, steps=127, smallest_scale=1e-12, symmetric=True)
 # Gelu is never below -0.17: what is not needed for that side goes to the other.
 _AFTER_GELU = _Range(zero_point=32, steps=223, smallest_scale=0.17 / 32, symmetric=False)
-_GELUS = ("BiasGelu", "Gelu", "FastGelu")
+_GELUS = ("Gelu", "FastGelu")
+_FINER = 254  # rounding to one step takes at most half of it, which 127 steps of this fraction cover
 
 
 @dataclass(frozen=True, slots=True)
 class _Product:
-    """The nodes Optimum writes for one MatMul: DynamicQuantizeLinear, MatMulInteger, Cast and two Mul."""
+    """The nodes Optimum writes for one MatMul: DynamicQuantizeLinear, MatMulInteger, Cast and two Mul.
+
+    Attributes:
+        bias: the Add that follows, if the bias of the layer is added next.
+    """
 
     quantize: onnx.NodeProto
     product: onnx.NodeProto
     scales: onnx.NodeProto
     rescale: onnx.NodeProto
     cast: onnx.NodeProto
+    bias: onnx.NodeProto | None
 
     @property
     def activation(self) -> str:
@@ -59,30 +71,45 @@ class _Product:
         return str(self.rescale.output[0])
 
     @property
+    def weights(self) -> str:
+        return str(self.product.input[1])
+
+    @property
+    def weight_scales(self) -> str:
+        return str(next(name for name in self.scales.input if name != self.quantize.output[1]))
+
+    @property
     def nodes(self) -> tuple[onnx.NodeProto, ...]:
         return self.quantize, self.product, self.scales, self.rescale, self.cast
 
 
-def use_token_scales(model: onnx.ModelProto) -> int:
+def use_token_scales(model: onnx.ModelProto, layers: Mapping[str, RoundedLinear]) -> int:
     """Rewrite, in place, every dynamically quantised product of a graph.
 
-    The first input of the graph and every activation must have the same two leading dimensions: batch and tokens.
+    The first input of the graph and every activation must have batch and tokens as leading dimensions.
+
+    Args:
+        model: what Optimum's quantiser wrote.
+        layers: by name, such as ``layer.0.ffn.lin1``, the linear layers as they were rounded.
 
     Returns:
         Number of products rewritten.
 
     Raises:
-        ExportError: a product is not of the form that Optimum writes.
+        ExportError: a product is not of the form that Optimum writes, or its layer is not known.
     """
     graph = model.graph
-    products = {product.result: product for product in _find_products(graph)}
+    products = {id(product.rescale): product for product in _find_products(graph)}
     obsolete = {id(node) for product in products.values() for node in product.nodes}
     after_gelu = {node.output[0] for node in graph.node if node.op_type in _GELUS}
     writer = _Writer(graph)
     for node in list(graph.node):
-        product = products.get(node.output[0])
-        if product is not None:
-            writer.write(product, _AFTER_GELU if product.activation in after_gelu else _SYMMETRIC)
+        if id(node) in products:
+            product = products[id(node)]
+            layer = layers[_layer_of(product, layers)]
+            if layer.limit is not None and product.bias is not None:
+                obsolete.add(id(product.bias))
+            writer.write(product, layer, _AFTER_GELU if product.activation in after_gelu else _SYMMETRIC)
         elif id(node) not in obsolete:
             writer.nodes.append(node)
     del graph.node[:]
@@ -92,8 +119,16 @@ def use_token_scales(model: onnx.ModelProto) -> int:
     return len(products)
 
 
+def _layer_of(product: _Product, layers: Mapping[str, RoundedLinear]) -> str:
+    name = re.sub(r"^.*?(layer\.\d+)/(\w+)/(\w+)/.*$", r"\1.\2.\3", product.result)
+    if name not in layers:
+        raise ExportError(f"the quantised graph has a product {product.result} of no known layer; see constraints.txt")
+    return name
+
+
 def _find_products(graph: onnx.GraphProto) -> Iterator[_Product]:
     producer = {name: node for node in graph.node for name in node.output}
+    vectors = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 1}
 
     def consumer(name: str, op_type: str) -> onnx.NodeProto:
         found: list[onnx.NodeProto] = [node for node in graph.node if name in node.input and node.op_type == op_type]
@@ -108,7 +143,9 @@ def _find_products(graph: onnx.GraphProto) -> Iterator[_Product]:
             cast = consumer(node.output[0], "Cast")
             rescale = consumer(cast.output[0], "Mul")
             scales = producer[next(name for name in rescale.input if name != cast.output[0])]
-            yield _Product(producer[node.input[0]], node, scales, rescale, cast)
+            adds = [add for add in graph.node if add.op_type == "Add" and rescale.output[0] in add.input]
+            bias = next((add for add in adds if vectors & set(add.input)), None)
+            yield _Product(producer[node.input[0]], node, scales, rescale, cast, bias)
 
 
 class _Writer:
@@ -117,54 +154,134 @@ class _Writer:
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self._graph = graph
-        self._shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+        self._tensors = {tensor.name: tensor for tensor in graph.initializer}
         self._written: set[str] = set()
-        self._add("Shape", [graph.input[0].name], "token_grid", start=0, end=2)
+        self._batch = self._add("Shape", [graph.input[0].name], "batch_size", start=0, end=1)
 
-    def write(self, product: _Product, span: _Range) -> None:
-        """Write what replaces one product: (batch, tokens, inputs) -> (batch, tokens, outputs)."""
-        _, weights, _, weight_zero_point = product.product.input
-        weight_scales = next(name for name in product.scales.input if name != product.quantize.output[1])
-        inputs, outputs = self._shapes[weights]
-        rows, row_scales = self._quantize_rows(product.activation, inputs, span)
-        one, zero_point = self._constant(np.float32(1)), self._constant(np.uint8(span.zero_point))
+    def write(self, product: _Product, layer: RoundedLinear, span: _Range) -> None:
+        """Write what replaces one product: (batch, tokens, channels) -> (batch, tokens, outputs)."""
         result = product.result
-        self._add(
+        self._widen(product.weights, layer.split)
+        outputs = self._tensors[product.weights].dims[1]
+        channels = len(layer.split.columns)
+        flat = self._add(
+            "Reshape", [product.activation, self._constant(np.array([-1, channels]))], f"{product.activation}_flat"
+        )
+        if layer.limit is None:
+            rows = self._from_tokens(product, flat, layer.split, span)
+        else:
+            rows = self._from_16_bits(product, flat, layer.limit)
+            result = product.bias.output[0] if product.bias else result
+        if len(layer.completed):
+            rows = self._complete(rows, flat, layer, outputs)
+        sizes = self._constant(np.array([-1, outputs], dtype=np.int64))
+        shape = self._add("Concat", [self._batch, sizes], f"batch_of_{outputs}", axis=0)
+        self._add("Reshape", [rows, shape], result)
+
+    def _from_tokens(self, product: _Product, flat: str, split: ChannelSplit, span: _Range) -> str:
+        """Write a product of rows with 8 bits and a scale for each token, shape (tokens, outputs)."""
+        rows, scales = self._quantize_rows(flat, split, span)
+        unscaled = self._multiply(product, rows, np.float32(1), span.zero_point, f"{product.result}_unscaled")
+        return self._add("Mul", [unscaled, scales], f"{product.result}_rows")
+
+    def _from_16_bits(self, product: _Product, flat: str, limit: float) -> str:
+        """Write a product of rows with 16 bits, as the sum of two products, and its bias, shape (tokens, outputs).
+
+        So many bits do not need a scale for each token, so that the bias can be added with the product.
+        """
+        coarse_step = np.float32(limit / _SYMMETRIC.steps)
+        fine_step = np.float32(coarse_step / _FINER)
+        zero = self._constant(np.uint8(_SYMMETRIC.zero_point))
+        coarse = self._add("QuantizeLinear", [flat, self._constant(coarse_step), zero], f"{flat}_coarse")
+        back = self._add("DequantizeLinear", [coarse, self._constant(coarse_step), zero], f"{flat}_back")
+        left = self._add("Sub", [flat, back], f"{flat}_left")
+        fine = self._add("QuantizeLinear", [left, self._constant(fine_step), zero], f"{flat}_fine")
+        bias = [name for name in product.bias.input if name != product.result] if product.bias else []
+        name, zero_point = product.result, _SYMMETRIC.zero_point
+        products = [
+            self._multiply(product, coarse, coarse_step, zero_point, f"{name}_coarse", *bias),
+            self._multiply(product, fine, fine_step, zero_point, f"{name}_fine"),
+        ]
+        return self._add("Add", products, f"{name}_rows")
+
+    def _multiply(
+        self, product: _Product, rows: str, scale: np.float32, zero_point: int, output: str, *bias: str
+    ) -> str:
+        weight_zero_point = product.product.input[3]
+        return self._add(
             "MatMulIntegerToFloat",
-            [rows, weights, one, weight_scales, zero_point, weight_zero_point],
-            f"{result}_unscaled",
+            [
+                rows,
+                product.weights,
+                self._constant(scale),
+                product.weight_scales,
+                self._constant(np.uint8(zero_point)),
+                weight_zero_point,
+                *bias,
+            ],
+            output,
             domain="com.microsoft",
         )
-        self._add("Mul", [f"{result}_unscaled", row_scales], f"{result}_rows")
-        width = self._constant(np.array([outputs], dtype=np.int64))
-        shape = self._add("Concat", ["token_grid", width], f"token_grid_{outputs}", axis=0)
-        self._add("Reshape", [f"{result}_rows", shape], result)
 
-    def _quantize_rows(self, activation: str, width: int, span: _Range) -> tuple[str, str]:
+    def _complete(self, rows: str, flat: str, layer: RoundedLinear, outputs: int) -> str:
+        """Add to a few outputs what their weights lost in rounding."""
+        places = np.zeros((len(layer.completed), outputs), dtype=np.float32)
+        places[np.arange(len(layer.completed)), layer.completed] = 1
+        remainder = self._initializer(layer.remainder, f"{rows}_remainder")
+        lacking = self._add("MatMul", [flat, remainder], f"{rows}_lacking")
+        return self._add("Gemm", [lacking, self._initializer(places, f"{rows}_places"), rows], f"{rows}_complete")
+
+    def _widen(self, weights: str, split: ChannelSplit) -> None:
+        """Repeat the weights of split channels, shape (channels, outputs) -> (columns, outputs)."""
+        tensor = self._tensors[weights]
+        matrix = numpy_helper.to_array(tensor)
+        tensor.CopyFrom(numpy_helper.from_array(np.concatenate([matrix, matrix[split.repeated]]), weights))
+
+    def _quantize_rows(self, flat: str, split: ChannelSplit, span: _Range) -> tuple[str, str]:
         """Write the quantisation of one activation.
 
         Returns:
-            Names of the rows in uint8, shape (tokens of the batch, width), and of their scales, shape (tokens, 1).
+            Names of the rows in uint8, shape (tokens, columns), and of their scales, shape (tokens, 1).
         """
-        last, column = self._constant(np.array([-1])), self._constant(np.array([1]))
-        flat = self._add("Reshape", [activation, self._constant(np.array([-1, width]))], f"{activation}_flat")
-        largest = self._add("ReduceMax", [flat, last], f"{activation}_max", keepdims=0)
-        if span.symmetric:
-            smallest = self._add("ReduceMin", [flat, last], f"{activation}_min", keepdims=0)
-            negated = self._add("Neg", [smallest], f"{activation}_neg")
-            largest = self._add("Max", [largest, negated], f"{activation}_abs")
-        step = self._add("Mul", [largest, self._constant(np.float32(1 / span.steps))], f"{activation}_step")
-        scale = self._add("Max", [step, self._constant(np.float32(span.smallest_scale))], f"{activation}_scale")
-        tokens = self._tokens()
-        zero = self._constant(np.array([span.zero_point], dtype=np.uint8))
-        zeros = self._add("Expand", [zero, tokens], f"token_zero_{span.zero_point}")
+        shared = flat
+        if len(split.repeated):
+            shared = self._add("Mul", [flat, self._initializer(split.shares, f"{flat}_shares")], f"{flat}_shared")
+        scale = self._scale(shared, span)
+        scales = self._add("Unsqueeze", [scale, self._constant(np.array([1]))], f"{flat}_scales")
+        zeros = self._zeros(scale, span.zero_point)
         # One scale per row of a matrix: onnxruntime vectorises along the row, which dividing first would do twice.
-        rows = self._add("QuantizeLinear", [flat, scale, zeros], f"{activation}_u8", axis=0)
-        return rows, self._add("Unsqueeze", [scale, column], f"{activation}_scales")
+        rows = self._add("QuantizeLinear", [shared, scale, zeros], f"{flat}_u8", axis=0)
+        if len(split.repeated):
+            repeated = self._initializer(split.repeated, f"{flat}_repeated")
+            offsets = self._initializer(split.offsets, f"{flat}_offsets")
+            chosen = self._add("Gather", [shared, repeated], f"{flat}_more", axis=1)
+            moved = self._add("Add", [chosen, self._add("Mul", [scales, offsets], f"{flat}_by")], f"{flat}_moved")
+            more = self._add("QuantizeLinear", [moved, scale, zeros], f"{flat}_more_u8", axis=0)
+            rows = self._add("Concat", [rows, more], f"{flat}_columns", axis=1)
+        return rows, scales
 
-    def _tokens(self) -> str:
-        """Write the number of tokens of the batch, padding included, shape (1,)."""
-        return self._add("ReduceProd", ["token_grid"], "token_count", keepdims=1)
+    def _scale(self, rows: str, span: _Range) -> str:
+        """Write the step of each row, shape (tokens,)."""
+        last = self._constant(np.array([-1]))
+        bounds = [self._add("ReduceMax", [rows, last], f"{rows}_max", keepdims=0)]
+        if span.symmetric:
+            smallest = self._add("ReduceMin", [rows, last], f"{rows}_min", keepdims=0)
+            bounds.append(self._add("Neg", [smallest], f"{rows}_neg"))
+        bounds.append(self._constant(np.float32(span.smallest_scale * span.steps)))
+        largest = self._add("Max", bounds, f"{rows}_largest")
+        return self._add("Mul", [largest, self._constant(np.float32(1 / span.steps))], f"{rows}_scale")
+
+    def _zeros(self, scale: str, zero_point: int) -> str:
+        """Write the zero point of each row, shape (tokens,)."""
+        shape = self._add("Shape", [scale], f"{scale}_shape")
+        value = numpy_helper.from_array(np.array([zero_point], dtype=np.uint8))
+        return self._add("ConstantOfShape", [shape], f"{scale}_zeros", value=value)
+
+    def _initializer(self, value: NDArray[Any], name: str) -> str:
+        if name not in self._written:
+            self._written.add(name)
+            self._graph.initializer.append(numpy_helper.from_array(value, name))
+        return name
 
     def _add(self, op_type: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         if output not in self._written:  # query, key and value share an activation
@@ -175,8 +292,4 @@ class _Writer:
 
     def _constant(self, value: Any) -> str:
         array: NDArray[Any] = np.asarray(value)
-        name = f"token_{array.dtype}_{'x'.join(map(str, array.reshape(-1)))}_{array.ndim}"
-        if name not in self._written:
-            self._written.add(name)
-            self._graph.initializer.append(numpy_helper.from_array(array, name))
-        return name
+        return self._initializer(array, f"token_{array.dtype}_{'x'.join(map(str, array.reshape(-1)))}_{array.ndim}")

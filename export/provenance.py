@@ -9,7 +9,7 @@ import onnx
 
 from export.checkpoint import Checkpoint
 from export.graph import count_operators
-from export.quantize import RECIPE
+from export.recipe import Recipe
 from spam_edge.bundle import sha256_of
 from spam_edge.training.checkpoint import git_commit
 
@@ -19,19 +19,20 @@ _COUNTED = (
     "MultiHeadAttention",
     "MatMulIntegerToFloat",
     "BiasGelu",
+    "Gelu",
     "FastGelu",
     "LayerNormalization",
     "SkipLayerNormalization",
 )
 
 
-def provenance_of(checkpoint: Checkpoint, graphs: Mapping[str, Path], *, damping: float) -> dict[str, Any]:
+def provenance_of(checkpoint: Checkpoint, graphs: Mapping[str, Path], *, recipe: Recipe) -> dict[str, Any]:
     """Return what decided the contents of the bundle, from training and from this export.
 
     Args:
         checkpoint: what was exported.
         graphs: ONNX file by variant.
-        damping: with which the int8 weights were rounded.
+        recipe: how the int8 file was made.
     """
     training = checkpoint.training
     kept = ("settings", "base_model", "corpus", "splits", "selection", "device", "precision", "git_commit", "versions")
@@ -42,7 +43,7 @@ def provenance_of(checkpoint: Checkpoint, graphs: Mapping[str, Path], *, damping
             "git_commit": git_commit(),
             "versions": {name: version(name) for name in _LIBRARIES},
             "graphs": {variant: _describe(path) for variant, path in graphs.items()},
-            "quantisation": RECIPE | {"damping": damping},
+            "quantisation": recipe.describe(),
         },
     }
 

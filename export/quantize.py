@@ -1,106 +1,139 @@
 """Checkpoint to int8 for the CPU: rounded weights, Optimum's quantiser, one activation scale per token."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
 
+from export.biases import add_query_biases_first, split_bias_gelu, without_key_and_value_biases
+from export.calibrate import watch_linear_layers
 from export.checkpoint import Checkpoint
-from export.embeddings import quantize_embeddings
+from export.embeddings import quantize_embeddings, rows_seen
 from export.errors import ExportError
+from export.first_token import keep_first_token
+from export.flat_rows import keep_rows_flat
 from export.graph import MODEL_NAME, export_fp32, fuse_for_cpu, quiet, require_operators
 from export.per_token import use_token_scales
+from export.recipe import Recipe
 from export.reference import PyTorchReference
-from export.rounding import CALIBRATION_TEXTS, DAMPINGS, round_linear_layers
+from export.rounding import RoundedLinear, round_linear_layers, with_rounded_weights
 
-RECIPE: dict[str, Any] = {
-    "weights": "int8, symmetric, per output channel, rounded with GPTQ",
-    "activations": "uint8, dynamic, per token; symmetric but after Gelu",
-    "embeddings": "int8, symmetric, per row",
-    "head": "fp32",
-    "calibration_texts": CALIBRATION_TEXTS,
-    "tool": "optimum ORTQuantizer, AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=True)",
-}
-_LINEARS_PER_LAYER = 6
+_SLOWER_FUSED = ["SkipLayerNormFusion", "BiasGeluFusion"]
 _TABLES = 2  # words and positions
 
 
-def quantize(
-    checkpoint: Checkpoint,
-    reference: PyTorchReference,
-    texts: Sequence[str],
-    target: Path,
-    *,
-    scratch: Path,
-    damping: float = DAMPINGS[0],
-) -> None:
-    """Write the int8 file, optimised for good.
+class Quantizer:
+    """Writes int8 files of one checkpoint, calibrated once."""
+
+    def __init__(self, checkpoint: Checkpoint, reference: PyTorchReference) -> None:
+        """Run messages of the training split through the model.
+
+        Raises:
+            ExportError: there are too few of them.
+        """
+        self._checkpoint = checkpoint
+        self._reference = reference.with_model(without_key_and_value_biases(reference.model))
+        self._activations = watch_linear_layers(self._reference, checkpoint.train.texts)
+
+    def write(self, target: Path, recipe: Recipe) -> None:
+        """Write an int8 file, optimised for good.
+
+        Raises:
+            ExportError: not every linear layer was fused and quantised as relied on.
+        """
+        layers = round_linear_layers(self._reference.model, self._activations, recipe)
+        with TemporaryDirectory(prefix="spam-edge-int8-") as name:
+            scratch = Path(name)
+            quantized = self._quantize(layers, scratch)
+            model = onnx.load(quantized)
+            self._rewrite(model, layers, recipe)
+            onnx.save(model, quantized)
+            _optimize_offline(quantized, target)
+        fine = sum(layer.limit is not None for layer in layers.values())
+        attentions = self._checkpoint.layers
+        require_operators(
+            target,
+            {"MatMulIntegerToFloat": len(layers) + fine, "MultiHeadAttention": attentions, "DynamicQuantizeLinear": 0},
+        )
+
+    def _quantize(self, layers: Mapping[str, RoundedLinear], scratch: Path) -> Path:
+        """Let Optimum export, fuse and quantise the rounded weights."""
+        with_rounded_weights(self._reference.model, layers).save_pretrained(scratch / "rounded")
+        exported = export_fp32(scratch / "rounded", scratch / "exported")
+        fused = fuse_for_cpu(exported.parent, scratch / "fused", layers=self._checkpoint.layers)
+        excluded = _prepare(fused)
+        return run_quantizer(fused, scratch / "int8", operators_to_quantize=["MatMul"], nodes_to_exclude=excluded)
+
+    def _rewrite(self, model: onnx.ModelProto, layers: Mapping[str, RoundedLinear], recipe: Recipe) -> None:
+        linears = use_token_scales(model, layers)
+        keep_rows_flat(model)
+        tables = quantize_embeddings(model, self._fine_rows(recipe))
+        if (linears, tables) != (len(layers), _TABLES):
+            raise ExportError(f"{linears} linear layers and {tables} embedding tables were quantised, of {len(layers)}")
+
+    def _fine_rows(self, recipe: Recipe) -> dict[int, NDArray[np.int64]]:
+        """Choose the rows of both tables that get 16 bits: frequent tokens, and positions that can occur."""
+        if not recipe.fine_tokens:
+            return {}
+        words = self._checkpoint.config["vocab_size"]
+        positions = self._checkpoint.config["max_position_embeddings"]
+        token_ids = self._reference.token_ids(self._checkpoint.train.texts)
+        return {
+            words: rows_seen(token_ids, count=recipe.fine_tokens, size=words),
+            positions: np.arange(min(positions, self._checkpoint.max_length)),
+        }
+
+
+def run_quantizer(fused: Path, folder: Path, **settings: list[str]) -> Path:
+    """Quantise a fused graph with Optimum: dynamic int8, one scale per output channel.
 
     Args:
-        checkpoint: what is exported.
-        reference: its model.
-        texts: messages of the training split, to calibrate the rounding with.
-        target: file to write.
-        scratch: empty folder for intermediate files.
-        damping: see :func:`export.rounding.round_weights`.
-
-    Raises:
-        ExportError: the messages are too few, or not every linear layer was fused and quantised as relied on.
+        fused: ``model.onnx``, with types inferred.
+        folder: where to write the result.
+        settings: further arguments of ``AutoQuantizationConfig.avx512_vnni``.
     """
-    rounded = round_linear_layers(reference, texts, damping=damping)
-    rounded.save_pretrained(scratch / "rounded")
-    exported = export_fp32(scratch / "rounded", scratch / "exported")
-    fused = fuse_for_cpu(exported.parent, scratch / "fused", layers=checkpoint.layers)
-    heads = _add_types(fused)
     with quiet():
         quantizer = ORTQuantizer.from_pretrained(fused.parent, file_name=MODEL_NAME)
         # a new configuration for each run: the quantiser changes the one it is given
-        configuration = AutoQuantizationConfig.avx512_vnni(
-            is_static=False, per_channel=True, operators_to_quantize=["MatMul"], nodes_to_exclude=heads
-        )
-        quantizer.quantize(save_dir=scratch / "int8", quantization_config=configuration, file_suffix="quantized")
-    _finish(scratch / "int8" / "model_quantized.onnx", target, layers=checkpoint.layers)
+        configuration = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=True, **settings)
+        quantizer.quantize(save_dir=folder, quantization_config=configuration, file_suffix="quantized")
+    return folder / "model_quantized.onnx"
 
 
-def _add_types(path: Path) -> list[str]:
-    """Add the inferred types without which the quantiser does not know the weights beside fused operators.
+def infer_types(path: Path, model: onnx.ModelProto | None = None) -> onnx.ModelProto:
+    """Add types to the graph at ``path``: without them the quantiser does not know weights beside fused operators."""
+    model = SymbolicShapeInference.infer_shapes(model or onnx.load(path), auto_merge=True)
+    onnx.save(model, path)
+    return model
+
+
+def _prepare(path: Path) -> list[str]:
+    """Leave out what is not needed of a fused graph.
 
     Returns:
         Names of the products of the classification head, as the quantiser will call them.
     """
-    model = SymbolicShapeInference.infer_shapes(onnx.load(path), auto_merge=True)
-    onnx.save(model, path)
-    return [f"{node.name}_MatMul" for node in model.graph.node if node.op_type == "Gemm"]
-
-
-def _finish(source: Path, target: Path, *, layers: int) -> None:
-    model = onnx.load(source)
-    linears = use_token_scales(model)
-    tables = quantize_embeddings(model)
-    if (linears, tables) != (_LINEARS_PER_LAYER * layers, _TABLES):
-        raise ExportError(f"{linears} linear layers and {tables} embedding tables were quantised; see constraints.txt")
-    onnx.save(model, source)
-    _optimize_offline(source, target)
-    require_operators(
-        target,
-        {"MatMulIntegerToFloat": linears, "MultiHeadAttention": layers, "MatMul": 0, "DynamicQuantizeLinear": 0},
-    )
+    model = onnx.load(path)
+    keep_first_token(model)
+    add_query_biases_first(model)
+    split_bias_gelu(model)
+    return [f"{node.name}_MatMul" for node in infer_types(path, model).graph.node if node.op_type == "Gemm"]
 
 
 def _optimize_offline(source: Path, target: Path) -> None:
     """Let onnxruntime optimise the graph once, here, and not at every start.
 
-    Its layer-norm fusion stays off (see :func:`export.graph.fuse_for_cpu`); the runtime opens the file with
-    optimisations disabled, so that it does not come back.
+    Its fusions of layer norm and Gelu stay off (see :func:`export.graph.fuse_for_cpu`); the runtime opens the file with
+    optimisations disabled, so that they do not come back.
     """
     options = SessionOptions()
     options.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(target)
     options.log_severity_level = 3
-    InferenceSession(
-        str(source), options, providers=["CPUExecutionProvider"], disabled_optimizers=["SkipLayerNormFusion"]
-    )
+    InferenceSession(str(source), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER_FUSED)

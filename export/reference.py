@@ -1,9 +1,10 @@
 """What PyTorch says: the reference that every exported file is held against."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -27,6 +28,12 @@ class PyTorchReference:
         ).eval()
         self._tokenizer = AutoTokenizer.from_pretrained(checkpoint)
         self._max_length = max_length
+
+    def with_model(self, model: PreTrainedModel) -> Self:
+        """Return the same tokenizer with another model."""
+        other = copy.copy(self)
+        other.model = model
+        return other
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Tokenise as in training, special tokens included."""

@@ -6,53 +6,75 @@ yet rounded, as far as inputs seen in training tell how.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from export.errors import ExportError
-from export.reference import PyTorchReference
+from export.calibrate import Activations
+from export.outliers import ChannelSplit
+from export.recipe import Recipe
 
-CALIBRATION_TEXTS = 512
-"""Messages of the training split whose activations stand for all."""
-MINIMUM_TEXTS = 64
 LEVELS = 127
 """Largest step of symmetric int8."""
-_BLOCK = 128
-DAMPINGS = (0.01, 0.02, 0.05, 0.1)
+DAMPINGS = (0.01, 0.003, 0.001, 0.02)
 """What is added to the diagonal of the second moments, as a share of its mean: GPTQ's own choice, and others."""
+_BLOCK = 128
+_COMPLETED = "lin2"  # adds to all channels of the residual stream, the outliers among them
+_HEADROOM = 4  # 16 bits are enough for values so many times larger than those seen in calibration
+_BEHIND_LAYER_NORM = ("q_lin", "k_lin", "v_lin", "lin1")  # where the outliers are
+
+
+@dataclass(frozen=True, slots=True)
+class RoundedLinear:
+    """One linear layer as the int8 file has it.
+
+    Attributes:
+        weights: shape (outputs, channels), whole multiples of the scale of their output.
+        split: how the channels of its input are split into columns.
+        limit: largest value of its input where that has 16 bits, None where it has 8.
+        completed: shape (completed outputs,), outputs whose rounding error is given back in fp32.
+        remainder: shape (channels, completed outputs), that error.
+    """
+
+    weights: Tensor
+    split: ChannelSplit
+    limit: float | None
+    completed: NDArray[np.int64]
+    remainder: NDArray[np.float32]
 
 
 def round_linear_layers(
-    reference: PyTorchReference, texts: Sequence[str], *, damping: float = DAMPINGS[0]
-) -> PreTrainedModel:
-    """Return a copy of the model whose transformer weights lie on an int8 grid with one scale per output channel.
-
-    The scale of a channel is its largest weight / 127, the one that a symmetric quantiser finds again.
+    model: PreTrainedModel, activations: Mapping[str, Activations], recipe: Recipe
+) -> dict[str, RoundedLinear]:
+    """Round the linear layers of the transformer; the classification head, which is small, stays in fp32.
 
     Args:
-        reference: the trained model.
-        texts: messages of the training split, a sample of which is run.
-        damping: one of :data:`DAMPINGS`.
-
-    Raises:
-        ExportError: there are too few messages to learn from.
+        model: the trained model.
+        activations: what the layers saw in calibration, by name, such as ``layer.0.ffn.lin1``.
+        recipe: how.
     """
-    if len(texts) < MINIMUM_TEXTS:
-        raise ExportError(
-            f"{len(texts)} training messages are too few to calibrate int8 weights; at least {MINIMUM_TEXTS} are needed"
-        )
-    sample = [texts[index * len(texts) // CALIBRATION_TEXTS] for index in range(min(CALIBRATION_TEXTS, len(texts)))]
-    second_moments = _second_moments(reference, sample)
-    model: PreTrainedModel = copy.deepcopy(reference.model)
-    layers = dict(_linear_layers(model))
-    for name, layer in tqdm(layers.items(), desc="rounding weights", leave=False, disable=None):
-        layer.weight.data = round_weights(layer.weight.data, second_moments[name], damping=damping)
-    return model
+    bar = tqdm(activations.items(), desc="rounding weights", leave=False, disable=None)
+    return {name: _round(name, linear_weights(model, name).data, seen, recipe) for name, seen in bar}
+
+
+def with_rounded_weights(model: PreTrainedModel, layers: Mapping[str, RoundedLinear]) -> PreTrainedModel:
+    """Return a copy of the model with the rounded weights, on the grid that a symmetric quantiser finds again."""
+    rounded: PreTrainedModel = copy.deepcopy(model)
+    for name, layer in layers.items():
+        linear_weights(rounded, name).data = layer.weights
+    return rounded
+
+
+def linear_weights(model: PreTrainedModel, name: str) -> torch.nn.Parameter:
+    """Return the weights of a linear layer, shape (outputs, channels)."""
+    weights: torch.nn.Parameter = model.get_parameter(f"distilbert.transformer.{name}.weight")
+    return weights
 
 
 def round_weights(weights: Tensor, second_moment: Tensor, *, damping: float = DAMPINGS[0]) -> Tensor:
@@ -66,8 +88,8 @@ def round_weights(weights: Tensor, second_moment: Tensor, *, damping: float = DA
     Returns:
         Shape (outputs, inputs): whole multiples, from -127 to 127, of the largest weight of the row / 127.
     """
-    scale = weights.abs().amax(dim=1).clamp(min=torch.finfo(weights.dtype).tiny) / LEVELS
-    order = torch.argsort(second_moment.diagonal(), descending=True)
+    scale = _scales(weights)
+    order = torch.argsort(second_moment.diagonal(), descending=True, stable=True)
     # The largest weight of a row keeps its value, so that whoever looks for the scale finds this one.
     pinned = weights.abs().argmax(dim=1, keepdim=True) == order
     remaining = weights[:, order].clone()
@@ -88,40 +110,49 @@ def round_weights(weights: Tensor, second_moment: Tensor, *, damping: float = DA
     return rounded[:, torch.argsort(order)]
 
 
+def round_to_nearest(weights: Tensor) -> Tensor:
+    """Round each weight to the nearest step of its row; see :func:`round_weights`."""
+    scale = _scales(weights)[:, None]
+    return (weights / scale).round().clamp(-LEVELS, LEVELS) * scale
+
+
+def _scales(weights: Tensor) -> Tensor:
+    return weights.abs().amax(dim=1).clamp(min=torch.finfo(weights.dtype).tiny) / LEVELS
+
+
+def _round(name: str, weights: Tensor, seen: Activations, recipe: Recipe) -> RoundedLinear:
+    layer, fine = int(name.split(".")[1]), _block_of(name) < recipe.fine_blocks
+    if recipe.gptq:
+        rounded = round_weights(weights, seen.second_moment, damping=recipe.damping)
+    else:
+        rounded = round_to_nearest(weights)
+    completed = recipe.completed_outputs if name.endswith(_COMPLETED) and layer < recipe.completed_layers else 0
+    outputs, remainder = _complete(weights - rounded, seen.second_moment, completed)
+    return RoundedLinear(
+        weights=rounded,
+        split=seen.peaks.split(recipe.outliers if name.endswith(_BEHIND_LAYER_NORM) and not fine else 0),
+        limit=_HEADROOM * seen.peaks.largest if fine else None,
+        completed=outputs,
+        remainder=remainder,
+    )
+
+
+def _block_of(name: str) -> int:
+    """Number the blocks: the attention of layer 0, its feed-forward layers, the attention of layer 1, ..."""
+    _, layer, block, _ = name.split(".")
+    return 2 * int(layer) + (block == "ffn")
+
+
+def _complete(lacking: Tensor, second_moment: Tensor, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the outputs with the largest error, and what their weights lack."""
+    errors = ((lacking @ second_moment) * lacking).sum(dim=1)
+    worst = errors.argsort(descending=True, stable=True)[:count]
+    return worst.numpy(), lacking[worst].T.contiguous().numpy()
+
+
 def _inverse_factor(second_moment: Tensor, damping: float) -> Tensor:
     """Return the upper Cholesky factor of the inverse; a little is added to the diagonal so that there is one."""
     size = len(second_moment)
     damped = second_moment + torch.eye(size) * (damping * second_moment.diagonal().mean() + 1e-6)
     factor: Tensor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True)
     return factor
-
-
-def _linear_layers(model: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
-    """Yield the linear layers of the transformer; the classification head, which is small, stays in fp32."""
-    transformer = model.get_submodule("distilbert.transformer")
-    return ((name, module) for name, module in transformer.named_modules() if isinstance(module, nn.Linear))
-
-
-def _second_moments(reference: PyTorchReference, texts: Sequence[str]) -> dict[str, Tensor]:
-    sums: dict[str, Tensor] = {}
-    with _watch_inputs(reference.model, sums):
-        # messages of one length at a time: padding would count as input
-        reference.logits(texts, same_length=True, description="calibrating")
-    return sums
-
-
-@contextmanager
-def _watch_inputs(model: nn.Module, sums: dict[str, Tensor]) -> Iterator[None]:
-    def watch(name: str, layer: nn.Linear) -> torch.utils.hooks.RemovableHandle:
-        def add(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            rows = arguments[0].reshape(-1, layer.in_features)
-            sums[name] = sums.get(name, torch.zeros(())) + rows.T @ rows
-
-        return layer.register_forward_pre_hook(add)
-
-    handles = [watch(name, layer) for name, layer in _linear_layers(model)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

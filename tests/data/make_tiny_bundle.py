@@ -105,7 +105,7 @@ def _words(texts: list[str]) -> set[str]:
 
 def _train(tokenizer: DistilBertTokenizerFast, messages: list[tuple[str, int]]) -> DistilBertForSequenceClassification:
     config = DistilBertConfig(
-        vocab_size=len(tokenizer), dim=32, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=64,
+        vocab_size=len(tokenizer), dim=32, n_layers=3, n_heads=2, hidden_dim=64, max_position_embeddings=64,
         id2label={0: "HAM", 1: "SPAM"}, label2id={"HAM": 0, "SPAM": 1}, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     model = DistilBertForSequenceClassification(config).train()

@@ -15,7 +15,9 @@ import pytest
 from onnx import numpy_helper
 
 from export import assemble
+from export.candidates import RECIPES, STOCK
 from export.errors import ExportError, GateError
+from export.gate import Limits
 from export.rounding import DAMPINGS
 from spam_edge.manifest import Manifest
 from spam_edge.verification import verify_bundle
@@ -41,7 +43,7 @@ def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("exported") / "bundle"
-    done = _run("--checkpoint", tiny_checkpoint, "--output", target, "--name", "test")
+    done = _run("--checkpoint", tiny_checkpoint, "--output", target, "--name", "test", "--candidates")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("  pass\n") == 6
     return target
@@ -60,9 +62,10 @@ def test_the_bundle_is_whole(bundle: Path) -> None:
 def test_the_manifest_says_where_it_came_from(bundle: Path) -> None:
     provenance = Manifest.read(bundle / "manifest.json").provenance
     graphs = provenance["export"]["graphs"]
-    assert graphs["int8"]["fused"]["MultiHeadAttention"] == 2
-    assert graphs["int8"]["fused"]["MatMulIntegerToFloat"] == 12
-    assert graphs["fp16"]["fused"]["SkipLayerNormalization"] == 4
+    assert graphs["int8"]["fused"]["MultiHeadAttention"] == 3
+    assert graphs["int8"]["fused"]["MatMulIntegerToFloat"] == 18 + 16  # two for each linear layer of five blocks
+    assert graphs["fp16"]["fused"]["SkipLayerNormalization"] == 6
+    assert provenance["export"]["quantisation"]["fine_blocks"] == 5
     assert provenance["training"]["corpus"]["fingerprint"] == "0" * 64
     assert "optimum-onnx" in provenance["export"]["versions"]
 
@@ -74,6 +77,27 @@ def test_the_card_quotes_what_was_measured(bundle: Path) -> None:
     assert "$" not in card
     for parity in json.loads((bundle / "parity.json").read_text(encoding="utf-8"))["measured"]:
         assert f"| {parity['variant']} | {parity['rows']} | {parity['n']} | {parity['max_abs_dlogit']:.1e}" in card
+
+
+def test_other_ways_to_quantise_are_in_the_card(bundle: Path) -> None:
+    measured = json.loads((bundle / "parity.json").read_text(encoding="utf-8"))
+    card = (bundle / "README.md").read_text(encoding="utf-8")
+    stock, *others = measured["candidates"]
+    assert (stock["name"], stock["speed"], len(others)) == (STOCK, 1, len(RECIPES))
+    # what ships is made twice, to the same result
+    [ships] = [candidate for candidate in others if candidate["name"].endswith("(ships)")]
+    [shipped] = [parity for parity in measured["measured"] if (parity["variant"], parity["rows"]) == ("int8", "test")]
+    assert ships["test"]["max_abs_dp"] == pytest.approx(shipped["max_abs_dp"])
+    assert ships["test"]["max_abs_dp"] < others[0]["test"]["max_abs_dp"]
+    assert all(candidate["max_abs_dp_in_batch"] < 1e-6 for candidate in others)
+    for candidate in measured["candidates"]:
+        assert f"| {candidate['name']} | {candidate['bytes'] / 1e6:.1f} | {candidate['speed']:.2f}" in card
+
+
+def test_the_audit_of_other_processors_is_there(bundle: Path) -> None:
+    audit = json.loads((bundle / "parity.json").read_text(encoding="utf-8"))["avx2_without_vnni"]
+    assert (audit["n"], len(audit["products"])) == (70, 34)
+    assert Manifest.read(bundle / "manifest.json").variants["int8"].saturates is audit["matters"]
 
 
 def _corrupt_a_layer(path: Path) -> None:
@@ -96,22 +120,23 @@ def _corrupting(convert: Callable[..., Any], path_of: Callable[..., Path]) -> Ca
 
 
 @pytest.mark.parametrize(
-    ("function", "path_of", "variant"),
+    ("owner", "function", "path_of", "variant"),
     [
-        ("quantize", lambda _, *arguments: arguments[3], "int8"),
-        ("convert_to_fp16", lambda result, *_: result, "fp16"),
-        ("export_fp32", lambda result, *_: result, "fp32"),
+        (assemble.Quantizer, "write", lambda _, *arguments: arguments[1], "int8"),
+        (assemble, "convert_to_fp16", lambda result, *_: result, "fp16"),
+        (assemble, "export_fp32", lambda result, *_: result, "fp32"),
     ],
 )
 def test_corrupted_weights_stop_the_export(  # noqa: PLR0917
     tiny_checkpoint: Path,
     bundle_copy: Path,
     monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
     function: str,
     path_of: Callable[..., Path],
     variant: str,
 ) -> None:
-    monkeypatch.setattr(assemble, function, _corrupting(getattr(assemble, function), path_of))
+    monkeypatch.setattr(owner, function, _corrupting(getattr(owner, function), path_of))
     before = verify_bundle(bundle_copy).digest
     with pytest.raises(GateError, match=rf"nothing was exported: .*{variant} on (80 test|70 golden) messages"):
         _export(tiny_checkpoint, bundle_copy)
@@ -122,22 +147,35 @@ def test_corrupted_weights_stop_the_export(  # noqa: PLR0917
 def test_a_label_flipped_by_chance_is_rounded_again(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quantize = assemble.quantize
+    write = assemble.Quantizer.write
     dampings = []
 
-    def corrupt_the_first(*arguments: Any, **options: Any) -> None:
-        quantize(*arguments, **options)
-        dampings.append(options["damping"])
+    def corrupt_the_first(quantizer: Any, target: Path, recipe: Any) -> None:
+        write(quantizer, target, recipe)
+        dampings.append(recipe.damping)
         if len(dampings) == 1:
-            _corrupt_a_layer(arguments[3])
+            _corrupt_a_layer(target)
 
-    monkeypatch.setattr(assemble, "quantize", corrupt_the_first)
+    monkeypatch.setattr(assemble.Quantizer, "write", corrupt_the_first)
+    # what the tiny model differs by has nothing to do with the second try
+    monkeypatch.setattr(assemble, "AIM", Limits(flips=0))
     said: list[str] = []
     target = tmp_path / "bundle"
     assemble.export_bundle(tiny_checkpoint, target, name="test", version="1", report=said.append)
     assert dampings == list(DAMPINGS[:2])
-    assert f"int8 rounded with damping {DAMPINGS[0]} gives another label than PyTorch" in said
+    assert f"int8 rounded with damping {DAMPINGS[0]} is further from PyTorch than aimed for" in said
     assert Manifest.read(target / "manifest.json").provenance["export"]["quantisation"]["damping"] == DAMPINGS[1]
+    assert verify_bundle(target).ok
+
+
+def test_the_closest_is_kept_where_none_reaches_the_aim(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assemble, "AIM", Limits(max_abs_dp=0.0))
+    said: list[str] = []
+    target = tmp_path / "bundle"
+    assemble.export_bundle(tiny_checkpoint, target, name="test", version="1", report=said.append)
+    assert sum("further from PyTorch" in line for line in said) == len(DAMPINGS)
     assert verify_bundle(target).ok
 
 
@@ -162,7 +200,7 @@ def test_a_missing_fusion_stops_the_export(tiny_checkpoint: Path, tmp_path: Path
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     # An activation that no fusion knows: the Gelu is then not found.
     (checkpoint / "config.json").write_text(json.dumps(config | {"activation": "relu"}), encoding="utf-8")
-    with pytest.raises(ExportError, match=r"operators relied on: .*Gelu 0 instead of 2"):
+    with pytest.raises(ExportError, match=r"operators relied on: .*Gelu 0 instead of 3"):
         _export(checkpoint, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
 

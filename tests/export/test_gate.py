@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.errors import GateError
-from export.gate import Decision, Parity, compare, format_table, require_parity
+from export.gate import AIM, Decision, Parity, compare, format_table, require_parity
 
 DECISION = Decision(temperature=1.0, positive_index=1, threshold=0.5)
 REFERENCE = np.array([[0.0, 2.0], [0.0, -2.0], [0.0, 0.1]], dtype=np.float32)
@@ -34,8 +34,9 @@ def test_figures_are_those_computed_by_hand() -> None:
         ("fp32", 2e-4, False),
         ("fp16", 1e-2, True),
         ("fp16", 3e-2, False),
-        ("int8", 0.5, True),
-        ("int8", -0.09, True),
+        ("int8", 0.01, True),
+        ("int8", -0.01, True),
+        ("int8", 0.5, False),
         ("int8", -0.11, False),
     ],
 )
@@ -56,3 +57,11 @@ def test_no_number_is_no_pass(value: float) -> None:
     measured[1, 0] = value
     with pytest.raises(GateError, match="logits that are no numbers on the test set"):
         compare("int8", "test", measured=measured, reference=REFERENCE, decision=DECISION)
+
+
+def test_the_aim_is_tighter_than_the_limits() -> None:
+    parity = _compare("int8", 0.015)
+    assert parity.passed
+    assert parity.mean_abs_dp > AIM.mean_abs_dp  # type: ignore[operator]
+    assert not parity.within(AIM)
+    assert _compare("int8", 0.001).within(AIM)

@@ -1,16 +1,18 @@
-"""Rounded weights and token-wise activation scales, against arithmetic done with numpy."""
+"""Rounded weights, token-wise activation scales and 16-bit activations, against arithmetic done with numpy."""
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from export.errors import ExportError
+from export.outliers import ChannelSplit
 from export.per_token import use_token_scales
-from export.rounding import MINIMUM_TEXTS, round_linear_layers, round_weights
+from export.rounding import RoundedLinear, round_to_nearest, round_weights
 
 
 def test_rounded_weights_are_on_the_grid_and_their_outputs_closer() -> None:
@@ -40,51 +42,71 @@ def test_a_row_of_zeros_stays_one() -> None:
     assert torch.equal(round_weights(torch.zeros(2, 8), torch.eye(8)), torch.zeros(2, 8))
 
 
-def test_too_few_messages_to_calibrate_are_refused() -> None:
-    with pytest.raises(ExportError, match=f"3 training messages are too few .* at least {MINIMUM_TEXTS}"):
-        round_linear_layers(None, ["a", "b", "c"])  # type: ignore[arg-type]
+LAYER = "layer.0.ffn.lin1"
+CHANNELS, OUTPUTS = 32, 8
 
 
 @pytest.fixture
-def quantized(tmp_path: object) -> tuple[onnx.ModelProto, np.ndarray]:
-    """A product as onnxruntime's dynamic quantiser, which Optimum drives, writes it; and its weights."""
-    weights = np.random.default_rng(0).normal(size=(32, 8)).astype(np.float32)
+def weights() -> NDArray[np.float32]:
+    return np.random.default_rng(0).normal(size=(CHANNELS, OUTPUTS)).astype(np.float32)
+
+
+@pytest.fixture
+def quantized(tmp_path: object, weights: NDArray[np.float32]) -> onnx.ModelProto:
+    """A linear layer as onnxruntime's dynamic quantiser, which Optimum drives, writes it."""
+    bias = np.linspace(-1, 1, OUTPUTS, dtype=np.float32)
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"], name="linear")],
+        [
+            helper.make_node("MatMul", ["x", "w"], ["/layer.0/ffn/lin1/MatMul_output_0"], name="linear"),
+            helper.make_node("Add", ["b", "/layer.0/ffn/lin1/MatMul_output_0"], ["y"], name="bias"),
+        ],
         "linear",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "tokens", 32])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "tokens", 8])],
-        [numpy_helper.from_array(weights, "w")],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "tokens", CHANNELS])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "tokens", OUTPUTS])],
+        [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(bias, "b")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     source, target = f"{tmp_path}/model.onnx", f"{tmp_path}/quantized.onnx"
     onnx.save(model, source)
     quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
-    return onnx.load(target), weights
+    return onnx.load(target)
 
 
-def _run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
+def _layer(
+    *,
+    columns: tuple[int, ...] = (1,) * CHANNELS,
+    limit: float | None = None,
+    completed: tuple[int, ...] = (),
+    remainder: NDArray[np.float32] | None = None,
+) -> RoundedLinear:
+    lacking = np.zeros((CHANNELS, 0), dtype=np.float32) if remainder is None else remainder
+    outputs = np.array(completed, dtype=np.int64)
+    return RoundedLinear(torch.zeros(OUTPUTS, CHANNELS), ChannelSplit(columns), limit, outputs, lacking)
+
+
+def _run(model: onnx.ModelProto, x: NDArray[np.float32]) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     [y] = session.run(None, {"x": x})
-    result: np.ndarray = y
-    return result
+    result: NDArray[np.float32] = y
+    return result - np.linspace(-1, 1, OUTPUTS, dtype=np.float32)
+
+
+def _on_grid(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    return round_to_nearest(torch.from_numpy(weights.T.copy())).numpy().T
 
 
 @pytest.mark.filterwarnings("ignore")  # the quantiser advises on preprocessing
-def test_token_scales(quantized: tuple[onnx.ModelProto, np.ndarray]) -> None:
-    model, weights = quantized
+def test_token_scales(quantized: onnx.ModelProto, weights: NDArray[np.float32]) -> None:
     random = np.random.default_rng(1)
     # tokens of very different size, and one of zeros
-    x = (random.normal(size=(3, 5, 32)) * np.logspace(-2, 2, 15).reshape(3, 5, 1)).astype(np.float32)
+    x = (random.normal(size=(3, 5, CHANNELS)) * np.logspace(-2, 2, 15).reshape(3, 5, 1)).astype(np.float32)
     x[1, 1] = 0
-    per_batch = _run(model, x)
-    assert use_token_scales(model) == 1
-    per_token = _run(model, x)
+    per_batch = _run(quantized, x)
+    assert use_token_scales(quantized, {LAYER: _layer()}) == 1
+    per_token = _run(quantized, x)
 
-    activation_steps = np.abs(x).max(axis=-1, keepdims=True) / 127
-    weight_steps = np.abs(weights).max(axis=0) / 127
-    rounded_x = np.rint(x / np.maximum(activation_steps, 1e-12)) * activation_steps
-    expected = rounded_x @ (np.rint(weights / weight_steps) * weight_steps)
+    steps = np.maximum(np.abs(x).max(axis=-1, keepdims=True) / 127, 1e-12)
+    expected = np.rint(x / steps) * steps @ _on_grid(weights)
     assert np.allclose(per_token, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
     exact = x @ weights
@@ -92,4 +114,54 @@ def test_token_scales(quantized: tuple[onnx.ModelProto, np.ndarray]) -> None:
     assert np.abs(per_token - exact)[smallest].max() < 0.05 * np.abs(exact[smallest]).max()
     assert np.abs(per_batch - exact)[smallest].max() > 0.5 * np.abs(exact[smallest]).max()
     for index in range(3):
-        assert np.array_equal(_run(model, x[index : index + 1])[0], per_token[index])
+        assert np.array_equal(_run(quantized, x[index : index + 1])[0], per_token[index])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_split_outlier_does_not_coarsen_its_row(quantized: onnx.ModelProto, weights: NDArray[np.float32]) -> None:
+    x = np.random.default_rng(1).normal(size=(2, 50, CHANNELS)).astype(np.float32)
+    x[..., 3] *= 6
+    columns = tuple(9 if channel == 3 else 1 for channel in range(CHANNELS))
+    use_token_scales(quantized, {LAYER: _layer(columns=columns)})
+    found = _run(quantized, x)
+
+    shares = np.array(columns)
+    steps = np.abs(x / shares).max(axis=-1, keepdims=True) / 127
+    expected = np.rint(x / steps) * steps @ _on_grid(weights)  # also the outlier is rounded to single steps
+    beyond_127 = np.abs(found - expected) > 1e-3
+    assert beyond_127.mean() < 0.02
+    coarse = np.abs(x).max(axis=-1, keepdims=True) / 127
+    exact = x @ _on_grid(weights)
+    error, error_without = (
+        np.square(y - exact).mean() for y in (found, np.rint(x / coarse) * coarse @ _on_grid(weights))
+    )
+    assert error < 0.2 * error_without
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("limit", [4.0, 400.0])
+def test_16_bits_leave_only_the_error_of_the_weights(
+    quantized: onnx.ModelProto, weights: NDArray[np.float32], limit: float
+) -> None:
+    x = np.random.default_rng(1).uniform(-4, 4, size=(3, 7, CHANNELS)).astype(np.float32)
+    use_token_scales(quantized, {LAYER: _layer(limit=limit)})
+    bound = limit / 127 / 254 / 2 * np.abs(weights).sum(axis=0).max()
+    assert np.abs(_run(quantized, x) - x @ _on_grid(weights)).max() < bound + 1e-4
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_completed_outputs_get_back_what_their_weights_lost(
+    quantized: onnx.ModelProto, weights: NDArray[np.float32]
+) -> None:
+    x = np.random.default_rng(1).uniform(-4, 4, size=(3, 7, CHANNELS)).astype(np.float32)
+    lacking = (weights - _on_grid(weights))[:, [2, 5]]
+    use_token_scales(quantized, {LAYER: _layer(limit=4.0, completed=(2, 5), remainder=lacking)})
+    error = np.abs(_run(quantized, x) - x @ weights).max(axis=(0, 1))
+    assert error[[2, 5]].max() < 0.02
+    assert np.delete(error, [2, 5]).min() > 0.02
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_product_of_an_unknown_layer_is_refused(quantized: onnx.ModelProto) -> None:
+    with pytest.raises(ExportError, match=r"lin1/MatMul_output_0 of no known layer"):
+        use_token_scales(quantized, {"layer.7.ffn.lin1": _layer()})

@@ -1,0 +1,170 @@
+"""Measure other ways to make the int8 file beside the one that ships: closeness, size and speed in one run."""
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from export.checkpoint import Checkpoint
+from export.gate import Decision, Parity, compare
+from export.graph import export_fp32, fuse_as_it_comes
+from export.measure import Logits
+from export.quantize import Quantizer, infer_types, run_quantizer
+from export.recipe import Recipe
+from spam_edge.batching import pad_rows, plan_batches
+from spam_edge.engine import CPU, create_session
+from spam_edge.verification import Golden
+
+STOCK = "Optimum's dynamic int8, O2"
+_BARE = Recipe(gptq=False, outliers=0, fine_blocks=0, completed_outputs=0, fine_tokens=0)
+RECIPES: Mapping[str, Recipe] = {
+    "one scale per token": _BARE,
+    "and GPTQ": (_gptq := replace(_BARE, gptq=True)),
+    "and frequent tokens in 16 bits": (_tokens := replace(_gptq, fine_tokens=Recipe().fine_tokens)),
+    "and outlier channels split": (_split := replace(_tokens, outliers=Recipe().outliers)),
+    "and outputs completed": (_completed := replace(_split, completed_outputs=Recipe().completed_outputs)),
+    f"and {Recipe().fine_blocks} blocks in 16 bits (ships)": replace(_completed, fine_blocks=Recipe().fine_blocks),
+    "and all blocks in 16 bits": replace(_completed, fine_blocks=10_000),
+}
+"""Each is the one before with one thing more."""
+_TIMED_TEXTS = 400
+_ROUNDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to make the int8 file, and what was measured of it.
+
+    Attributes:
+        name: what it is.
+        bytes: size of the file.
+        speed: messages per second on one thread, in relation to :data:`STOCK`, measured in turns.
+        test: comparison with PyTorch on the test split.
+        golden: comparison with PyTorch on the golden set.
+        max_abs_dp_in_batch: largest change of a golden message's score between a batch and a run of its own.
+    """
+
+    name: str
+    bytes: int
+    speed: float
+    test: Parity
+    golden: Parity
+    max_abs_dp_in_batch: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+
+def measure_candidates(
+    checkpoint: Checkpoint,
+    quantizer: Quantizer,
+    *,
+    golden: Golden,
+    expected: Logits,
+    decision: Decision,
+    token_ids: Sequence[Sequence[int]],
+) -> list[Candidate]:
+    """Make and measure every candidate.
+
+    Args:
+        checkpoint: what is exported.
+        quantizer: calibrated on it.
+        golden: the golden set.
+        expected: what PyTorch says.
+        decision: temperature and threshold that ship.
+        token_ids: the messages of the test split.
+    """
+    with tempfile.TemporaryDirectory(prefix="spam-edge-candidates-") as name:
+        folder = Path(name)
+        files = {STOCK: _make_stock(checkpoint, folder / "stock")}
+        for number, (title, recipe) in enumerate(tqdm(RECIPES.items(), "candidates", leave=False, disable=None)):
+            files[title] = folder / f"{number}.onnx"
+            quantizer.write(files[title], recipe)
+        engines = {title: _Engine(path, checkpoint, as_it_comes=title == STOCK) for title, path in files.items()}
+        speeds = _time_in_turns(engines, token_ids[:_TIMED_TEXTS])
+        return [
+            Candidate(
+                name=title,
+                bytes=files[title].stat().st_size,
+                speed=speeds[title] / speeds[STOCK],
+                test=compare(title, "test", measured=engine(token_ids), reference=expected.test, decision=decision),
+                golden=compare(
+                    title,
+                    "golden",
+                    measured=(together := engine(golden.token_ids)),
+                    reference=expected.golden,
+                    decision=decision,
+                ),
+                max_abs_dp_in_batch=_largest_move(engine, golden, together, decision),
+            )
+            for title, engine in engines.items()
+        ]
+
+
+def format_candidates(candidates: Sequence[Candidate]) -> str:
+    """Return the measurements as a table for people."""
+    width = max(len(candidate.name) for candidate in candidates)
+    header = (
+        f"{'int8 file':{width}} {'MB':>5} {'speed':>6} {'max|dp| test':>13} {'golden':>7} {'flips':>6} {'in batch':>9}"
+    )
+    lines = [
+        f"{c.name:{width}} {c.bytes / 1e6:>5.1f} {c.speed:>6.2f} {c.test.max_abs_dp:>8.4f} {c.golden.max_abs_dp:>7.4f} "
+        f"{c.test.flips + c.golden.flips:>6} {c.max_abs_dp_in_batch:>9.4f}"
+        for c in candidates
+    ]
+    return "\n".join([header, *lines])
+
+
+class _Engine:
+    """A file in onnxruntime on one thread, batched as the runtime does it."""
+
+    def __init__(self, path: Path, checkpoint: Checkpoint, *, as_it_comes: bool) -> None:
+        self._session = create_session(path, optimization="all" if as_it_comes else "disabled", provider=CPU)
+        self._pad_token_id = checkpoint.pad_token_id
+
+    def __call__(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Return logits, shape (messages, labels)."""
+        logits = np.empty((len(token_ids), 2), dtype=np.float32)
+        for rows in plan_batches([len(ids) for ids in token_ids]):
+            ids, mask = pad_rows([token_ids[row] for row in rows], pad_token_id=self._pad_token_id)
+            logits[rows] = self._session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
+        return logits
+
+
+def _make_stock(checkpoint: Checkpoint, scratch: Path) -> Path:
+    exported = export_fp32(checkpoint.path, scratch / "fp32")
+    fused = fuse_as_it_comes(exported.parent, scratch / "fused")
+    infer_types(fused)
+    return run_quantizer(fused, scratch / "int8")
+
+
+def _time_in_turns(engines: Mapping[str, _Engine], token_ids: Sequence[Sequence[int]]) -> dict[str, float]:
+    """Return messages per second.
+
+    Every batch is run by one engine after the other, round after round, and its shortest time counts: what others do
+    on the machine meanwhile only ever makes it longer.
+    """
+    seconds = dict.fromkeys(engines, 0.0)
+    for rows in plan_batches([len(ids) for ids in token_ids]):
+        batch = [token_ids[row] for row in rows]
+        shortest = dict.fromkeys(engines, float("inf"))
+        for _ in range(_ROUNDS):
+            for title, engine in engines.items():
+                start = time.perf_counter()
+                engine(batch)
+                shortest[title] = min(shortest[title], time.perf_counter() - start)
+        for title, taken in shortest.items():
+            seconds[title] += taken
+    return {title: len(token_ids) / taken for title, taken in seconds.items()}
+
+
+def _largest_move(engine: _Engine, golden: Golden, together: NDArray[np.float32], decision: Decision) -> float:
+    alone = np.concatenate([engine([ids]) for ids in golden.token_ids])
+    return float(np.abs(decision.scores(alone) - decision.scores(together)).max())
