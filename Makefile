@@ -65,7 +65,7 @@ $(CHECKPOINT)/training.json: $(TRAIN_AGAIN) | $(INSTALLED)
 	$(RUN) -m spam_edge.training --resume --output $(CHECKPOINT) $(TRAIN_OPTIONS)
 
 $(BUNDLE)/manifest.json: $(CHECKPOINT)/training.json $(EXPORT_CODE) | $(INSTALLED)
-	$(RUN) -m export --checkpoint $(CHECKPOINT) --output $(BUNDLE)
+	$(RUN) -m export --candidates --checkpoint $(CHECKPOINT) --output $(BUNDLE)
 
 # Keep the machine quiet; make bench BENCH=--quick for a look, BENCH=--help for all options.
 bench: $(BUNDLE)/manifest.json $(PEERS) ## measure beside PyTorch, Optimum, CTranslate2 and OpenVINO

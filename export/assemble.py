@@ -16,7 +16,7 @@ from export.candidates import Candidate, format_candidates, measure_candidates
 from export.card import write_card
 from export.checkpoint import TOKENIZER_FILES, Checkpoint
 from export.errors import ExportError, GateError
-from export.gate import AIM, LIMITS, Decision, Parity, format_table, require_parity
+from export.gate import AIM, LIMITS, Decision, Parity, format_table, require_invariance, require_parity
 from export.golden import make_golden, write_golden
 from export.graph import convert_to_fp16, export_fp32
 from export.measure import (
@@ -111,6 +111,8 @@ def export_bundle(
         candidate = _keep_the_closest(quantized, folder, report)
         report(format_table(candidate.parities))
         require_parity(candidate.parities)
+        batching = {name: batch_dependence(folder, candidate.manifest, name, golden) for name in _FILES}
+        require_invariance(SHIPPED, batching[SHIPPED])
         decision, shipped = candidate.decision, candidate.measured[SHIPPED]
         report("auditing the sums of int8 products")
         audit = audit_pair_sums(folder / _FILES[SHIPPED].file, candidate.manifest, golden.token_ids)
@@ -130,7 +132,7 @@ def export_bundle(
         manifest = _with_int8(candidate.manifest, saturates=audit.matters)
         manifest = replace(manifest, metrics={"test": metrics})
         write_golden(golden, folder)
-        _write_parity(folder, manifest, candidate.parities, golden, audit=audit, candidates=others)
+        _write_parity(folder, manifest, candidate.parities, batching=batching, audit=audit, candidates=others)
         write_card(
             folder,
             manifest,
@@ -253,8 +255,8 @@ def _write_parity(
     folder: Path,
     manifest: Manifest,
     parities: list[Parity],
-    golden: Golden,
     *,
+    batching: Mapping[str, float],
     audit: Audit,
     candidates: Sequence[Candidate],
 ) -> None:
@@ -263,7 +265,6 @@ def _write_parity(
     Other processors round differently: a replay may differ twice as much as this machine did, and by 0.001.
     """
     on_golden = {parity.variant: parity for parity in parities if parity.rows == "golden"}
-    batching = {variant: batch_dependence(folder, manifest, variant, golden) for variant in on_golden}
     report = {
         "reference": "PyTorch fp32, transformers",
         "threshold": manifest.threshold,
@@ -273,7 +274,7 @@ def _write_parity(
             for variant, limits in LIMITS.items()
         },
         "measured": [parity.to_dict() for parity in parities],
-        "batching": {variant: {"n": len(golden.texts), "max_abs_dp": moved} for variant, moved in batching.items()},
+        "batching": {variant: {"n": on_golden[variant].n, "max_abs_dp": moved} for variant, moved in batching.items()},
         "replay_limits": {
             variant: {
                 "max_abs_dp": 2 * parity.max_abs_dp + 1e-3,

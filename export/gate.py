@@ -28,6 +28,7 @@ LIMITS: Mapping[str, Limits] = {
 }
 AIM = Limits(max_abs_dp=2e-2, mean_abs_dp=1e-3, flips=0)
 """What is tried for with the int8 file; how near a checkpoint comes to it is partly chance."""
+_SAME_SCORE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,19 @@ def require_parity(parities: Iterable[Parity]) -> None:
         raise GateError(
             f"the gate failed, nothing was exported: {'; '.join(failures)}; install the versions in constraints.txt, "
             "or, where only labels of int8 differ, train with another seed"
+        )
+
+
+def require_invariance(variant: str, max_abs_dp: float) -> None:
+    """Let an export pass if scores do not depend on what they are batched with.
+
+    Raises:
+        GateError: they do.
+    """
+    if max_abs_dp > _SAME_SCORE:
+        raise GateError(
+            f"the gate failed, nothing was exported: {variant} scores change by up to {max_abs_dp:.2g} with their "
+            "batch; install the versions in constraints.txt"
         )
 
 

@@ -27,7 +27,7 @@ class Recipe:
     outliers: int = 8
     fine_blocks: int = 5
     completed_layers: int = 3
-    completed_outputs: int = 1
+    completed_outputs: int = 2
     fine_tokens: int = 7000
 
     def describe(self) -> dict[str, Any]:

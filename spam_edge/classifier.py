@@ -209,7 +209,7 @@ class SpamClassifier:
 
     def _run(self, rows: Sequence[TokenIds]) -> NDArray[np.float32]:
         pad_token_id = self.manifest.pad_token_id
-        plan = list(plan_batches([len(row.ids) for row in rows]))
+        plan = list(plan_batches([len(row.ids) for row in rows], token_budget=self._session.token_budget))
         batches = [pad_rows([rows[index].ids for index in batch], pad_token_id=pad_token_id) for batch in plan]
         logits = np.empty((len(rows), len(self.manifest.labels)), dtype=np.float32)
         for batch, result in zip(plan, self._session_of_this_process().run_all(batches), strict=True):

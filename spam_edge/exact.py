@@ -17,6 +17,7 @@ class ExactSession:
         variant: of the fast session.
         provider: of the fast session.
         threads: of the fast session.
+        token_budget: of the fast session.
         saturates: of the fast session.
         rescored: messages that went through the reference session so far.
     """
@@ -34,7 +35,7 @@ class ExactSession:
             error_band: by how much the fast session's difference of logits may be wrong.
         """
         self.variant, self.provider, self.threads = fast.variant, fast.provider, fast.threads
-        self.saturates = fast.saturates
+        self.token_budget, self.saturates = fast.token_budget, fast.saturates
         self.rescored = 0
         self._counting = threading.Lock()
         self._fast = fast

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spam_edge.batching import Batch
+from spam_edge.batching import CUDA_TOKEN_BUDGET, TOKEN_BUDGET, Batch
 from spam_edge.bundle import Bundle
 from spam_edge.engine import CPU, CUDA, create_session, offers_cuda, reason_of, refuse_two_engines
 from spam_edge.errors import ProviderUnavailableError
@@ -58,6 +58,7 @@ class Session:
         variant: name of the ONNX file in use: ``int8``, ``fp16`` or ``fp32``.
         provider: execution provider the session runs on.
         threads: inferences that run side by side.
+        token_budget: most tokens of a batch, padding included.
         saturates: sums of the file do not fit onnxruntime's kernels for this processor, so that scores differ.
     """
 
@@ -68,6 +69,7 @@ class Session:
         self.variant = variant
         self.provider = provider
         self.threads = options.threads or available_threads()
+        self.token_budget = CUDA_TOKEN_BUDGET if provider == CUDA else TOKEN_BUDGET
         self._inputs = bundle.manifest.inputs
         self._output = [bundle.manifest.output]
         path = bundle.file(file.file)

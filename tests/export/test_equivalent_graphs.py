@@ -86,7 +86,7 @@ def test_of_the_last_layer_only_keys_and_values_see_all_tokens(fused: Path) -> N
     graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in wanted)
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     _, narrow, *wide = session.run(None, {"input_ids": IDS, "attention_mask": MASK})
-    assert narrow.shape[:2] == (2, 1)
+    assert narrow.shape[:2] == (2, 2)  # two tokens of two messages
     assert {array.shape[:2] for array in wide} == {(2, 5)}
 
 

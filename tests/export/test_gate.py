@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.errors import GateError
-from export.gate import AIM, Decision, Parity, compare, format_table, require_parity
+from export.gate import AIM, Decision, Parity, compare, format_table, require_invariance, require_parity
 
 DECISION = Decision(temperature=1.0, positive_index=1, threshold=0.5)
 REFERENCE = np.array([[0.0, 2.0], [0.0, -2.0], [0.0, 0.1]], dtype=np.float32)
@@ -65,3 +65,9 @@ def test_the_aim_is_tighter_than_the_limits() -> None:
     assert parity.mean_abs_dp > AIM.mean_abs_dp  # type: ignore[operator]
     assert not parity.within(AIM)
     assert _compare("int8", 0.001).within(AIM)
+
+
+def test_scores_that_depend_on_their_batch_stop_the_export() -> None:
+    require_invariance("int8", 0.0)
+    with pytest.raises(GateError, match=r"nothing was exported: int8 scores change by up to 0.17 with their batch"):
+        require_invariance("int8", 0.17)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+from export.gate import LIMITS
 from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bundle import Bundle
 from spam_edge.verification import verify_bundle
@@ -74,6 +75,16 @@ def test_labels_are_those_of_pytorch(real_bundle: Path, texts: list[str], refere
     classifier = _load(real_bundle, variant)
     expected = _scores(classifier, reference) >= classifier.threshold
     assert [p.label == "SPAM" for p in classifier.classify_batch(texts)] == expected.tolist()
+
+
+def test_int8_scores_are_close_to_those_of_pytorch(real_bundle: Path, texts: list[str], reference: np.ndarray) -> None:
+    classifier = _load(real_bundle, "int8")
+    difference = np.abs(_scores(classifier, classifier.logits(texts)) - _scores(classifier, reference))
+    limits = LIMITS["int8"]
+    assert limits.max_abs_dp is not None
+    assert limits.mean_abs_dp is not None
+    assert difference.max() <= limits.max_abs_dp
+    assert difference.mean() <= limits.mean_abs_dp
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

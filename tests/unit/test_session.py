@@ -7,14 +7,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 
 from spam_edge import ProviderUnavailableError, RuntimeOptions, SpamClassifier, engine, session
+from spam_edge.batching import TOKEN_BUDGET
 from spam_edge.bundle import Bundle
 from spam_edge.engine import CPU, CUDA
 from spam_edge.manifest import Variant
 from spam_edge.session import choose_variant
+from spam_edge.verification import Golden, verify_bundle
 
 VARIANTS = {
     "int8": Variant("int8.onnx", (CPU,), 1),
@@ -137,17 +140,45 @@ def test_both_wheels_installed_is_said(tiny_bundle: Path, tmp_path: Path, monkey
     assert SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).provider == CPU
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(
+NEEDS_CUDA = pytest.mark.skipif(
     CUDA not in onnxruntime.get_available_providers() or not engine._has_nvidia_driver(),
     reason="needs onnxruntime-gpu and a CUDA device",
 )
-def test_fp16_on_a_real_cuda_device(tiny_bundle: Path) -> None:
-    texts = ["WINNER!! Call 09061701461 to claim your prize", "see you at 5 then", ""]
-    on_cuda = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cuda"))
-    reference = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant="fp32"))
-    assert (on_cuda.variant, on_cuda.provider) == ("fp16", CUDA)
-    assert abs(on_cuda.logits(texts) - reference.logits(texts)).max() <= 2e-2
+
+
+@pytest.mark.gpu
+@NEEDS_CUDA
+@pytest.mark.parametrize("variant", ["fp16", "fp32"])
+def test_parity_on_a_real_cuda_device(tiny_bundle: Path, variant: str) -> None:
+    """The golden messages, whose token ids and logits come from PyTorch, in one batch and alone."""
+    options = RuntimeOptions(device="cuda", variant=variant)
+    classifier = SpamClassifier.load(tiny_bundle, options)
+    assert (classifier.variant, classifier.provider) == (variant, CUDA)
+    golden = Golden.read(Bundle.find(tiny_bundle))
+    limit = 2e-2 if variant == "fp16" else 1e-3
+    assert abs(classifier.logits(golden.texts) - golden.logits).max() <= limit
+    assert verify_bundle(tiny_bundle, options).ok
+
+
+@pytest.mark.gpu
+@NEEDS_CUDA
+def test_auto_takes_a_real_cuda_device(tiny_bundle: Path) -> None:
+    classifier = SpamClassifier.load(tiny_bundle)
+    assert (classifier.variant, classifier.provider) == ("fp16", CUDA)
+
+
+def test_cuda_gets_its_options_and_larger_batches(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mock: no CUDA device is needed to see what onnxruntime is asked for."""
+    asked: list[Any] = []
+
+    def create(_: str, *, providers: Any, enable_fallback: int, **__: Any) -> Any:
+        asked.append((providers, enable_fallback))
+        return SimpleNamespace(get_providers=lambda: [CUDA, CPU], run=lambda *_: [np.zeros((1, 2), np.float32)])
+
+    _gpu_build(monkeypatch, create)
+    opened = session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+    assert asked == [([(CUDA, {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"})], 0)]
+    assert opened.token_budget > TOKEN_BUDGET
 
 
 def test_a_missing_engine_is_one_sentence(tiny_bundle: Path) -> None:
