@@ -140,6 +140,7 @@ def export_bundle(
             candidate.parities,
             scores=decision.scores(shipped.test),
             candidates=others,
+            audit=audit,
         )
         _write_manifest(folder, manifest)
         _replay(folder)

@@ -97,6 +97,9 @@ def test_other_ways_to_quantise_are_in_the_card(bundle: Path) -> None:
 def test_the_audit_of_other_processors_is_there(bundle: Path) -> None:
     audit = json.loads((bundle / "parity.json").read_text(encoding="utf-8"))["avx2_without_vnni"]
     assert (audit["n"], len(audit["products"])) == (70, 34)
+    assert f"{audit['saturating']:,} of {audit['pairs']:,} such sums" in (bundle / "README.md").read_text(
+        encoding="utf-8"
+    )
     assert Manifest.read(bundle / "manifest.json").variants["int8"].saturates is audit["matters"]
 
 
