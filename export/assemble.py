@@ -3,20 +3,21 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from export.audit import Audit, audit_pair_sums
+from export.audit import audit_pair_sums
 from export.calibration import choose_threshold, fit_temperature
 from export.candidates import Candidate, format_candidates, measure_candidates
 from export.card import write_card
 from export.checkpoint import TOKENIZER_FILES, Checkpoint
 from export.errors import ExportError, GateError
-from export.gate import AIM, LIMITS, Decision, Parity, format_table, require_invariance, require_parity
+from export.findings import Findings
+from export.gate import AIM, Decision, Parity, format_table, require_invariance, require_parity
 from export.golden import make_golden, write_golden
 from export.graph import convert_to_fp16, export_fp32
 from export.measure import (
@@ -38,7 +39,7 @@ from spam_edge.bundle import sha256_of
 from spam_edge.engine import CPU, CUDA
 from spam_edge.manifest import MANIFEST_NAME, BundleFile, Manifest, Variant
 from spam_edge.session import RuntimeOptions
-from spam_edge.verification import PARITY_NAME, Golden, verify_bundle
+from spam_edge.verification import Golden, verify_bundle
 
 SHIPPED = "int8"
 """The variant that temperature and threshold are fitted on: the one that most users run."""
@@ -54,7 +55,7 @@ Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Quantized:
     """Graphs in a folder, what was measured of them, and the decision fitted on them."""
 
     manifest: Manifest
@@ -77,6 +78,27 @@ class _Candidate:
         return [parity for parity in self.parities if parity.variant == SHIPPED]
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What is exported, and what PyTorch says of it."""
+
+    checkpoint: Checkpoint
+    reference: PyTorchReference
+    golden: Golden
+    expected: Logits
+    quantizer: Quantizer
+
+    @classmethod
+    def read(cls, source: Path, report: Report) -> Self:
+        checkpoint = Checkpoint.read(source)
+        report(f"running PyTorch on {len(checkpoint.validation.texts) + len(checkpoint.test.texts)} messages")
+        reference = PyTorchReference(source, max_length=checkpoint.max_length)
+        golden = make_golden(reference)
+        expected = run_pytorch(reference, checkpoint, golden)
+        report("calibrating int8 on the training messages")
+        return cls(checkpoint, reference, golden, expected, Quantizer(checkpoint, reference))
+
+
 def export_bundle(
     source: Path, target: Path, *, name: str, version: str, report: Report, candidates: bool = False
 ) -> None:
@@ -95,53 +117,25 @@ def export_bundle(
     """
     if not is_replaceable(target, MANIFEST_NAME):
         raise ExportError(f"{target} holds something that is not a bundle; choose another --output")
-    checkpoint = Checkpoint.read(source)
-    report(f"running PyTorch on {len(checkpoint.validation.texts) + len(checkpoint.test.texts)} messages")
-    reference = PyTorchReference(source, max_length=checkpoint.max_length)
-    golden = make_golden(reference)
-    expected = run_pytorch(reference, checkpoint, golden)
-    report("calibrating int8 on the training messages")
-    quantizer = Quantizer(checkpoint, reference)
+    origin = _Origin.read(source, report)
     with atomic_directory(target) as folder:
         report("converting to ONNX: fp32, fp16, int8")
-        _write_float_graphs(checkpoint, folder)
-        _copy_tokenizer(checkpoint, folder)
-        draft = partial(_draft, checkpoint, folder, name=name, version=version)
-        quantized = _quantize_in_turns(checkpoint, quantizer, folder, draft, golden=golden, expected=expected)
-        candidate = _keep_the_closest(quantized, folder, report)
-        report(format_table(candidate.parities))
-        require_parity(candidate.parities)
-        batching = {name: batch_dependence(folder, candidate.manifest, name, golden) for name in _FILES}
-        require_invariance(SHIPPED, batching[SHIPPED])
-        decision, shipped = candidate.decision, candidate.measured[SHIPPED]
-        report("auditing the sums of int8 products")
-        audit = audit_pair_sums(folder / _FILES[SHIPPED].file, candidate.manifest, golden.token_ids)
-        others: list[Candidate] = []
-        if candidates:
-            report("measuring other ways to quantise")
-            others = measure_candidates(
-                checkpoint,
-                quantizer,
-                golden=golden,
-                expected=expected,
-                decision=decision,
-                token_ids=reference.token_ids(checkpoint.test.texts),
-            )
-            report(format_candidates(others))
-        metrics = metrics_on_test(decision, checkpoint, shipped=SHIPPED, measured=shipped, expected=expected)
-        manifest = _with_int8(candidate.manifest, saturates=audit.matters)
-        manifest = replace(manifest, metrics={"test": metrics})
-        write_golden(golden, folder)
-        _write_parity(folder, manifest, candidate.parities, batching=batching, audit=audit, candidates=others)
-        write_card(
-            folder,
-            manifest,
-            checkpoint,
-            candidate.parities,
-            scores=decision.scores(shipped.test),
-            candidates=others,
-            audit=audit,
+        _write_float_graphs(origin.checkpoint, folder)
+        _copy_tokenizer(origin.checkpoint, folder)
+        draft = partial(_draft, origin.checkpoint, folder, name=name, version=version)
+        kept = _keep_the_closest(_quantize_in_turns(origin, folder, draft), folder, report)
+        report(format_table(kept.parities))
+        require_parity(kept.parities)
+        findings = _examine(kept, origin, folder, report, candidates=candidates)
+        manifest = _with_int8(kept.manifest, saturates=findings.audit.matters)
+        shipped = kept.measured[SHIPPED]
+        metrics = metrics_on_test(
+            kept.decision, origin.checkpoint, shipped=SHIPPED, measured=shipped, expected=origin.expected
         )
+        manifest = replace(manifest, metrics={"test": metrics})
+        write_golden(origin.golden, folder)
+        findings.write_parity(folder, manifest)
+        write_card(folder, manifest, origin.checkpoint, findings, scores=kept.decision.scores(shipped.test))
         _write_manifest(folder, manifest)
         _replay(folder)
 
@@ -155,49 +149,62 @@ def _write_float_graphs(checkpoint: Checkpoint, folder: Path) -> None:
         shutil.copyfile(fp16, folder / _FILES["fp16"].file)
 
 
-def _quantize_in_turns(
-    checkpoint: Checkpoint,
-    quantizer: Quantizer,
-    folder: Path,
-    draft: Callable[[Recipe], Manifest],
-    *,
-    golden: Golden,
-    expected: Logits,
-) -> Iterator[_Candidate]:
+def _quantize_in_turns(origin: _Origin, folder: Path, draft: Callable[[Recipe], Manifest]) -> Iterator[_Quantized]:
     """Write the int8 file with one rounding after the other, and yield what was measured of each."""
     measured: dict[str, Logits] = {}
     for damping in DAMPINGS:
         recipe = Recipe(damping=damping)
-        quantizer.write(folder / _FILES[SHIPPED].file, recipe)
+        origin.quantizer.write(folder / _FILES[SHIPPED].file, recipe)
         manifest = draft(recipe)
         for variant in _FILES:
             if variant == SHIPPED or variant not in measured:
-                measured[variant] = run_variant(folder, manifest, variant, checkpoint, golden)
-        band = largest_margin_error(measured[SHIPPED], expected)
-        manifest = _calibrate(_with_int8(manifest, error_band=band), checkpoint, measured[SHIPPED])
+                measured[variant] = run_variant(folder, manifest, variant, origin.checkpoint, origin.golden)
+        band = largest_margin_error(measured[SHIPPED], origin.expected)
+        manifest = _calibrate(_with_int8(manifest, error_band=band), origin.checkpoint, measured[SHIPPED])
         decision = Decision(manifest.temperature, manifest.positive_index, manifest.threshold)
-        yield _Candidate(manifest, decision, dict(measured), compare_variants(measured, expected, decision))
+        yield _Quantized(manifest, decision, dict(measured), compare_variants(measured, origin.expected, decision))
 
 
-def _keep_the_closest(candidates: Iterable[_Candidate], folder: Path, report: Report) -> _Candidate:
+def _keep_the_closest(tries: Iterable[_Quantized], folder: Path, report: Report) -> _Quantized:
     """Take the first int8 file that is as close to PyTorch as aimed for, else the closest, and leave it in place.
 
     Whether one of a thousand messages lies so close to the threshold that rounding moves it across is chance; where
     the labels are right or wrong is not looked at.
     """
     file = folder / _FILES[SHIPPED].file
-    kept: list[_Candidate] = []
+    kept: list[_Quantized] = []
     with _scratch() as scratch:
-        for candidate in candidates:
-            if not kept or candidate.distance < kept[-1].distance:
-                kept.append(candidate)
+        for quantized in tries:
+            if not kept or quantized.distance < kept[-1].distance:
+                kept.append(quantized)
                 shutil.copyfile(file, scratch / file.name)
-            if candidate.reaches_aim:
+            if quantized.reaches_aim:
                 break
-            damping = candidate.manifest.provenance["export"]["quantisation"]["damping"]
+            damping = quantized.manifest.provenance["export"]["quantisation"]["damping"]
             report(f"int8 rounded with damping {damping} is further from PyTorch than aimed for")
         shutil.copyfile(scratch / file.name, file)
     return kept[-1]
+
+
+def _examine(kept: _Quantized, origin: _Origin, folder: Path, report: Report, *, candidates: bool) -> Findings:
+    """Measure what the gate does not look at, and stop where a score depends on its batch."""
+    batching = {name: batch_dependence(folder, kept.manifest, name, origin.golden) for name in _FILES}
+    require_invariance(SHIPPED, batching[SHIPPED])
+    report("auditing the sums of int8 products")
+    audit = audit_pair_sums(folder / _FILES[SHIPPED].file, kept.manifest, origin.golden.token_ids)
+    others: list[Candidate] = []
+    if candidates:
+        report("measuring other ways to quantise")
+        others = measure_candidates(
+            origin.checkpoint,
+            origin.quantizer,
+            golden=origin.golden,
+            expected=origin.expected,
+            decision=kept.decision,
+            token_ids=origin.reference.token_ids(origin.checkpoint.test.texts),
+        )
+        report(format_candidates(others))
+    return Findings(kept.parities, batching, audit, others)
 
 
 @contextmanager
@@ -250,43 +257,6 @@ def _calibrate(draft: Manifest, checkpoint: Checkpoint, measured: Logits) -> Man
     temperature = fit_temperature(measured.validation, is_positive)
     threshold = choose_threshold(measured.validation, is_positive, temperature=temperature)
     return replace(draft, temperature=temperature, thresholds={MODE: threshold})
-
-
-def _write_parity(
-    folder: Path,
-    manifest: Manifest,
-    parities: list[Parity],
-    *,
-    batching: Mapping[str, float],
-    audit: Audit,
-    candidates: Sequence[Candidate],
-) -> None:
-    """Write what was measured, and how far a replay elsewhere may differ.
-
-    Other processors round differently: a replay may differ twice as much as this machine did, and by 0.001.
-    """
-    on_golden = {parity.variant: parity for parity in parities if parity.rows == "golden"}
-    report = {
-        "reference": "PyTorch fp32, transformers",
-        "threshold": manifest.threshold,
-        "temperature": manifest.temperature,
-        "gate": {
-            variant: {name: value for name, value in asdict(limits).items() if value is not None}
-            for variant, limits in LIMITS.items()
-        },
-        "measured": [parity.to_dict() for parity in parities],
-        "batching": {variant: {"n": on_golden[variant].n, "max_abs_dp": moved} for variant, moved in batching.items()},
-        "replay_limits": {
-            variant: {
-                "max_abs_dp": 2 * parity.max_abs_dp + 1e-3,
-                "max_batch_dp": 2 * batching[variant] + 1e-3,
-            }
-            for variant, parity in on_golden.items()
-        },
-        "avx2_without_vnni": audit.to_dict(),
-        "candidates": [candidate.to_dict() for candidate in candidates],
-    }
-    (folder / PARITY_NAME).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from export.audit import Audit
 from export.candidates import STOCK, Candidate
 from export.checkpoint import Checkpoint
+from export.findings import Findings
 from export.gate import Parity
 from export.plots import draw_evaluation
 from spam_edge.manifest import Manifest
@@ -47,14 +48,7 @@ _METRICS = {
 
 
 def write_card(
-    folder: Path,
-    manifest: Manifest,
-    checkpoint: Checkpoint,
-    parities: Sequence[Parity],
-    *,
-    scores: NDArray[np.float32],
-    candidates: Sequence[Candidate],
-    audit: Audit,
+    folder: Path, manifest: Manifest, checkpoint: Checkpoint, findings: Findings, *, scores: NDArray[np.float32]
 ) -> None:
     """Write ``README.md`` and its pictures into the bundle.
 
@@ -62,10 +56,8 @@ def write_card(
         folder: the bundle.
         manifest: its manifest, complete but for the files this writes.
         checkpoint: what was exported.
-        parities: what the gate measured.
+        findings: what was measured of its files.
         scores: shape (test messages,), calibrated scores of the shipped variant.
-        candidates: other ways to make the int8 file, if they were measured.
-        audit: what older processors would make of the int8 file.
     """
     draw_evaluation(
         folder / "evaluation.png",
@@ -98,9 +90,9 @@ def write_card(
         n=len(scores),
         n_ham=int((checkpoint.test.is_positive == 0).sum()),
         n_spam=int(checkpoint.test.is_positive.sum()),
-        parity=_parity(parities),
-        candidates=_candidates(candidates),
-        processors=_processors(audit),
+        parity=_parity(findings.parities),
+        candidates=_candidates(findings.candidates),
+        processors=_processors(findings.audit),
         files=_files(manifest),
         pictures="\n".join(pictures),
     )

@@ -1,0 +1,64 @@
+"""What an export measured: in full for ``parity.json``, and for the card."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from export.audit import Audit
+from export.candidates import Candidate
+from export.gate import LIMITS, Parity
+from spam_edge.manifest import Manifest
+from spam_edge.verification import PARITY_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was measured of the files of a bundle.
+
+    Attributes:
+        parities: each file against PyTorch, on each set of messages.
+        batching: by variant, largest change of a golden message's score between a batch and a run of its own.
+        audit: what older processors would make of the int8 file.
+        candidates: other ways to make the int8 file, if they were measured.
+    """
+
+    parities: list[Parity]
+    batching: Mapping[str, float]
+    audit: Audit
+    candidates: list[Candidate]
+
+    def write_parity(self, folder: Path, manifest: Manifest) -> None:
+        """Write ``parity.json``."""
+        text = json.dumps(self._to_dict(manifest), indent=2) + "\n"
+        (folder / PARITY_NAME).write_text(text, encoding="utf-8")
+
+    def _to_dict(self, manifest: Manifest) -> dict[str, Any]:
+        """Return what was measured, and how far a replay elsewhere may differ.
+
+        Other processors round differently: a replay may differ twice as much as this machine did, and by 0.001.
+        """
+        on_golden = {parity.variant: parity for parity in self.parities if parity.rows == "golden"}
+        return {
+            "reference": "PyTorch fp32, transformers",
+            "threshold": manifest.threshold,
+            "temperature": manifest.temperature,
+            "gate": {
+                variant: {name: value for name, value in asdict(limits).items() if value is not None}
+                for variant, limits in LIMITS.items()
+            },
+            "measured": [parity.to_dict() for parity in self.parities],
+            "batching": {
+                variant: {"n": parity.n, "max_abs_dp": self.batching[variant]} for variant, parity in on_golden.items()
+            },
+            "replay_limits": {
+                variant: {
+                    "max_abs_dp": 2 * parity.max_abs_dp + 1e-3,
+                    "max_batch_dp": 2 * self.batching[variant] + 1e-3,
+                }
+                for variant, parity in on_golden.items()
+            },
+            "avx2_without_vnni": self.audit.to_dict(),
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+        }
