@@ -8,8 +8,7 @@ Outlier channels are split into columns (:mod:`export.outliers`). Where 8 bits a
 rounding took from the first, in steps 254 times as small: 16 bits for twice the work.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +17,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from export.errors import ExportError
 from export.outliers import ChannelSplit
+from export.products import Product, find_products, layer_of
 from export.rounding import RoundedLinear
 
 
@@ -47,42 +46,6 @@ _GELUS = ("Gelu", "FastGelu")
 _FINER = 254  # rounding to one step takes at most half of it, which 127 steps of this fraction cover
 
 
-@dataclass(frozen=True, slots=True)
-class _Product:
-    """The nodes Optimum writes for one MatMul: DynamicQuantizeLinear, MatMulInteger, Cast and two Mul.
-
-    Attributes:
-        bias: the Add that follows, if the bias of the layer is added next.
-    """
-
-    quantize: onnx.NodeProto
-    product: onnx.NodeProto
-    scales: onnx.NodeProto
-    rescale: onnx.NodeProto
-    cast: onnx.NodeProto
-    bias: onnx.NodeProto | None
-
-    @property
-    def activation(self) -> str:
-        return str(self.quantize.input[0])
-
-    @property
-    def result(self) -> str:
-        return str(self.rescale.output[0])
-
-    @property
-    def weights(self) -> str:
-        return str(self.product.input[1])
-
-    @property
-    def weight_scales(self) -> str:
-        return str(next(name for name in self.scales.input if name != self.quantize.output[1]))
-
-    @property
-    def nodes(self) -> tuple[onnx.NodeProto, ...]:
-        return self.quantize, self.product, self.scales, self.rescale, self.cast
-
-
 def use_token_scales(model: onnx.ModelProto, layers: Mapping[str, RoundedLinear]) -> int:
     """Rewrite, in place, every dynamically quantised product of a graph.
 
@@ -99,14 +62,14 @@ def use_token_scales(model: onnx.ModelProto, layers: Mapping[str, RoundedLinear]
         ExportError: a product is not of the form that Optimum writes, or its layer is not known.
     """
     graph = model.graph
-    products = {id(product.rescale): product for product in _find_products(graph)}
+    products = {id(product.rescale): product for product in find_products(graph)}
     obsolete = {id(node) for product in products.values() for node in product.nodes}
     after_gelu = {node.output[0] for node in graph.node if node.op_type in _GELUS}
     writer = _Writer(graph)
     for node in list(graph.node):
         if id(node) in products:
             product = products[id(node)]
-            layer = layers[_layer_of(product, layers)]
+            layer = layers[layer_of(product, layers)]
             if layer.limit is not None and product.bias is not None:
                 obsolete.add(id(product.bias))
             writer.write(product, layer, _AFTER_GELU if product.activation in after_gelu else _SYMMETRIC)
@@ -119,35 +82,6 @@ def use_token_scales(model: onnx.ModelProto, layers: Mapping[str, RoundedLinear]
     return len(products)
 
 
-def _layer_of(product: _Product, layers: Mapping[str, RoundedLinear]) -> str:
-    name = re.sub(r"^.*?(layer\.\d+)/(\w+)/(\w+)/.*$", r"\1.\2.\3", product.result)
-    if name not in layers:
-        raise ExportError(f"the quantised graph has a product {product.result} of no known layer; see constraints.txt")
-    return name
-
-
-def _find_products(graph: onnx.GraphProto) -> Iterator[_Product]:
-    producer = {name: node for node in graph.node for name in node.output}
-    vectors = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 1}
-
-    def consumer(name: str, op_type: str) -> onnx.NodeProto:
-        found: list[onnx.NodeProto] = [node for node in graph.node if name in node.input and node.op_type == op_type]
-        if len(found) != 1:
-            raise ExportError(
-                f"the quantised graph has {len(found)} {op_type} after {name}, not 1; see constraints.txt"
-            )
-        return found[0]
-
-    for node in graph.node:
-        if node.op_type == "MatMulInteger":
-            cast = consumer(node.output[0], "Cast")
-            rescale = consumer(cast.output[0], "Mul")
-            scales = producer[next(name for name in rescale.input if name != cast.output[0])]
-            adds = [add for add in graph.node if add.op_type == "Add" and rescale.output[0] in add.input]
-            bias = next((add for add in adds if vectors & set(add.input)), None)
-            yield _Product(producer[node.input[0]], node, scales, rescale, cast, bias)
-
-
 class _Writer:
     """Collects the nodes of the new graph, and its constants in the graph itself; what is there is shared."""
 
@@ -158,7 +92,7 @@ class _Writer:
         self._written: set[str] = set()
         self._batch = self._add("Shape", [graph.input[0].name], "batch_size", start=0, end=1)
 
-    def write(self, product: _Product, layer: RoundedLinear, span: _Range) -> None:
+    def write(self, product: Product, layer: RoundedLinear, span: _Range) -> None:
         """Write what replaces one product: (batch, tokens, channels) -> (batch, tokens, outputs)."""
         result = product.result
         self._widen(product.weights, layer.split)
@@ -178,13 +112,13 @@ class _Writer:
         shape = self._add("Concat", [self._batch, sizes], f"batch_of_{outputs}", axis=0)
         self._add("Reshape", [rows, shape], result)
 
-    def _from_tokens(self, product: _Product, flat: str, split: ChannelSplit, span: _Range) -> str:
+    def _from_tokens(self, product: Product, flat: str, split: ChannelSplit, span: _Range) -> str:
         """Write a product of rows with 8 bits and a scale for each token, shape (tokens, outputs)."""
         rows, scales = self._quantize_rows(flat, split, span)
         unscaled = self._multiply(product, rows, np.float32(1), span.zero_point, f"{product.result}_unscaled")
         return self._add("Mul", [unscaled, scales], f"{product.result}_rows")
 
-    def _from_16_bits(self, product: _Product, flat: str, limit: float) -> str:
+    def _from_16_bits(self, product: Product, flat: str, limit: float) -> str:
         """Write a product of rows with 16 bits, as the sum of two products, and its bias, shape (tokens, outputs).
 
         So many bits do not need a scale for each token, so that the bias can be added with the product.
@@ -205,7 +139,7 @@ class _Writer:
         return self._add("Add", products, f"{name}_rows")
 
     def _multiply(
-        self, product: _Product, rows: str, scale: np.float32, zero_point: int, output: str, *bias: str
+        self, product: Product, rows: str, scale: np.float32, zero_point: int, output: str, *bias: str
     ) -> str:
         weight_zero_point = product.product.input[3]
         return self._add(

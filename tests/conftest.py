@@ -1,5 +1,6 @@
 """What more than one folder of tests needs."""
 
+import runpy
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,15 @@ def tiny_bundle() -> Path:
 def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
     """A copy of the tiny bundle that a test may damage."""
     return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint that the tiny bundle was made from, trained again."""
+    pytest.importorskip("torch")
+    generator = runpy.run_path(str(ROOT / "tests" / "data" / "make_tiny_bundle.py"))
+    checkpoint: Path = generator["make_checkpoint"](tmp_path_factory.mktemp("tiny") / "checkpoint")
+    return checkpoint
 
 
 @pytest.fixture(scope="session")

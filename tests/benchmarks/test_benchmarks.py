@@ -21,25 +21,11 @@ from tests.benchmarks.turn import Turn, TurnError
 from tests.benchmarks.widen import widen
 
 ROOT = Path(__file__).parents[2]
-GENERATOR = ROOT / "tests" / "data" / "make_tiny_bundle.py"
 PEERS = ("torch", "transformers", "onnx", "matplotlib", "ctranslate2")
 
 
 def missing() -> list[str]:
     return [name for name in PEERS if importlib.util.find_spec(name) is None]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint of the tiny bundle."""
-    pytest.importorskip("torch")
-    specification = importlib.util.spec_from_file_location("make_tiny_bundle", GENERATOR)
-    assert specification is not None
-    assert specification.loader is not None
-    generator = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(generator)
-    folder: Path = generator.make_checkpoint(tmp_path_factory.mktemp("tiny") / "checkpoint")
-    return folder
 
 
 def make_turn(seconds: float, scores: list[float]) -> Turn:
@@ -56,7 +42,7 @@ def make_turn(seconds: float, scores: list[float]) -> Turn:
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(missing()), reason="needs the extra bench: make bench installs it")
-def test_two_engines_take_their_turns(checkpoint: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_two_engines_take_their_turns(tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--rounds", "1", "--sample", "12", "--singles", "6"]
     command += [
         "--shape",
@@ -70,7 +56,7 @@ def test_two_engines_take_their_turns(checkpoint: Path, tiny_bundle: Path, tmp_p
         "--peak-seconds",
         "0",
     ]
-    command += ["--checkpoint", str(checkpoint), "--bundle", str(tiny_bundle), "--output", str(tmp_path)]
+    command += ["--checkpoint", str(tiny_checkpoint), "--bundle", str(tiny_bundle), "--output", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "benchmark.json").read_bytes())
@@ -206,10 +192,10 @@ def test_what_is_not_installed_or_fails_is_left_out_with_the_reason(
 
 
 @pytest.mark.slow
-def test_twice_as_wide_computes_the_same(checkpoint: Path, tmp_path: Path) -> None:
+def test_twice_as_wide_computes_the_same(tiny_checkpoint: Path, tmp_path: Path) -> None:
     reference: Any = import_module("export.reference").PyTorchReference
-    widen(checkpoint, tmp_path / "wide")
+    widen(tiny_checkpoint, tmp_path / "wide")
     texts = ["WINNER!! Call 09061701461 to claim your prize", "see you at 5 then", ""]
-    narrow, wide = (reference(path, max_length=32) for path in (checkpoint, tmp_path / "wide"))
+    narrow, wide = (reference(path, max_length=32) for path in (tiny_checkpoint, tmp_path / "wide"))
     assert wide.model.config.dim == 2 * narrow.model.config.dim
     np.testing.assert_allclose(wide.logits(texts), narrow.logits(texts), atol=1e-5)
