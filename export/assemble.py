@@ -161,7 +161,7 @@ def _quantize_in_turns(origin: _Origin, folder: Path, draft: Callable[[Recipe], 
                 measured[variant] = run_variant(folder, manifest, variant, origin.checkpoint, origin.golden)
         band = largest_margin_error(measured[SHIPPED], origin.expected)
         manifest = _calibrate(_with_int8(manifest, error_band=band), origin.checkpoint, measured[SHIPPED])
-        decision = Decision(manifest.temperature, manifest.positive_index, manifest.threshold)
+        decision = Decision.of(manifest)
         yield _Quantized(manifest, decision, dict(measured), compare_variants(measured, origin.expected, decision))
 
 

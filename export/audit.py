@@ -63,13 +63,23 @@ class Audit:
     flips: int
 
     @property
+    def pairs(self) -> int:
+        """Pair sums in all."""
+        return sum(product.pairs for product in self.products)
+
+    @property
+    def saturating(self) -> int:
+        """Those that do not fit into 16 bits."""
+        return sum(product.saturating for product in self.products)
+
+    @property
     def matters(self) -> bool:
         """Whether the file should not be run with 16-bit pair sums."""
         return self.flips > 0 or self.max_abs_dp > TOLERATED_DP
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, totals and verdict included."""
-        totals = {key: sum(getattr(product, key) for product in self.products) for key in ("pairs", "saturating")}
+        totals = {"pairs": self.pairs, "saturating": self.saturating}
         return totals | asdict(self) | {"matters": self.matters}
 
 
@@ -93,7 +103,7 @@ def audit_pair_sums(path: Path, manifest: Manifest, token_ids: Sequence[Sequence
         feed = dict(zip(manifest.inputs, (row, np.ones_like(row)), strict=True))
         exact.append(emulator.run_exact(manifest.output, feed)[0])
         emulated.append(emulator.run(manifest.output, feed)[0])
-    decision = Decision(manifest.temperature, manifest.positive_index, manifest.threshold)
+    decision = Decision.of(manifest)
     parity = compare(
         "int8 without VNNI", "golden", measured=np.array(emulated), reference=np.array(exact), decision=decision
     )

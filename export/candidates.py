@@ -111,9 +111,7 @@ def measure_candidates(
 def format_candidates(candidates: Sequence[Candidate]) -> str:
     """Return the measurements as a table for people."""
     width = max(len(candidate.name) for candidate in candidates)
-    header = (
-        f"{'int8 file':{width}} {'MB':>5} {'speed':>6} {'max|dp| test':>13} {'golden':>7} {'flips':>6} {'in batch':>9}"
-    )
+    header = f"{'int8 file':{width}} {'MB':>5} {'speed':>6} {'max|dp|':>8} {'golden':>7} {'flips':>6} {'in batch':>9}"
     lines = [
         f"{c.name:{width}} {c.bytes / 1e6:>5.1f} {c.speed:>6.2f} {c.test.max_abs_dp:>8.4f} {c.golden.max_abs_dp:>7.4f} "
         f"{c.test.flips + c.golden.flips:>6} {c.max_abs_dp_in_batch:>9.4f}"

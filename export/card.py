@@ -16,6 +16,7 @@ from export.findings import Findings
 from export.gate import Parity
 from export.plots import draw_evaluation
 from spam_edge.manifest import Manifest
+from spam_edge.processor import this_processor
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 _CANDIDATES = """\
@@ -140,13 +141,12 @@ def _candidates(candidates: Sequence[Candidate]) -> str:
 
 
 def _processors(audit: Audit) -> str:
-    saturating, pairs = (sum(getattr(product, key) for product in audit.products) for key in ("saturating", "pairs"))
     consequence = "takes the fp32 file" if audit.matters else "takes the int8 file all the same"
     return (
         f"On x86 without VNNI, onnxruntime adds pairs of int8 products in 16 bits. On the {audit.n} golden messages "
-        f"{saturating:,} of {pairs:,} such sums would not fit; emulated, a score moves by up to {audit.max_abs_dp:.2f} "
-        f"and {audit.flips} labels change, so that the runtime {consequence} there. This export ran on neither such a "
-        "processor nor ARM."
+        f"{audit.saturating:,} of {audit.pairs:,} such sums would not fit; emulated, a score moves by up to "
+        f"{audit.max_abs_dp:.2f} and {audit.flips} labels change, so that the runtime {consequence} there. "
+        f"This export itself ran on {this_processor().name} alone; no other kind of processor was run."
     )
 
 

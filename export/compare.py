@@ -47,7 +47,7 @@ def _compare(files: tuple[Path, ...], bundle: Path, checkpoint: Checkpoint, vari
     classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant=variant))
     reference = PyTorchReference(checkpoint.path, max_length=checkpoint.max_length)
     manifest = classifier.manifest
-    decision = Decision(manifest.temperature, manifest.positive_index, manifest.threshold)
+    decision = Decision.of(manifest)
     yield (
         f"{'messages':24} {'n':>6} {'max|dp|':>8} {'mean|dp|':>9} {'flips':>6} "
         f"{f'recall at {_FALSE_ALARMS:.1%} false alarms: PyTorch, {classifier.variant}':>50}"

@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-_FINER = 254  # rounding to one step takes at most half of it, which 127 steps of this fraction cover
+from export.rounding import FINER, LEVELS
 
 
 def quantize_embeddings(model: onnx.ModelProto, fine_rows: Mapping[int, NDArray[np.int64]] | None = None) -> int:
@@ -68,14 +68,14 @@ class _Lookup:
     def write(self, table: NDArray[np.float32], fine_rows: NDArray[np.int64] | None) -> None:
         """Write the look-up of scaled rows, shape (batch, tokens, channels)."""
         largest = np.abs(table).max(axis=1, keepdims=True)
-        scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+        scales = np.where(largest > 0, largest / LEVELS, 1).astype(np.float32)
         steps = np.rint(table / scales)
         ids = self._node.input[1]
         number = self._gather_as_float(steps.astype(np.int8), ids, "int8")
         if fine_rows is not None and len(fine_rows):
-            left = np.rint((table / scales - steps)[fine_rows] * _FINER).astype(np.int8)
+            left = np.rint((table / scales - steps)[fine_rows] * FINER).astype(np.int8)
             finer = self._gather_as_float(np.pad(left, ((0, 1), (0, 0))), self._places(fine_rows, len(table)), "left")
-            fraction = self._initializer(np.float32(1 / _FINER), "fraction")
+            fraction = self._initializer(np.float32(1 / FINER), "fraction")
             number = self._add("Add", [number, self._add("Mul", [finer, fraction], "finer")], "both")
         scale = self._add("Gather", [self._initializer(scales, "scales"), ids], "scale", axis=0)
         self._nodes.append(

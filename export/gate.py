@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import GateError
+from spam_edge.manifest import Manifest
 from spam_edge.scores import probabilities
 
 
@@ -38,6 +39,11 @@ class Decision:
     temperature: float
     positive_index: int
     threshold: float
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """Return what a bundle decides with."""
+        return cls(manifest.temperature, manifest.positive_index, manifest.threshold)
 
     def scores(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated probabilities, shape (messages,)."""

@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 
 from export.outliers import ChannelSplit
 from export.products import Product, find_products, layer_of
-from export.rounding import RoundedLinear
+from export.rounding import FINER, RoundedLinear
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,6 @@ _SYMMETRIC = _Range(zero_point=128, steps=127, smallest_scale=1e-12, symmetric=T
 # Gelu is never below -0.17: what is not needed for that side goes to the other.
 _AFTER_GELU = _Range(zero_point=32, steps=223, smallest_scale=0.17 / 32, symmetric=False)
 _GELUS = ("Gelu", "FastGelu")
-_FINER = 254  # rounding to one step takes at most half of it, which 127 steps of this fraction cover
 
 
 def use_token_scales(model: onnx.ModelProto, layers: Mapping[str, RoundedLinear]) -> int:
@@ -124,7 +123,7 @@ class _Writer:
         So many bits do not need a scale for each token, so that the bias can be added with the product.
         """
         coarse_step = np.float32(limit / _SYMMETRIC.steps)
-        fine_step = np.float32(coarse_step / _FINER)
+        fine_step = np.float32(coarse_step / FINER)
         zero = self._constant(np.uint8(_SYMMETRIC.zero_point))
         coarse = self._add("QuantizeLinear", [flat, self._constant(coarse_step), zero], f"{flat}_coarse")
         back = self._add("DequantizeLinear", [coarse, self._constant(coarse_step), zero], f"{flat}_back")

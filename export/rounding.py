@@ -22,6 +22,8 @@ from export.recipe import Recipe
 
 LEVELS = 127
 """Largest step of symmetric int8."""
+FINER = 2 * LEVELS
+"""Fraction of a step in which 16 bits hold what rounding took: at most half a step, which so many fractions cover."""
 DAMPINGS = (0.01, 0.003, 0.001, 0.02)
 """What is added to the diagonal of the second moments, as a share of its mean: GPTQ's own choice, and others."""
 _BLOCK = 128

@@ -35,6 +35,11 @@ class Processor:
         """Whether onnxruntime's fast int8 products may saturate here."""
         return self.machine == "x86-64" and not self.vnni
 
+    @property
+    def name(self) -> str:
+        """The architecture, on x86-64 with what decides on int8."""
+        return f"x86-64 {'with' if self.vnni else 'without'} VNNI" if self.machine == "x86-64" else self.machine
+
     def describe(self, *, variant: str, trusted: bool) -> str:
         """Return for people what it is, and what that means for int8.
 
@@ -43,12 +48,12 @@ class Processor:
             trusted: whether that file gives the same scores here as elsewhere.
         """
         if self.machine != "x86-64":
-            return self.machine
+            return self.name
         if self.vnni:
-            return "x86-64 with VNNI: int8 sums are exact"
+            return f"{self.name}: int8 sums are exact"
         if trusted:
-            return f"x86-64 without VNNI: {variant} does not suffer from it"
-        return f"x86-64 without VNNI: {variant} sums saturate and scores differ, use fp32"
+            return f"{self.name}: {variant} does not suffer from it"
+        return f"{self.name}: {variant} sums saturate and scores differ, use fp32"
 
 
 @cache
