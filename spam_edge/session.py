@@ -28,6 +28,8 @@ class RuntimeOptions:
         variant: ``int8``, ``fp16``, ``fp32``, or ``auto`` for the one made for the device.
         threads: inferences that run side by side on the CPU, each on one thread; by default as many as affinity and
             cgroup quota leave to this process.
+        token_budget: most tokens of a batch, padding included, at least 1; by default what suits the device. It is a
+            matter of speed alone; a longer message is a batch of its own.
         threshold: lowest score called positive, 0 to 1; by default the one shipped in the bundle.
         exact: run messages whose score is nearer to the threshold than int8 was ever wrong at export again in fp32.
         verify: compare the sha256 of each file with the manifest before it is used.
@@ -36,6 +38,7 @@ class RuntimeOptions:
     device: str = "auto"
     variant: str = "auto"
     threads: int | None = None
+    token_budget: int | None = None
     threshold: float | None = None
     exact: bool = False
     verify: bool = True
@@ -47,6 +50,8 @@ class RuntimeOptions:
             raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, not {self.variant!r}")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads must be at least 1, not {self.threads}")
+        if self.token_budget is not None and self.token_budget < 1:
+            raise ValueError(f"token_budget must be at least 1, not {self.token_budget}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold must be from 0 to 1, not {self.threshold}")
 
@@ -69,7 +74,7 @@ class Session:
         self.variant = variant
         self.provider = provider
         self.threads = options.threads or available_threads()
-        self.token_budget = CUDA_TOKEN_BUDGET if provider == CUDA else TOKEN_BUDGET
+        self.token_budget = options.token_budget or (CUDA_TOKEN_BUDGET if provider == CUDA else TOKEN_BUDGET)
         self._inputs = bundle.manifest.inputs
         self._output = [bundle.manifest.output]
         path = bundle.file(file.file)

@@ -28,7 +28,14 @@ VARIANTS = {
 
 @pytest.mark.parametrize(
     "options",
-    [{"device": "gpu"}, {"variant": "int4"}, {"threads": 0}, {"threshold": 1.1}, {"threshold": float("nan")}],
+    [
+        {"device": "gpu"},
+        {"variant": "int4"},
+        {"threads": 0},
+        {"token_budget": 0},
+        {"threshold": 1.1},
+        {"threshold": float("nan")},
+    ],
 )
 def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -210,3 +217,9 @@ def test_telemetry_is_off_before_the_import(tiny_bundle: Path) -> None:
 
 def test_threads_follow_the_option(tiny_bundle: Path) -> None:
     assert SpamClassifier.load(tiny_bundle, RuntimeOptions(threads=3)).threads == 3
+
+
+def test_the_token_budget_follows_the_option(tiny_bundle: Path) -> None:
+    bundle = Bundle.find(tiny_bundle)
+    assert session.open_session(bundle, RuntimeOptions(device="cpu")).token_budget == TOKEN_BUDGET
+    assert session.open_session(bundle, RuntimeOptions(device="cpu", token_budget=64)).token_budget == 64
