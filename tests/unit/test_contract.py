@@ -51,11 +51,20 @@ def test_the_runtime_imports_only_what_it_may(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["session.py", "engine.py", "processor.py", "tokenization.py", "batching.py", "threads.py", "atomic.py"],
+    [
+        "session.py",
+        "engine.py",
+        "processor.py",
+        "tokenization.py",
+        "boundaries.py",
+        "batching.py",
+        "threads.py",
+        "atomic.py",
+    ],
 )
 def test_leaves_do_not_know_the_classifier(name: str) -> None:
     inside = {module.split(".")[1] for module in _imports(ROOT / "spam_edge" / name) if module.startswith("spam_edge.")}
-    assert inside <= {"errors", "manifest", "bundle", "threads", "batching", "engine", "processor"}
+    assert inside <= {"errors", "manifest", "bundle", "threads", "batching", "boundaries", "engine", "processor"}
 
 
 def test_classifies_with_the_training_stack_blocked(tiny_bundle: Path) -> None:
