@@ -1,6 +1,6 @@
-"""Batches of messages of similar length, so that little of the work goes into padding."""
+"""Batches of messages of similar length, each once, so that little of the work is padding and none is repeated."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,16 @@ TOKEN_BUDGET = 256
 """Most tokens in a batch, padding included: what so many need stays in the cache of a core."""
 CUDA_TOKEN_BUDGET = 16384
 """The same on a GPU, which wants more to do at once; chosen without one at hand."""
+
+
+def distinct_rows(rows: Iterable[Sequence[int]]) -> tuple[list[tuple[int, ...]], NDArray[np.intp]]:
+    """Return each row once, in the order of its first appearance, and for every row which of these it is.
+
+    What a model says of the distinct rows, indexed with the second, is what it says of all rows.
+    """
+    places: dict[tuple[int, ...], int] = {}
+    which = [places.setdefault(tuple(row), len(places)) for row in rows]
+    return list(places), np.asarray(which, dtype=np.intp)
 
 
 def plan_batches(lengths: Sequence[int], *, token_budget: int = TOKEN_BUDGET) -> Iterator[NDArray[np.intp]]:

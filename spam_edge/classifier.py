@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge import __version__
-from spam_edge.batching import pad_rows, plan_batches
+from spam_edge.batching import distinct_rows, pad_rows, plan_batches
 from spam_edge.bundle import TOKENIZER_NAME, Bundle
 from spam_edge.engine import import_onnxruntime
 from spam_edge.errors import BundleIntegrityError, InputError
@@ -102,7 +102,10 @@ class SpamClassifier:
 
     @property
     def rescored(self) -> int:
-        """Messages that were run again in fp32 so far, in this process; 0 unless the options say ``exact``."""
+        """Messages that were run again in fp32 so far, in this process; 0 unless the options say ``exact``.
+
+        Like everything that is run, repeats within one call, or one window of a stream, are run and counted once.
+        """
         return self._session.rescored if isinstance(self._session, ExactSession) else 0
 
     def classify(self, text: str) -> Prediction:
@@ -116,7 +119,7 @@ class SpamClassifier:
         return self.classify_batch([text])[0]
 
     def classify_batch(self, texts: Sequence[str]) -> list[Prediction]:
-        """Classify messages; the verdicts come in the order of the messages.
+        """Classify messages; the verdicts come in the order of the messages. Repeats are run once.
 
         Raises:
             InputError: an element is no string or no valid Unicode.
@@ -208,13 +211,15 @@ class SpamClassifier:
             yield from self.classify_batch(batch)
 
     def _run(self, rows: Sequence[TokenIds]) -> NDArray[np.float32]:
+        # A score does not depend on what else is in the batch, so what is repeated needs to run only once.
+        distinct, which = distinct_rows(row.ids for row in rows)
         pad_token_id = self.manifest.pad_token_id
-        plan = list(plan_batches([len(row.ids) for row in rows], token_budget=self._session.token_budget))
-        batches = [pad_rows([rows[index].ids for index in batch], pad_token_id=pad_token_id) for batch in plan]
-        logits = np.empty((len(rows), len(self.manifest.labels)), dtype=np.float32)
+        plan = list(plan_batches([len(ids) for ids in distinct], token_budget=self._session.token_budget))
+        batches = [pad_rows([distinct[index] for index in batch], pad_token_id=pad_token_id) for batch in plan]
+        logits = np.empty((len(distinct), len(self.manifest.labels)), dtype=np.float32)
         for batch, result in zip(plan, self._session_of_this_process().run_all(batches), strict=True):
             logits[batch] = result
-        return logits
+        return logits[which]
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         return probabilities(logits, temperature=self.manifest.temperature, positive_index=self.manifest.positive_index)

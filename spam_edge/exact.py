@@ -19,7 +19,7 @@ class ExactSession:
         threads: of the fast session.
         token_budget: of the fast session.
         saturates: of the fast session.
-        rescored: messages that went through the reference session so far.
+        rescored: rows that went through the reference session so far.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class Tally:
         bad: rows that could not be read.
         blank: blank lines, which are no messages.
         truncated: messages longer than the model reads.
-        rescored: messages that were run again in fp32; None unless that was asked for.
+        rescored: messages that were run again in fp32, repeats within a window once; None unless that was asked for.
         unread: inputs that could not be read, or not to their end.
         inputs: all inputs.
         seconds: time from the first read to the last verdict.

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_edge.batching import pad_rows, plan_batches
+from spam_edge.batching import distinct_rows, pad_rows, plan_batches
 
 
 @given(st.lists(st.integers(2, 128), max_size=200), st.integers(1, 600))
@@ -29,3 +29,11 @@ def test_padding() -> None:
     ids, mask = pad_rows([[101, 102], [101, 7, 8, 102]], pad_token_id=9)
     assert ids.tolist() == [[101, 102, 9, 9], [101, 7, 8, 102]]
     assert mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
+
+
+@given(st.lists(st.lists(st.integers(0, 2), max_size=3)))
+def test_distinct_rows_stand_for_all(rows: list[list[int]]) -> None:
+    distinct, which = distinct_rows(rows)
+    assert len(set(distinct)) == len(distinct)
+    assert [list(distinct[index]) for index in which] == rows
+    assert which.dtype.kind == "i"

@@ -18,7 +18,7 @@ from spam_edge.scores import probabilities
 TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
 SPAM = "WINNER!! Call 09061701461 to claim your prize"
 HAM = "see you at 5 then"
-MANY = [SPAM, HAM] * 50  # enough for several batches side by side
+MANY = [f"{text} {number}" for number in range(50) for text in (SPAM, HAM)]  # several batches side by side
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +129,9 @@ def test_pickle_refuses_another_model(bundle_copy: Path) -> None:
 
 
 def test_threads_share_one_classifier(classifier: SpamClassifier) -> None:
-    texts = [SPAM, HAM] * 20
-    expected = classifier.classify_batch(texts)
+    expected = classifier.classify_batch(MANY)
     with ThreadPoolExecutor(4) as pool:
-        assert all(result == expected for result in pool.map(classifier.classify_batch, [texts] * 8))
+        assert all(result == expected for result in pool.map(classifier.classify_batch, [MANY] * 8))
 
 
 def _classify_in_child(classifier: SpamClassifier, connection: object) -> None:
