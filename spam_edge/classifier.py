@@ -207,6 +207,7 @@ class SpamClassifier:
         return _reload, (self.bundle.path, self.options, self.bundle.digest)
 
     def _stream(self, texts: Iterator[str], window: int) -> Iterator[Prediction]:
+        # Tokenising is so small a part of the work that a thread which does it ahead wins nothing that can be measured.
         while batch := list(islice(texts, window)):
             yield from self.classify_batch(batch)
 

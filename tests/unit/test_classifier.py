@@ -1,8 +1,10 @@
 """SpamClassifier: the same verdict from every method, in every process, in the order of the messages."""
 
+import gc
 import multiprocessing
 import os
 import pickle
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,14 +62,48 @@ def test_a_stream_reads_no_further_than_its_window(classifier: SpamClassifier) -
     read = []
 
     def texts() -> Iterator[str]:
-        for index in range(100):
+        for index in range(25):
             read.append(index)
             yield HAM
 
     verdicts = classifier.classify_stream(texts(), window=10)
     assert read == []
-    next(verdicts)
-    assert len(read) == 10
+    assert [len(read) for _ in verdicts] == [10] * 10 + [20] * 10 + [25] * 5
+
+
+def test_what_is_wrong_with_a_stream_is_raised_where_it_stands(classifier: SpamClassifier) -> None:
+    def texts() -> Iterator[object]:
+        yield from [HAM] * 4
+        yield b"no text"
+        raise RuntimeError("the source broke")
+
+    seen: list[Prediction] = []
+    with pytest.raises(InputError, match="message 0 is bytes"):
+        seen.extend(classifier.classify_stream(texts(), window=1))  # type: ignore[arg-type]
+    assert len(seen) == 4
+    seen = []
+    with pytest.raises(RuntimeError, match="the source broke"):
+        seen.extend(classifier.classify_stream(texts(), window=4))  # type: ignore[arg-type]
+    assert len(seen) == 4  # the windows before it are complete
+
+
+def test_a_stream_that_is_left_early_lets_go_of_its_source(classifier: SpamClassifier) -> None:
+    closed = []
+
+    def texts() -> Iterator[str]:
+        try:
+            while True:
+                yield HAM
+        finally:
+            closed.append(True)
+
+    running = threading.active_count()
+    verdicts = classifier.classify_stream(texts(), window=4)
+    assert next(verdicts).label == "HAM"
+    del verdicts
+    gc.collect()
+    assert closed == [True]
+    assert threading.active_count() == running
 
 
 def test_stream_arguments_are_checked_at_once(classifier: SpamClassifier) -> None:
