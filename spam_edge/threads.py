@@ -10,7 +10,11 @@ _CGROUP_OF_SELF = Path("/proc/self/cgroup")
 
 
 def available_threads() -> int:
-    """Return the smaller of the CPU affinity and the cgroup v2 CPU quota (rounded up), at least 1."""
+    """Return the smaller of the CPU affinity and the cgroup v2 CPU quota (rounded up), at least 1.
+
+    The tokenizers library looks at the same two for its own threads (``RAYON_NUM_THREADS`` decides otherwise), so that
+    nothing has to be set for it.
+    """
     with suppress(AttributeError):  # not on macOS and Windows
         return max(1, min(len(os.sched_getaffinity(0)), _cgroup_quota()))
     return os.cpu_count() or 1

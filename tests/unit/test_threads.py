@@ -1,6 +1,11 @@
-"""The thread budget follows affinity and cgroup quota. The cgroup files are made up; the affinity is real."""
+"""The thread budget follows affinity and cgroup quota, and idle threads sleep.
 
+The cgroup files are made up; affinity, processes and CPU time are real.
+"""
+
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from spam_edge import threads
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -42,9 +49,78 @@ def test_unreadable_quota_is_no_quota(cgroup: Path, monkeypatch: pytest.MonkeyPa
     assert threads.available_threads() == 8
 
 
+@pytest.mark.parametrize("lines", ["", "4:cpu,cpuacct:/outer/inner\n", "0::/elsewhere\n", "0::/../..\n", "nonsense"])
+def test_without_a_group_of_version_2_affinity_counts(
+    cgroup: Path, monkeypatch: pytest.MonkeyPatch, lines: str
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    (cgroup / "outer" / "inner" / "cpu.max").write_text("100000 100000")
+    (cgroup / "self").write_text(lines)
+    assert threads.available_threads() == 8
+    (cgroup / "self").unlink()
+    assert threads.available_threads() == 8
+
+
+def test_a_container_sees_its_quota_at_the_root(cgroup: Path) -> None:
+    (cgroup / "self").write_text("0::/docker/0123456789ab\n")  # the path outside, where the files are those inside
+    (cgroup / "cpu.max").write_text("250000 100000")
+    assert threads.available_threads() == 3
+
+
+def test_a_quota_does_not_lift_the_affinity(cgroup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cgroup / "cpu.max").write_text("800000 100000")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    assert threads.available_threads() == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity cannot be set here")
 def test_affinity_of_a_real_process() -> None:
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from spam_edge import threads; "
     code += "print(threads.available_threads())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
+
+
+def _on_one_cpu(*command: str) -> str:
+    if shutil.which("taskset") is None:
+        pytest.skip("needs taskset")
+    cpu = str(min(os.sched_getaffinity(0)))
+    settings = {"RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM"}  # of the tokenizers library
+    kept = {name: value for name, value in os.environ.items() if name not in settings}
+    command = ("taskset", "-c", cpu, sys.executable, *command)
+    return subprocess.run(command, env=kept, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_command_on_one_cpu_runs_one_inference(tiny_bundle: Path) -> None:
+    shown = _on_one_cpu("-m", "spam_edge", "info", "--model", str(tiny_bundle), "--device", "cpu", "--json")
+    assert json.loads(shown)["threads"] == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads in /proc")
+def test_one_cpu_means_one_thread_of_the_tokenizer_and_none_for_inferences(tiny_bundle: Path) -> None:
+    code = """
+import os, sys, threading
+from spam_edge import RuntimeOptions, SpamClassifier
+classifier = SpamClassifier.load(sys.argv[1], RuntimeOptions(device="cpu"))
+before = len(os.listdir("/proc/self/task"))
+classifier.classify_batch([f"see you at {number} then" for number in range(500)])
+print(classifier.threads, len(os.listdir("/proc/self/task")) - before, threading.active_count())
+"""
+    assert _on_one_cpu("-c", code, str(tiny_bundle)).split() == ["1", "1", "1"]
+
+
+def test_nothing_spins_while_there_is_nothing_to_do(tiny_bundle: Path) -> None:
+    code = """
+import os, sys, time
+from spam_edge import RuntimeOptions, SpamClassifier
+classifier = SpamClassifier.load(sys.argv[1], RuntimeOptions(device="cpu", threads=2))
+classifier.classify_batch([f"see you at {number} then" for number in range(500)])
+began = os.times()
+time.sleep(1)
+ended = os.times()
+print(ended.user + ended.system - began.user - began.system)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny_bundle)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 0.1  # one thread that spins would take 1
