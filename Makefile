@@ -22,6 +22,7 @@ VENV      := .venv
 RUN       := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(DEVICE)
 PEERS     := $(INSTALLED)-bench
+OPERATOR  := spam_edge/native/libspam_encoder.so
 SETTINGS  := artifacts/.settings
 option     = $(if $(strip $($(1))),$(2) $(foreach value,$($(1)),$(value)))
 repeated   = $(foreach value,$($(1)),$(2) $(value))
@@ -64,7 +65,7 @@ $(SETTINGS): FORCE
 $(CHECKPOINT)/training.json: $(TRAIN_AGAIN) | $(INSTALLED)
 	$(RUN) -m spam_edge.training --resume --output $(CHECKPOINT) $(TRAIN_OPTIONS)
 
-$(BUNDLE)/manifest.json: $(CHECKPOINT)/training.json $(EXPORT_CODE) | $(INSTALLED)
+$(BUNDLE)/manifest.json: $(CHECKPOINT)/training.json $(EXPORT_CODE) | $(INSTALLED) $(OPERATOR)
 	$(RUN) -m export --candidates --checkpoint $(CHECKPOINT) --output $(BUNDLE)
 
 # Keep the machine quiet; make bench BENCH=--quick for a look, BENCH=--help for all options.
@@ -91,7 +92,11 @@ clean: ## remove the environment, the artifacts and all caches
 	find artifacts -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
 	find spam_edge export tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-environment: $(INSTALLED)
+environment: $(INSTALLED) $(OPERATOR)
+
+# The installation has compiled it already; this is for whoever changes it. Elsewhere than on Linux it does nothing.
+$(OPERATOR): $(wildcard spam_edge/native/*.[ch]) | $(INSTALLED)
+	$(RUN) spam_edge/native/build.py
 
 $(PEERS): $(INSTALLED)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'

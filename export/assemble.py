@@ -37,19 +37,30 @@ from export.rounding import DAMPINGS
 from spam_edge.atomic import atomic_directory, is_replaceable
 from spam_edge.bundle import sha256_of
 from spam_edge.engine import CPU, CUDA
+from spam_edge.fused import obstacle
 from spam_edge.manifest import MANIFEST_NAME, BundleFile, Manifest, Variant
 from spam_edge.session import RuntimeOptions
 from spam_edge.verification import Golden, verify_bundle
 
 SHIPPED = "int8"
-"""The variant that temperature and threshold are fitted on: the one that most users run."""
+"""The variant that temperature and threshold are fitted on: what runs everywhere."""
+FUSED = "fused"
+"""The same weights as one operator; left out where that cannot be run and so not be measured."""
 MODE = "balanced"
 
+_INT8_FILE = "onnx/model_quantized.onnx"
+_FUSED_FILES: Mapping[str, Variant] = {
+    FUSED: Variant("onnx/model_fused.onnx", (CPU,), 1, optimization="disabled", fused=True, weights=_INT8_FILE)
+}
 _FILES: Mapping[str, Variant] = {
-    "int8": Variant("onnx/model_quantized.onnx", (CPU,), 1, optimization="disabled"),
+    **({} if obstacle() else _FUSED_FILES),
+    SHIPPED: Variant(_INT8_FILE, (CPU,), 1, optimization="disabled"),
     "fp16": Variant("onnx/model_fp16.onnx", (CUDA, CPU), 1),
     "fp32": Variant("onnx/model.onnx", (CPU, CUDA), 1),
 }
+
+_ROUNDED = [variant for variant in (SHIPPED, FUSED) if variant in _FILES]
+"""What is made of the rounded weights."""
 
 Report = Callable[[str], None]
 
@@ -65,17 +76,17 @@ class _Quantized:
 
     @property
     def reaches_aim(self) -> bool:
-        """Whether the int8 file is as close to PyTorch as aimed for."""
+        """Whether the int8 files are as close to PyTorch as aimed for."""
         return all(parity.within(AIM) for parity in self._of_int8)
 
     @property
     def distance(self) -> tuple[int, float]:
-        """How far the int8 file is from PyTorch: labels first, then scores."""
+        """How far the int8 files are from PyTorch: labels first, then scores."""
         return sum(parity.flips for parity in self._of_int8), max(parity.max_abs_dp for parity in self._of_int8)
 
     @property
     def _of_int8(self) -> list[Parity]:
-        return [parity for parity in self.parities if parity.variant == SHIPPED]
+        return [parity for parity in self.parities if parity.variant in _ROUNDED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +134,13 @@ def export_bundle(
         _write_float_graphs(origin.checkpoint, folder)
         _copy_tokenizer(origin.checkpoint, folder)
         draft = partial(_draft, origin.checkpoint, folder, name=name, version=version)
+        if obstacle():
+            report(f"the fused file is left out: {obstacle()}")
         kept = _keep_the_closest(_quantize_in_turns(origin, folder, draft), folder, report)
         report(format_table(kept.parities))
         require_parity(kept.parities)
         findings = _examine(kept, origin, folder, report, candidates=candidates)
-        manifest = _with_int8(kept.manifest, saturates=findings.audit.matters)
+        manifest = _with(kept.manifest, SHIPPED, saturates=findings.audit.matters)
         shipped = kept.measured[SHIPPED]
         metrics = metrics_on_test(
             kept.decision, origin.checkpoint, shipped=SHIPPED, measured=shipped, expected=origin.expected
@@ -154,13 +167,16 @@ def _quantize_in_turns(origin: _Origin, folder: Path, draft: Callable[[Recipe], 
     measured: dict[str, Logits] = {}
     for damping in DAMPINGS:
         recipe = Recipe(damping=damping)
-        origin.quantizer.write(folder / _FILES[SHIPPED].file, recipe)
+        fused = folder / _FILES[FUSED].file if FUSED in _FILES else None
+        origin.quantizer.write(folder / _FILES[SHIPPED].file, recipe, fused=fused)
         manifest = draft(recipe)
         for variant in _FILES:
-            if variant == SHIPPED or variant not in measured:
+            if variant in _ROUNDED or variant not in measured:
                 measured[variant] = run_variant(folder, manifest, variant, origin.checkpoint, origin.golden)
-        band = largest_margin_error(measured[SHIPPED], origin.expected)
-        manifest = _calibrate(_with_int8(manifest, error_band=band), origin.checkpoint, measured[SHIPPED])
+        for variant in _ROUNDED:
+            band = largest_margin_error(measured[variant], origin.expected)
+            manifest = _with(manifest, variant, error_band=band)
+        manifest = _calibrate(manifest, origin.checkpoint, measured[SHIPPED])
         decision = Decision.of(manifest)
         yield _Quantized(manifest, decision, dict(measured), compare_variants(measured, origin.expected, decision))
 
@@ -171,25 +187,28 @@ def _keep_the_closest(tries: Iterable[_Quantized], folder: Path, report: Report)
     Whether one of a thousand messages lies so close to the threshold that rounding moves it across is chance; where
     the labels are right or wrong is not looked at.
     """
-    file = folder / _FILES[SHIPPED].file
+    files = [folder / _FILES[variant].file for variant in _ROUNDED]
     kept: list[_Quantized] = []
     with _scratch() as scratch:
         for quantized in tries:
             if not kept or quantized.distance < kept[-1].distance:
                 kept.append(quantized)
-                shutil.copyfile(file, scratch / file.name)
+                for file in files:
+                    shutil.copyfile(file, scratch / file.name)
             if quantized.reaches_aim:
                 break
             damping = quantized.manifest.provenance["export"]["quantisation"]["damping"]
             report(f"int8 rounded with damping {damping} is further from PyTorch than aimed for")
-        shutil.copyfile(scratch / file.name, file)
+        for file in files:
+            shutil.copyfile(scratch / file.name, file)
     return kept[-1]
 
 
 def _examine(kept: _Quantized, origin: _Origin, folder: Path, report: Report, *, candidates: bool) -> Findings:
     """Measure what the gate does not look at, and stop where a score depends on its batch."""
     batching = {name: batch_dependence(folder, kept.manifest, name, origin.golden) for name in _FILES}
-    require_invariance(SHIPPED, batching[SHIPPED])
+    for variant in _ROUNDED:
+        require_invariance(variant, batching[variant])
     report("auditing the sums of int8 products")
     audit = audit_pair_sums(folder / _FILES[SHIPPED].file, kept.manifest, origin.golden.token_ids)
     others: list[Candidate] = []
@@ -246,10 +265,10 @@ def _hash_files(folder: Path) -> dict[str, BundleFile]:
     return {path.relative_to(folder).as_posix(): BundleFile(sha256_of(path), path.stat().st_size) for path in paths}
 
 
-def _with_int8(manifest: Manifest, **changes: Any) -> Manifest:
-    """Return the manifest with other fields of the int8 file."""
-    variant = replace(manifest.variants[SHIPPED], **changes)
-    return replace(manifest, variants={**manifest.variants, SHIPPED: variant})
+def _with(manifest: Manifest, variant: str, **changes: Any) -> Manifest:
+    """Return the manifest with other fields of a variant."""
+    changed = replace(manifest.variants[variant], **changes)
+    return replace(manifest, variants={**manifest.variants, variant: changed})
 
 
 def _calibrate(draft: Manifest, checkpoint: Checkpoint, measured: Logits) -> Manifest:

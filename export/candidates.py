@@ -19,6 +19,7 @@ from export.quantize import Quantizer, infer_types, run_quantizer
 from export.recipe import Recipe
 from spam_edge.batching import pad_rows, plan_batches
 from spam_edge.engine import CPU, create_session
+from spam_edge.fused import obstacle
 from spam_edge.verification import Golden
 
 STOCK = "Optimum's dynamic int8, O2"
@@ -29,10 +30,14 @@ RECIPES: Mapping[str, Recipe] = {
     "and frequent tokens in 16 bits": (_tokens := replace(_gptq, fine_tokens=Recipe().fine_tokens)),
     "and outlier channels split": (_split := replace(_tokens, outliers=Recipe().outliers)),
     "and outputs completed": (_completed := replace(_split, completed_outputs=Recipe().completed_outputs)),
-    f"and {Recipe().fine_blocks} blocks in 16 bits (ships)": replace(_completed, fine_blocks=Recipe().fine_blocks),
+    (SHIPS := f"and {Recipe().fine_blocks} blocks in 16 bits (ships)"): replace(
+        _completed, fine_blocks=Recipe().fine_blocks
+    ),
     "and all blocks in 16 bits": replace(_completed, fine_blocks=10_000),
 }
 """Each is the one before with one thing more."""
+FUSED = "the same as one operator (ships)"
+"""See :mod:`export.fused`."""
 _TIMED_TEXTS = 400
 _ROUNDS = 6
 
@@ -43,7 +48,7 @@ class Candidate:
 
     Attributes:
         name: what it is.
-        bytes: size of the file.
+        bytes: size of the file, and of that which it has its weights in.
         speed: messages per second on one thread, in relation to :data:`STOCK`, measured in turns.
         test: comparison with PyTorch on the test split.
         golden: comparison with PyTorch on the golden set.
@@ -86,13 +91,16 @@ def measure_candidates(
         files = {STOCK: _make_stock(checkpoint, folder / "stock")}
         for number, (title, recipe) in enumerate(tqdm(RECIPES.items(), "candidates", leave=False, disable=None)):
             files[title] = folder / f"{number}.onnx"
-            quantizer.write(files[title], recipe)
-        engines = {title: _Engine(path, checkpoint, as_it_comes=title == STOCK) for title, path in files.items()}
+            fused = folder / f"{number}_fused.onnx" if title == SHIPS and not obstacle() else None
+            quantizer.write(files[title], recipe, fused=fused)
+            if fused is not None:
+                files[FUSED] = fused
+        engines = {title: _Engine(title, path, checkpoint) for title, path in files.items()}
         speeds = _time_in_turns(engines, token_ids[:_TIMED_TEXTS])
         return [
             Candidate(
                 name=title,
-                bytes=files[title].stat().st_size,
+                bytes=files[title].stat().st_size + (files[SHIPS].stat().st_size if title == FUSED else 0),
                 speed=speeds[title] / speeds[STOCK],
                 test=compare(title, "test", measured=engine(token_ids), reference=expected.test, decision=decision),
                 golden=compare(
@@ -123,8 +131,9 @@ def format_candidates(candidates: Sequence[Candidate]) -> str:
 class _Engine:
     """A file in onnxruntime on one thread, batched as the runtime does it."""
 
-    def __init__(self, path: Path, checkpoint: Checkpoint, *, as_it_comes: bool) -> None:
-        self._session = create_session(path, optimization="all" if as_it_comes else "disabled", provider=CPU)
+    def __init__(self, title: str, path: Path, checkpoint: Checkpoint) -> None:
+        level = "all" if title == STOCK else "disabled"
+        self._session = create_session(path, optimization=level, provider=CPU, fused=title == FUSED)
         self._pad_token_id = checkpoint.pad_token_id
 
     def __call__(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:

@@ -22,13 +22,15 @@ class Limits:
     flips: int | None = None
 
 
+_INT8 = Limits(max_abs_dp=5e-2, mean_abs_dp=5e-3, flips=0)
 LIMITS: Mapping[str, Limits] = {
     "fp32": Limits(max_abs_dlogit=1e-4, flips=0),
     "fp16": Limits(max_abs_dlogit=2e-2, flips=0),
-    "int8": Limits(max_abs_dp=5e-2, mean_abs_dp=5e-3, flips=0),
+    "int8": _INT8,
+    "fused": _INT8,
 }
 AIM = Limits(max_abs_dp=2e-2, mean_abs_dp=1e-3, flips=0)
-"""What is tried for with the int8 file; how near a checkpoint comes to it is partly chance."""
+"""What is tried for with the int8 files; how near a checkpoint comes to it is partly chance."""
 _SAME_SCORE = 1e-6
 
 
@@ -55,7 +57,7 @@ class Parity:
     """Difference of one variant from PyTorch on one set of messages.
 
     Attributes:
-        variant: ``int8``, ``fp16`` or ``fp32``.
+        variant: ``fused``, ``int8``, ``fp16`` or ``fp32``.
         rows: name of the set: ``test`` or ``golden``.
         n: number of messages.
         max_abs_dlogit: largest difference of a logit.

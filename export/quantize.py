@@ -18,6 +18,7 @@ from export.embeddings import quantize_embeddings, rows_seen
 from export.errors import ExportError
 from export.first_token import keep_first_token
 from export.flat_rows import keep_rows_flat
+from export.fused import write_fused
 from export.graph import MODEL_NAME, export_fp32, fuse_for_cpu, quiet, require_operators
 from export.per_token import use_token_scales
 from export.recipe import Recipe
@@ -41,8 +42,13 @@ class Quantizer:
         self._reference = reference.with_model(without_key_and_value_biases(reference.model))
         self._activations = watch_linear_layers(self._reference, checkpoint.train.texts)
 
-    def write(self, target: Path, recipe: Recipe) -> None:
+    def write(self, target: Path, recipe: Recipe, *, fused: Path | None = None) -> None:
         """Write an int8 file, optimised for good.
+
+        Args:
+            target: where to write it.
+            recipe: how to round.
+            fused: where to write the same model as one operator, in the same folder; see :mod:`export.fused`.
 
         Raises:
             ExportError: not every linear layer was fused and quantised as relied on.
@@ -61,6 +67,8 @@ class Quantizer:
             target,
             {"MatMulIntegerToFloat": len(layers) + fine, "MultiHeadAttention": attentions, "DynamicQuantizeLinear": 0},
         )
+        if fused is not None:
+            write_fused(target, fused, model=self._reference.model, layers=layers)
 
     def _quantize(self, layers: Mapping[str, RoundedLinear], scratch: Path) -> Path:
         """Let Optimum export, fuse and quantise the rounded weights."""

@@ -10,6 +10,8 @@ Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 TOKEN_BUDGET = 256
 """Most tokens in a batch, padding included: what so many need stays in the cache of a core."""
+FUSED_TOKEN_BUDGET = 512
+"""The same for the fused operator, which holds less of a batch at a time."""
 CUDA_TOKEN_BUDGET = 16384
 """The same on a GPU, which wants more to do at once; chosen without one at hand."""
 

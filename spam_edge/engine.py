@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from spam_edge.errors import BundleIntegrityError, ProviderUnavailableError
+from spam_edge.fused import LIBRARY
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -41,13 +42,14 @@ def import_onnxruntime() -> ModuleType:
     return onnxruntime  # type: ignore[no-any-return]
 
 
-def create_session(path: Path, *, optimization: str, provider: str) -> Any:
+def create_session(path: Path, *, optimization: str, provider: str, fused: bool = False) -> Any:
     """Create an ``onnxruntime.InferenceSession`` of one thread on exactly this provider.
 
     Args:
         path: ONNX file.
         optimization: graph optimisation level: ``all``, ``extended``, ``basic`` or ``disabled``.
         provider: :data:`CPU` or :data:`CUDA`.
+        fused: the file needs the operator of :mod:`spam_edge.fused`.
 
     Raises:
         BundleIntegrityError: the file is missing or no ONNX model.
@@ -58,7 +60,7 @@ def create_session(path: Path, *, optimization: str, provider: str) -> Any:
     if provider == CUDA:
         return _create_on_cuda(path, optimization)
     try:
-        return _create(path, optimization, provider)
+        return _create(path, optimization, provider, fused=fused)
     except Exception as error:  # onnxruntime has no common base class for its errors
         raise BundleIntegrityError(f"{path} cannot be opened ({reason_of(error)}); export the bundle again") from error
 
@@ -86,13 +88,15 @@ def reason_of(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _create(path: Path, optimization: str, provider: str) -> Any:
+def _create(path: Path, optimization: str, provider: str, *, fused: bool = False) -> Any:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # one pattern would be kept for every shape ever seen
     options.log_severity_level = _FATAL  # what matters arrives as an exception, or is checked after creation
+    if fused:
+        options.register_custom_ops_library(str(LIBRARY))
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = {
         "all": levels.ORT_ENABLE_ALL,

@@ -41,6 +41,8 @@ class Variant:
         optimization: graph optimisation level for the session: ``all``, ``extended``, ``basic`` or ``disabled``.
             A file that was optimised at export is opened with ``disabled``, which also starts faster.
         saturates: its verdicts suffer, as measured at export, where the processor adds int8 products in 16 bits.
+        fused: it is one operator, which not every installation and processor has; see :mod:`spam_edge.fused`.
+        weights: file of the bundle that it reads its weights from, if it does not hold them itself.
     """
 
     file: str
@@ -49,6 +51,13 @@ class Variant:
     optimization: str = "all"
     error_band: float | None = None
     saturates: bool = False
+    fused: bool = False
+    weights: str | None = None
+
+    @property
+    def needs(self) -> list[str]:
+        """The files it is made of."""
+        return [self.file] if self.weights is None else [self.file, self.weights]
 
     def __post_init__(self) -> None:
         _require(_is_inside(self.file), "variants.file", "a relative path inside the bundle")
@@ -61,6 +70,10 @@ class Variant:
         )
         _require(self.error_band is None or self.error_band >= 0, "variants.error_band", "a number of at least 0")
         _require(isinstance(self.saturates, bool), "variants.saturates", "true or false")
+        _require(isinstance(self.fused, bool), "variants.fused", "true or false")
+        _require(
+            self.weights is None or _is_inside(self.weights), "variants.weights", "a relative path inside the bundle"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,7 @@ class Manifest:
         temperature: the logits are divided by it before the softmax (Guo et al. 2017).
         thresholds: lowest score of the positive label, by mode.
         default_mode: the mode used when none is asked for: the shipped threshold.
-        variants: ONNX files by variant name (``int8``, ``fp16``, ``fp32``).
+        variants: ONNX files by variant name (``fused``, ``int8``, ``fp16``, ``fp32``).
         files: every file of the bundle but the manifest, by relative path.
         provenance: where the model came from and how it was made.
         metrics: what was measured, each figure with its n.
@@ -114,7 +127,7 @@ class Manifest:
         _require(all(0 <= t <= 1 for t in self.thresholds.values()), "thresholds", "numbers from 0 to 1")
         _require(bool(self.variants), "variants", "at least one ONNX file")
         _require(all(_is_inside(path) for path in self.files), "files", "relative paths inside the bundle")
-        unlisted = [v.file for v in self.variants.values() if v.file not in self.files]
+        unlisted = [file for v in self.variants.values() for file in v.needs if file not in self.files]
         _require(not unlisted, "variants.file", f"a file listed in files, unlike {', '.join(unlisted)}")
 
     @property

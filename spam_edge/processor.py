@@ -15,6 +15,7 @@ import numpy as np
 _CPUINFO = Path("/proc/cpuinfo")
 _X86_64 = {"x86_64", "amd64"}
 _VNNI_FLAGS = {"avx512_vnni", "avx_vnni"}
+_WIDE_VNNI_FLAGS = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "fma"}
 _NUMPY_GROUPS_WITH_VNNI = {"AVX512_CLX", "AVX512_ICL", "AVX512_SPR"}
 
 
@@ -25,10 +26,12 @@ class Processor:
     Attributes:
         machine: the architecture: ``x86-64``, ``aarch64``, ...
         vnni: whether it is known to have VNNI; of no meaning on other architectures than x86-64.
+        wide_vnni: whether it is known to have it for registers of 512 bits, and what belongs to it.
     """
 
     machine: str
     vnni: bool
+    wide_vnni: bool = False
 
     @property
     def saturates(self) -> bool:
@@ -63,7 +66,9 @@ def this_processor() -> Processor:
     if machine not in _X86_64:
         return Processor(machine or "unknown", vnni=False)
     flags = _cpu_flags()
-    return Processor("x86-64", vnni=_numpy_found_vnni() if flags is None else not flags.isdisjoint(_VNNI_FLAGS))
+    if flags is None:
+        return Processor("x86-64", vnni=_numpy_found_vnni())
+    return Processor("x86-64", vnni=not flags.isdisjoint(_VNNI_FLAGS), wide_vnni=flags >= _WIDE_VNNI_FLAGS)
 
 
 def _cpu_flags() -> set[str] | None:

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spam_edge.batching import CUDA_TOKEN_BUDGET, TOKEN_BUDGET, Batch
+from spam_edge.batching import CUDA_TOKEN_BUDGET, FUSED_TOKEN_BUDGET, TOKEN_BUDGET, Batch
 from spam_edge.bundle import Bundle
 from spam_edge.engine import CPU, CUDA, create_session, offers_cuda, reason_of, refuse_two_engines
 from spam_edge.errors import ProviderUnavailableError
+from spam_edge.fused import obstacle
 from spam_edge.manifest import Variant
 from spam_edge.processor import this_processor
 from spam_edge.threads import available_threads
 
 DEVICES = ("auto", "cpu", "cuda")
-VARIANTS = ("auto", "int8", "fp16", "fp32")
+VARIANTS = ("auto", "fused", "int8", "fp16", "fp32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +26,14 @@ class RuntimeOptions:
 
     Attributes:
         device: ``cpu``, ``cuda`` (CUDA or an error) or ``auto`` (CUDA if a session really runs on it).
-        variant: ``int8``, ``fp16``, ``fp32``, or ``auto`` for the one made for the device.
+        variant: ``fused`` (int8 as one operator), ``int8``, ``fp16``, ``fp32``, or ``auto`` for the one made for the
+            device.
         threads: inferences that run side by side on the CPU, each on one thread; by default as many as affinity and
             cgroup quota leave to this process.
         token_budget: most tokens of a batch, padding included, at least 1; by default what suits the device. It is a
             matter of speed alone; a longer message is a batch of its own.
         threshold: lowest score called positive, 0 to 1; by default the one shipped in the bundle.
-        exact: run messages whose score is nearer to the threshold than int8 was ever wrong at export again in fp32.
+        exact: run messages whose score is nearer to the threshold than its file was ever wrong at export again in fp32.
         verify: compare the sha256 of each file with the manifest before it is used.
     """
 
@@ -60,7 +62,7 @@ class Session:
     """An onnxruntime session that runs where it says it does.
 
     Attributes:
-        variant: name of the ONNX file in use: ``int8``, ``fp16`` or ``fp32``.
+        variant: name of the ONNX file in use: ``fused``, ``int8``, ``fp16`` or ``fp32``.
         provider: execution provider the session runs on.
         threads: inferences that run side by side.
         token_budget: most tokens of a batch, padding included.
@@ -70,16 +72,16 @@ class Session:
     def __init__(self, bundle: Bundle, *, variant: str, provider: str, options: RuntimeOptions) -> None:
         file = bundle.manifest.variants[variant]
         if options.verify:
-            bundle.verify([file.file])
+            bundle.verify(file.needs)
         self.variant = variant
         self.provider = provider
         self.threads = options.threads or available_threads()
-        self.token_budget = options.token_budget or (CUDA_TOKEN_BUDGET if provider == CUDA else TOKEN_BUDGET)
+        self.token_budget = options.token_budget or _token_budget(file, provider)
         self._inputs = bundle.manifest.inputs
         self._output = [bundle.manifest.output]
         path = bundle.file(file.file)
         self.saturates = provider == CPU and file.saturates and this_processor().saturates
-        self._session = create_session(path, optimization=file.optimization, provider=provider)
+        self._session = create_session(path, optimization=file.optimization, provider=provider, fused=file.fused)
         if provider == CUDA:
             self._try_out()
         # Two runs of one thread each do more than one run on two threads, which wait for each other after every
@@ -134,7 +136,8 @@ def open_session(bundle: Bundle, options: RuntimeOptions) -> Session:
 def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) -> str:
     """Name the file for a provider: the one asked for, else the first made for it, else the first that runs on it.
 
-    A file whose sums saturate on this processor comes last.
+    A file that needs the fused operator is passed over where there is none, and one whose sums saturate on this
+    processor comes last.
 
     Raises:
         ProviderUnavailableError: the bundle lacks the file, or it is not meant for this provider.
@@ -145,13 +148,25 @@ def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) 
             raise ProviderUnavailableError(f"this bundle has no {wanted} file; it has {', '.join(variants)}")
         if provider not in variants[wanted].providers:
             raise ProviderUnavailableError(f"the {wanted} file is not meant for {device}; leave the variant at auto")
+        if variants[wanted].fused and obstacle():
+            raise ProviderUnavailableError(f"{obstacle()}; leave the variant at auto")
         return wanted
-    usable = [name for name, variant in variants.items() if provider in variant.providers]
+    usable = [
+        name
+        for name, variant in variants.items()
+        if provider in variant.providers and not (variant.fused and obstacle())
+    ]
     if not usable:
         raise ProviderUnavailableError(f"this bundle has no file for {device}; it has {', '.join(variants)}")
     suffers = provider == CPU and this_processor().saturates
     exact = [name for name in usable if not (suffers and variants[name].saturates)] or usable
     return next((name for name in exact if variants[name].providers[0] == provider), exact[0])
+
+
+def _token_budget(file: Variant, provider: str) -> int:
+    if provider == CUDA:
+        return CUDA_TOKEN_BUDGET
+    return FUSED_TOKEN_BUDGET if file.fused else TOKEN_BUDGET
 
 
 def _open_on(provider: str, bundle: Bundle, options: RuntimeOptions) -> Session:

@@ -1,0 +1,63 @@
+/* Linear layers with int8 weights on rows of uint8 activations, summed exactly in int32. */
+
+#ifndef SPAM_EDGE_LINEAR_H
+#define SPAM_EDGE_LINEAR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PANEL = 64 }; /* outputs computed together: four registers of sixteen */
+
+/* Rounds up to whole panels: rows of outputs are stored so far apart, so that no product has a remainder. */
+static inline size_t padded(size_t outputs) { return (outputs + PANEL - 1) / PANEL * PANEL; }
+
+/* How a row of fp32 activations becomes uint8. See export/per_token.py, whose file this computes. */
+typedef struct {
+    size_t channels;         /* of the activation */
+    size_t columns;          /* channels, then the repeated columns of those that were split */
+    size_t depth;            /* columns, rounded up to whole groups of four */
+    const float *shares;     /* (channels): what one column has of its channel; NULL where none is split */
+    const int32_t *repeated; /* (columns - channels): the channel of each column beyond the first */
+    const float *offsets;    /* (columns - channels): what is added before rounding, in steps */
+    float limit;             /* largest value where two planes of uint8 hold 16 bits; 0 where one plane does */
+    int after_gelu;          /* values are never below -0.17 */
+} Quantizer;
+
+/* Activations in uint8. Where there are 16 bits, row r is the pair of rows 2r, coarse, and 2r + 1, fine. */
+typedef struct {
+    uint8_t *values; /* (rows, depth) */
+    float *scales;   /* (rows): steps of each row; unused where there are 16 bits */
+} Quantized;
+
+/* One linear layer, ready to be multiplied with. */
+typedef struct {
+    Quantizer input;
+    size_t outputs;
+    int8_t *packed;       /* (panels, depth / 4, PANEL, 4): four weights of an output lie together */
+    int32_t *zero_sums;   /* (padded outputs): what the zero point of the activations adds to each output */
+    float *scales;        /* (padded outputs) */
+    float *bias;          /* (padded outputs) */
+    size_t completed;     /* outputs that get back in fp32 what their weights lost in rounding */
+    const int32_t *completed_outputs; /* (completed) */
+    const float *remainder;           /* (completed, channels) */
+} Linear;
+
+/* Fills packed, zero_sums, scales and bias from weights (columns, outputs), scales and bias (outputs; NULL for none).
+ * Returns 0, or -1 without memory. */
+int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias);
+void linear_free(Linear *linear);
+
+/* Bytes of each row of uint8, and number of rows of uint8 for each row of activations. */
+static inline size_t planes(const Quantizer *quantizer) { return quantizer->limit > 0 ? 2 : 1; }
+
+/* Quantises rows of fp32, `stride` apart. */
+void quantize_rows(const Quantizer *quantizer, const float *rows, size_t stride, size_t count, Quantized *to);
+
+/* Multiplies: output (rows, `stride` apart) = activations x weights + bias, then Gelu where asked for. */
+void linear_multiply(const Linear *linear, const Quantized *rows, size_t count, float *output, size_t stride, int gelu);
+
+/* Adds what the completed outputs lack; `rows` are the activations before they were quantised. */
+void linear_complete(const Linear *linear, const float *rows, size_t stride, size_t count, float *output,
+                     size_t output_stride);
+
+#endif
