@@ -76,7 +76,7 @@ class Session:
         self.variant = variant
         self.provider = provider
         self.threads = options.threads or available_threads()
-        self.token_budget = options.token_budget or _token_budget(file, provider)
+        self.token_budget = options.token_budget or default_token_budget(file, provider)
         self._inputs = bundle.manifest.inputs
         self._output = [bundle.manifest.output]
         path = bundle.file(file.file)
@@ -163,7 +163,8 @@ def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) 
     return next((name for name in exact if variants[name].providers[0] == provider), exact[0])
 
 
-def _token_budget(file: Variant, provider: str) -> int:
+def default_token_budget(file: Variant, provider: str) -> int:
+    """Return the most tokens of a batch that suit a file on a provider."""
     if provider == CUDA:
         return CUDA_TOKEN_BUDGET
     return FUSED_TOKEN_BUDGET if file.fused else TOKEN_BUDGET

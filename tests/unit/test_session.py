@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -221,5 +222,6 @@ def test_threads_follow_the_option(tiny_bundle: Path) -> None:
 
 def test_the_token_budget_follows_the_option(tiny_bundle: Path) -> None:
     bundle = Bundle.find(tiny_bundle)
-    assert session.open_session(bundle, RuntimeOptions(device="cpu")).token_budget == TOKEN_BUDGET
-    assert session.open_session(bundle, RuntimeOptions(device="cpu", token_budget=64)).token_budget == 64
+    options = RuntimeOptions(device="cpu", variant="int8")
+    assert session.open_session(bundle, options).token_budget == TOKEN_BUDGET
+    assert session.open_session(bundle, replace(options, token_budget=64)).token_budget == 64
