@@ -17,11 +17,11 @@ import click
 
 from spam_edge import __version__, records, writers
 from spam_edge.atomic import atomic_file
-from spam_edge.cli_base import ErrorGroup, RuntimeChoice, examples, runtime_options
+from spam_edge.cli_base import ErrorGroup, RuntimeChoice, examples, reading_options, runtime_options
 from spam_edge.console import Console
 from spam_edge.errors import InputError
 from spam_edge.records import STDIN, ReadOptions
-from spam_edge.reports import check_lines, info_lines, summary_lines, truncation_note
+from spam_edge.reports import bench_lines, check_lines, info_lines, summary_lines, truncation_note
 from spam_edge.screening import Screening, Tally
 
 if TYPE_CHECKING:
@@ -56,15 +56,7 @@ def main() -> None:
     )
 )
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True, path_type=Path))
-@click.option(
-    "--input-format", type=click.Choice(records.FORMATS), help="Read all inputs so [default: by suffix, else text]."
-)
-@click.option(
-    "--text-column",
-    metavar="NAME",
-    help="Column (or JSON key) of the text [default: the only one, else text, message, sms or body].",
-)
-@click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="How the inputs are encoded.")
+@reading_options
 @click.option("--whole-file", is_flag=True, help="Take each file for one message.")
 @click.option(
     "--format",
@@ -174,6 +166,69 @@ def verify(*, runtime: RuntimeChoice, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
+@main.command(
+    short_help="Measure which settings are fastest here.",
+    epilog=examples(
+        "spam-edge bench",
+        "spam-edge bench --file messages.csv --text-column body --seconds 60",
+        "spam-edge bench --variant int8 --json",
+    ),
+)
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(allow_dash=True, path_type=Path),
+    help=f"Take the first {records.WINDOW:,} messages of this file [default: the golden messages of the bundle].",
+)
+@reading_options
+@click.option(
+    "--seconds",
+    type=click.IntRange(0, 3600),
+    default=15,
+    show_default=True,
+    help="How long it may take; with 0 there is one round.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@runtime_options
+def bench(*, runtime: RuntimeChoice, path: Path | None, seconds: int, as_json: bool, **reading: Any) -> None:
+    """Measure on this machine which settings are fastest, and say how to ask for them.
+
+    First each file of the bundle that is meant for the device, with several numbers of threads: many messages in a
+    call, and one. Then, for the best of these, batches of several sizes. The settings take turns, in rounds. Another
+    setting than the default is recommended only where its slowest round beats the fastest round of the default, and
+    by more than 5 % in the median. Options that are given are kept and not varied. Messages per second count messages
+    of mean length that all differ; a file in which messages repeat goes faster.
+
+    In JSON, "best" holds the arguments of RuntimeOptions.
+    """
+    from spam_edge.bench import run_bench  # noqa: PLC0415
+    from spam_edge.bundle import Bundle  # noqa: PLC0415
+    from spam_edge.verification import GOLDEN_NAME, Golden  # noqa: PLC0415
+    from spam_edge.workload import read_texts  # noqa: PLC0415
+
+    options, read_options = runtime.options(), ReadOptions(**reading)
+    bundle = Bundle.find(runtime.model)
+    if path is None:
+        texts, source = Golden.read(bundle).texts, GOLDEN_NAME
+    else:
+        _hint_at_keyboard([path])
+        (texts, bad), source = read_texts(path, read_options), records.display_name(path)
+        if bad:
+            click.echo(f"{bad:,} rows of {source} cannot be read and are left out", err=True)
+    bar = Console(1000 * seconds or 1, label="Measuring") if _is_terminal(sys.stderr) else Console()
+    with bar as console:
+        report = run_bench(
+            bundle,
+            options,
+            texts,
+            source=source,
+            seconds=seconds,
+            progress=lambda passed: console.advance(round(1000 * passed)),
+        )
+        console.advance(1000 * seconds)  # whatever is left
+    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else "\n".join(bench_lines(report)))
+
+
 def _read_options(**options: Any) -> ReadOptions:
     if options["whole_file"] and options["input_format"] not in (None, "text"):
         raise click.UsageError("--whole-file takes a file as it is: it cannot be combined with --input-format")
@@ -202,14 +257,18 @@ def _label(wanted: str | None, manifest: "Manifest") -> str | None:
 
 
 def _console(paths: Sequence[Path], reading: ReadOptions, output: Path | None) -> Console:
-    if STDIN in paths and _is_terminal(sys.stdin):
-        click.echo("reading messages from the keyboard, one per line; end with Ctrl-D", err=True)
+    _hint_at_keyboard(paths)
     sizes = [records.size_of(path, reading) for path in paths]
     # Verdicts on the same terminal would run into the bar.
     garbled = output is None and _is_terminal(sys.stdout)
     if garbled or not _is_terminal(sys.stderr) or None in sizes:
         return Console()
     return Console(sum(size for size in sizes if size is not None))
+
+
+def _hint_at_keyboard(paths: Sequence[Path | None]) -> None:
+    if STDIN in paths and _is_terminal(sys.stdin):
+        click.echo("reading messages from the keyboard, one per line; end with Ctrl-D", err=True)
 
 
 @contextmanager

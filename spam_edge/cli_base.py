@@ -1,4 +1,4 @@
-"""What the commands share: errors as exit codes, the options of the runtime, examples in the help."""
+"""What the commands share: errors as exit codes, options of the runtime and the readers, examples in the help."""
 
 import functools
 import os
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spam_edge.errors import SpamEdgeError
+from spam_edge.records import FORMATS
 
 if TYPE_CHECKING:
     from spam_edge.session import RuntimeOptions
@@ -79,7 +80,7 @@ def runtime_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option(
         "--variant",
-        type=click.Choice(["auto", "int8", "fp16", "fp32"]),
+        type=click.Choice(["auto", "fused", "int8", "fp16", "fp32"]),
         default="auto",
         show_default=True,
         help="Which file of the bundle to run; auto takes the one made for the device.",
@@ -97,6 +98,28 @@ def runtime_options(command: Callable[..., None]) -> Callable[..., None]:
         command(runtime=RuntimeChoice(model, device, variant, threads, exact), **others)
 
     return wrapper
+
+
+def reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of the readers; it gets them under the names of ``ReadOptions``."""
+    options = (
+        click.option(
+            "--input-format",
+            type=click.Choice(FORMATS),
+            help="Read all inputs so [default: by suffix, else text].",
+        ),
+        click.option(
+            "--text-column",
+            metavar="NAME",
+            help="Column (or JSON key) of the text [default: the only one, else text, message, sms or body].",
+        ),
+        click.option(
+            "--encoding", default="utf-8", show_default=True, metavar="NAME", help="How the inputs are encoded."
+        ),
+    )
+    for option in reversed(options):  # the last one that is added comes first in the help
+        command = option(command)
+    return command
 
 
 def examples(*lines: str) -> str:

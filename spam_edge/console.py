@@ -11,13 +11,13 @@ _ERASE_LINE = "\r\x1b[K"
 
 
 class Console(AbstractContextManager["Console"]):
-    """Notes, and a bar when the number of bytes to read is known; see :class:`spam_edge.screening.Watcher`."""
+    """Notes, and a bar when it is known how much there is to do; see :class:`spam_edge.screening.Watcher`."""
 
-    def __init__(self, total: int | None = None) -> None:
-        """Prepare a bar over ``total`` bytes; without it there are only notes."""
+    def __init__(self, total: int | None = None, *, label: str = "Reading") -> None:
+        """Prepare a bar over ``total`` bytes, or whatever ``label`` says; without it there are only notes."""
         self._bar: Any = None
         if total is not None:
-            self._bar = click.progressbar(length=total, label="Reading", file=sys.stderr)
+            self._bar = click.progressbar(length=total, label=label, file=sys.stderr)
 
     def __enter__(self) -> Self:
         if self._bar is not None:

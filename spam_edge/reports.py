@@ -1,4 +1,4 @@
-"""Tables for people: the summary of a run, what runs here, and what was verified."""
+"""Tables for people: the summary of a run, what runs here, what was verified, and what was measured."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from spam_edge.screening import Tally
 
 if TYPE_CHECKING:
+    from spam_edge.bench import BenchReport
+    from spam_edge.figures import Choice, Figures
     from spam_edge.verification import VerificationReport
 
 
@@ -43,6 +45,68 @@ def check_lines(report: "VerificationReport") -> Iterator[str]:
     width = max((len(check.name) for check in report.checks), default=0) + 2
     for check in report.checks:
         yield f"{'ok' if check.ok else 'FAILED':<8}{check.name:<{width}}{check.detail}".rstrip()
+
+
+def bench_lines(report: "BenchReport") -> Iterator[str]:
+    """Yield what was measured, a table for each choice, and the best settings."""
+    workload, description = report.workload, report.description
+    repeated = len(workload.texts) > workload.given
+    messages = f"{len(workload.texts):,} messages of {workload.mean_tokens:.1f} tokens on average"
+    origin = f"{workload.given:,} different ones of {report.source}" + (
+        ", repeated with other words" if repeated else ""
+    )
+    yield f"{'messages':<12}{messages}: {origin}"
+    yield f"{'processor':<12}{description['processor']}"
+    yield f"{'provider':<12}{description['provider']}"
+    rounds = [len(choice.best.rates) for choice in (report.settings, report.token_budgets)]
+    yield f"{'rounds':<12}{rounds[0]} of the first table, {rounds[1]} of the second, in {report.seconds:.1f} s"
+    yield ""
+    yield from _choice_lines(report.settings)
+    for name, reason in report.skipped.items():
+        yield f"{name:<9}skipped: {reason}"
+    yield ""
+    yield from _choice_lines(report.token_budgets)
+    yield ""
+    yield f"{'settings':<12}{report.settings.reason}"
+    yield f"{'batches':<12}{report.token_budgets.reason}"
+    yield f"{'scores':<12}those of other variants than {report.best.variant} differ, as the model card says"
+    yield f"{'command':<12}{' '.join(['spam-edge classify', *report.flags])}"
+    yield f"{'Python':<12}{report.expression}"
+    if report.best is not report.token_budgets.default:
+        yield f"{'':<12}(the command has no option for the token budget)"
+
+
+def _choice_lines(choice: "Choice") -> Iterator[str]:
+    """Yield a header and a line for each setting, the default and the best marked."""
+    cells = [_cells(figures) for figures in choice.measured]
+    header = {name: name for name in cells[0]}
+    widths = {name: max(len(row[name]) for row in (header, *cells)) for name in header}
+    marks = ["", *(_mark(figures, choice) for figures in choice.measured)]
+    for row, mark in zip([header, *cells], marks, strict=True):
+        first, *others = widths
+        columns = (f"{row[name]:>{widths[name]}}" for name in others)
+        yield "  ".join([f"{row[first]:<{widths[first]}}", *columns, mark]).rstrip()
+
+
+def _cells(figures: "Figures") -> dict[str, str]:
+    """Return what the columns say of a setting."""
+    cells = {
+        "variant": figures.variant,
+        "threads": f"{figures.threads:,}",
+        "token budget": f"{figures.token_budget:,}",
+        "a call": f"{figures.call:,}",
+        "messages/s": f"{figures.rate:,.0f}",
+        "slowest": f"{min(figures.rates):,.0f}",
+        "fastest": f"{max(figures.rates):,.0f}",
+    }
+    if figures.milliseconds:
+        cells |= {name: f"{figures.percentile(share):.1f} ms" for name, share in (("1 message: p50", 50), ("p95", 95))}
+    return cells
+
+
+def _mark(figures: "Figures", choice: "Choice") -> str:
+    names = {"default": choice.default, "best": choice.best}
+    return ", ".join(name for name, marked in names.items() if marked is figures)
 
 
 def _shown(value: Any) -> str:

@@ -127,7 +127,7 @@ def test_the_files_after_a_bad_one_are_still_read(classify: Run) -> None:
     assert errors[4] == "Error: 3 of 6 inputs could not be read; 1 of 3 rows could not be read"
 
 
-@pytest.mark.parametrize("command", ["classify", "info", "verify"])
+@pytest.mark.parametrize("command", ["classify", "info", "verify", "bench"])
 def test_no_bundle(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.delenv("SPAM_EDGE_MODEL")
     result = run(command)
@@ -136,7 +136,7 @@ def test_no_bundle(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, comm
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["classify", "info", "verify"])
+@pytest.mark.parametrize("command", ["classify", "info", "verify", "bench"])
 @pytest.mark.parametrize("damage", ["changed", "removed", "manifest"])
 def test_a_damaged_bundle(run: Run, folder: Path, tiny_bundle: Path, command: str, damage: str) -> None:
     shutil.copytree(tiny_bundle, folder / "bundle")

@@ -63,12 +63,14 @@ def test_version(run: Run) -> None:
     assert run("--version").stdout == f"spam-edge, version {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["classify"], ["info"], ["verify"]])
+@pytest.mark.parametrize("command", [[], ["classify"], ["info"], ["verify"], ["bench"]])
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_has_examples_that_the_parser_accepts(run: Run, command: list[str], option: str) -> None:
     result = run(*command, option)
     assert (result.exit_code, result.stderr) == (0, "")
-    examples = re.findall(r"spam-edge (classify|info|verify)(.*)$", result.stdout.split("Examples:")[1], re.MULTILINE)
+    examples = re.findall(
+        r"spam-edge (classify|info|verify|bench)(.*)$", result.stdout.split("Examples:")[1], re.MULTILINE
+    )
     assert examples
     for name, rest in examples:
         main.commands[name].make_context(name, rest.split())

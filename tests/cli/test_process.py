@@ -1,5 +1,6 @@
 """The command as a process of its own: pipes, terminals, signals, memory, start-up."""
 
+import json
 import os
 import select
 import signal
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+
+from spam_edge import RuntimeOptions
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, terminals and wait4 of POSIX")
 
@@ -147,7 +150,7 @@ def test_data_is_utf_8_whatever_the_locale(environment: Mapping[str, str], tmp_p
     assert process.stdout.endswith("\tsee you – ünï 👍\n".encode())  # noqa: RUF001
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["classify", "--help"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["classify", "--help"], ["bench", "--help"]])
 def test_help_does_not_wait_for_the_engine(arguments: list[str], environment: Mapping[str, str]) -> None:
     program = (
         "import atexit, sys; from spam_edge.cli import main; sys.argv[0] = 'spam-edge';"
@@ -160,10 +163,27 @@ def test_help_does_not_wait_for_the_engine(arguments: list[str], environment: Ma
     assert process.stdout.endswith("heavy: set()\n")
 
 
-def test_completion(environment: Mapping[str, str]) -> None:
-    words = {"COMP_WORDS": "spam-edge cl", "COMP_CWORD": "1", "_SPAM_EDGE_COMPLETE": "bash_complete"}
-    process = subprocess.run(COMMAND, env=environment | words, capture_output=True, text=True, check=True)
-    assert process.stdout == "plain,classify\n"
+@pytest.mark.parametrize(
+    ("words", "completion"),
+    [
+        ("cl", "plain,classify"),
+        ("b", "plain,bench"),
+        ("bench --sec", "plain,--seconds"),
+        ("bench --file in", "file,in"),
+    ],
+)
+def test_completion(environment: Mapping[str, str], words: str, completion: str) -> None:
+    typed = {"COMP_WORDS": f"spam-edge {words}", "COMP_CWORD": str(len(words.split()))}
+    asked = environment | typed | {"_SPAM_EDGE_COMPLETE": "bash_complete"}
+    process = subprocess.run(COMMAND, env=asked, capture_output=True, text=True, check=True)
+    assert process.stdout == f"{completion}\n"
+
+
+def test_measuring_in_a_process_of_its_own(environment: Mapping[str, str], tmp_path: Path) -> None:
+    arguments = [*COMMAND, "bench", "--device", "cpu", "--seconds", "0", "--json"]
+    process = subprocess.run(arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert process.stderr == ""  # no progress where nobody looks at it
+    assert RuntimeOptions(**json.loads(process.stdout)["best"]).device == "cpu"
 
 
 class TestTerminal:
@@ -234,6 +254,13 @@ class TestTerminal:
         arguments = [*CLASSIFY, messages, "--output", "out.txt"]
         screen, _ = self.run(arguments, environment, tmp_path, terminals={"stdout", "stderr"})
         assert "100%" in screen
+
+    def test_progress_of_measuring(self, environment: Mapping[str, str], tmp_path: Path) -> None:
+        arguments = [*COMMAND, "bench", "--device", "cpu", "--seconds", "1", "--json"]
+        screen, printed = self.run(arguments, environment, tmp_path, terminals={"stderr"})
+        assert "Measuring" in screen
+        assert "100%" in screen
+        assert json.loads(printed)["seconds"]["budget"] == 1
 
     def test_a_hint_at_the_keyboard(self, environment: Mapping[str, str], tmp_path: Path) -> None:
         screen, _ = self.run(
