@@ -149,9 +149,9 @@ static void feed_forward(const Encoder *encoder, Workspace *workspace, const Lay
         const size_t count = rows - row < CHUNK ? rows - row : CHUNK;
         float *hidden = workspace->hidden + row * width, *output = workspace->context;
         quantize_rows(&layer->up.input, hidden, width, count, &bytes);
-        linear_multiply(&layer->up, &bytes, count, workspace->wide, wide, 1);
+        linear_multiply(&layer->up, &bytes, count, workspace->wide, wide, &encoder->gelu);
         quantize_rows(&layer->down.input, workspace->wide, wide, count, &bytes);
-        linear_multiply(&layer->down, &bytes, count, output, width, 0);
+        linear_multiply(&layer->down, &bytes, count, output, width, NULL);
         linear_complete(&layer->down, workspace->wide, wide, count, output, width);
         add_and_normalise(encoder, hidden, output, count, &layer->output_norm);
     }
@@ -169,17 +169,17 @@ static void run_layer(const Encoder *encoder, Workspace *workspace, const Layer 
     const size_t width = padded(encoder->channels), rows = workspace->starts[messages], plane = rows * width;
     Quantized bytes = {workspace->bytes, workspace->steps};
     quantize_rows(&layer->key.input, workspace->hidden, width, rows, &bytes);
-    linear_multiply(&layer->key, &bytes, rows, workspace->heads + plane, width, 0);
-    linear_multiply(&layer->value, &bytes, rows, workspace->heads + 2 * plane, width, 0);
+    linear_multiply(&layer->key, &bytes, rows, workspace->heads + plane, width, NULL);
+    linear_multiply(&layer->value, &bytes, rows, workspace->heads + 2 * plane, width, NULL);
     if (last) { /* whose queries were quantised for the first tokens alone */
         keep_first_rows(encoder, workspace, messages);
         quantize_rows(&layer->query.input, workspace->hidden, width, messages, &bytes);
     }
     const size_t asked = last ? messages : rows;
-    linear_multiply(&layer->query, &bytes, asked, workspace->heads, width, 0);
+    linear_multiply(&layer->query, &bytes, asked, workspace->heads, width, NULL);
     attend_all(encoder, workspace, messages, last);
     quantize_rows(&layer->out.input, workspace->context, width, asked, &bytes);
-    linear_multiply(&layer->out, &bytes, asked, workspace->heads, width, 0);
+    linear_multiply(&layer->out, &bytes, asked, workspace->heads, width, NULL);
     add_and_normalise(encoder, workspace->hidden, workspace->heads, asked, &layer->attention_norm);
     feed_forward(encoder, workspace, layer, asked);
 }

@@ -29,6 +29,7 @@ typedef struct {
 typedef struct {
     size_t channels, heads, hidden, labels, count; /* count: of layers */
     float epsilon;
+    GeluTable gelu;
     Table words, positions;
     Norm norm;
     Layer *layers;

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gelu.h"
+
 enum { PANEL = 64 }; /* outputs computed together: four registers of sixteen */
 
 /* Rounds up to whole panels: rows of outputs are stored so far apart, so that no product has a remainder. */
@@ -33,11 +35,11 @@ typedef struct {
 typedef struct {
     Quantizer input;
     size_t outputs;
-    int8_t *packed;       /* (panels, depth / 4, PANEL, 4): four weights of an output lie together */
-    int32_t *zero_sums;   /* (padded outputs): what the zero point of the activations adds to each output */
-    float *scales;        /* (padded outputs) */
-    float *bias;          /* (padded outputs) */
-    size_t completed;     /* outputs that get back in fp32 what their weights lost in rounding */
+    int8_t *packed;                   /* (panels, depth / 4, PANEL, 4): four weights of an output lie together */
+    int32_t *zero_sums;               /* (padded outputs): what the zero point of the activations adds to each output */
+    float *scales;                    /* (padded outputs) */
+    float *bias;                      /* (padded outputs) */
+    size_t completed;                 /* outputs that get back in fp32 what their weights lost in rounding */
     const int32_t *completed_outputs; /* (completed) */
     const float *remainder;           /* (completed, channels) */
 } Linear;
@@ -54,7 +56,8 @@ static inline size_t planes(const Quantizer *quantizer) { return quantizer->limi
 void quantize_rows(const Quantizer *quantizer, const float *rows, size_t stride, size_t count, Quantized *to);
 
 /* Multiplies: output (rows, `stride` apart) = activations x weights + bias, then Gelu where asked for. */
-void linear_multiply(const Linear *linear, const Quantized *rows, size_t count, float *output, size_t stride, int gelu);
+void linear_multiply(const Linear *linear, const Quantized *rows, size_t count, float *output, size_t stride,
+                     const GeluTable *gelu);
 
 /* Adds what the completed outputs lack; `rows` are the activations before they were quantised. */
 void linear_complete(const Linear *linear, const float *rows, size_t stride, size_t count, float *output,

@@ -1,7 +1,7 @@
 /* The few parts of onnxruntime's C interface that an operator needs.
  *
- * Its functions lie in a table that only ever grows at the end (the promise of OrtApi in onnxruntime_c_api.h), so that a
- * function is known by its place. Version 16 of the table, the oldest with operators that report errors, came with
+ * Its functions lie in a table that only ever grows at the end (the promise of OrtApi in onnxruntime_c_api.h), so that
+ * a function is known by its place. Version 16 of the table, the oldest with operators that report errors, came with
  * onnxruntime 1.16. */
 
 #ifndef SPAM_EDGE_ONNXRUNTIME_H

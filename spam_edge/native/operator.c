@@ -138,6 +138,7 @@ static Status *read_encoder(Api api, const KernelInfo *info, Encoder *encoder) {
     read_norm(&constants, &encoder->norm);
     for (size_t i = 0; i < encoder->count && !constants.status; i++)
         read_layer(&constants, &encoder->layers[i], encoder->channels);
+    gelu_prepare(&encoder->gelu);
     encoder->hidden = encoder->layers[0].up.outputs;
     encoder->pooler = take(&constants).data;
     encoder->pooler_bias = take(&constants).data;

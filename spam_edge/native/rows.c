@@ -162,11 +162,26 @@ VECTORISED void attend(const float *queries, size_t asked, const float *keys, co
 
 VECTORISED void dense(const float *row, const float *weights, const float *bias, size_t channels, size_t outputs,
                       float *output, int relu) {
-    for (size_t from = 0; from < outputs; from += LANES) {
-        const __mmask16 mask = lanes(from, outputs);
-        __m512 sum = _mm512_maskz_loadu_ps(mask, bias + from);
-        for (size_t i = 0; i < channels; i++)
-            sum = _mm512_fmadd_ps(_mm512_set1_ps(row[i]), _mm512_maskz_loadu_ps(mask, weights + i * outputs + from), sum);
-        _mm512_mask_storeu_ps(output + from, mask, relu ? _mm512_max_ps(sum, _mm512_setzero_ps()) : sum);
+    for (size_t from = 0; from < outputs; from += 4 * LANES) {
+        __mmask16 masks[4];
+        __m512 sums[4];
+#pragma GCC unroll 4
+        for (size_t v = 0; v < 4; v++) {
+            masks[v] = from + v * LANES < outputs ? lanes(from + v * LANES, outputs) : 0;
+            sums[v] = _mm512_maskz_loadu_ps(masks[v], bias + from + v * LANES);
+        }
+        for (size_t i = 0; i < channels; i++) {
+            const __m512 value = _mm512_set1_ps(row[i]);
+#pragma GCC unroll 4
+            for (size_t v = 0; v < 4; v++) {
+                const float *weight = weights + i * outputs + from + v * LANES;
+                sums[v] = _mm512_fmadd_ps(value, _mm512_maskz_loadu_ps(masks[v], weight), sums[v]);
+            }
+        }
+#pragma GCC unroll 4
+        for (size_t v = 0; v < 4; v++) {
+            if (relu) sums[v] = _mm512_max_ps(sums[v], _mm512_setzero_ps());
+            _mm512_mask_storeu_ps(output + from + v * LANES, masks[v], sums[v]);
+        }
     }
 }
