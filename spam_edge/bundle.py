@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from spam_edge.manifest import MANIFEST_NAME, Manifest
 ENVIRONMENT_VARIABLE = "SPAM_EDGE_MODEL"
 DEFAULT_LOCATION = Path("artifacts/bundle")
 TOKENIZER_NAME = "tokenizer.json"
+_PIECE = 2**22  # bytes hashed at a time: for each piece, a thread waits for its turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,43 @@ class Bundle:
             raise BundleIntegrityError(f"{path} was changed after the export (sha256 differs); {remedy}")
 
 
+class Verification:
+    """Compares files with the manifest while something else goes on: the import of onnxruntime takes as long."""
+
+    def __init__(self, bundle: Bundle, names: Iterable[str]) -> None:
+        """Begin with files that will probably be needed."""
+        self._bundle = bundle
+        self._names = frozenset(names)
+        self._error: BundleIntegrityError | None = None
+        self._thread = threading.Thread(target=self._run, name="spam-edge-verification")
+        self._thread.start()
+
+    def require(self, names: Iterable[str]) -> None:
+        """Wait until it is certain that these files are the ones the exporter wrote.
+
+        Raises:
+            BundleIntegrityError: one of them is not.
+        """
+        self._thread.join()
+        wanted = frozenset(names)
+        if self._error is not None and wanted & self._names:
+            raise self._error
+        self._bundle.verify(sorted(wanted - self._names))
+
+    def _run(self) -> None:
+        try:
+            self._bundle.verify(self._names)
+        except BundleIntegrityError as error:
+            self._error = error
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest, piece = hashlib.sha256(), memoryview(bytearray(_PIECE))
+    with path.open("rb", buffering=0) as stream:
+        while count := stream.readinto(piece):
+            digest.update(piece[:count])
+    return digest.hexdigest()
 
 
 def _locate(location: str | os.PathLike[str] | None) -> tuple[Path, str]:

@@ -1,20 +1,25 @@
 """Open the ONNX file that suits the device, and run it."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge.batching import CUDA_TOKEN_BUDGET, FUSED_TOKEN_BUDGET, TOKEN_BUDGET, Batch
-from spam_edge.bundle import Bundle
-from spam_edge.engine import CPU, CUDA, create_session, offers_cuda, reason_of, refuse_two_engines
+from spam_edge.bundle import Bundle, Verification
+from spam_edge.engine import CPU, CUDA, create_session, import_onnxruntime, offers_cuda, reason_of, refuse_two_engines
 from spam_edge.errors import ProviderUnavailableError
 from spam_edge.fused import obstacle
 from spam_edge.manifest import Variant
 from spam_edge.processor import this_processor
 from spam_edge.threads import available_threads
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 DEVICES = ("auto", "cpu", "cuda")
 VARIANTS = ("auto", "fused", "int8", "fp16", "fp32")
@@ -70,9 +75,8 @@ class Session:
     """
 
     def __init__(self, bundle: Bundle, *, variant: str, provider: str, options: RuntimeOptions) -> None:
+        """Create the session from files that were verified."""
         file = bundle.manifest.variants[variant]
-        if options.verify:
-            bundle.verify(file.needs)
         self.variant = variant
         self.provider = provider
         self.threads = options.threads or available_threads()
@@ -84,14 +88,12 @@ class Session:
         self._session = create_session(path, optimization=file.optimization, provider=provider, fused=file.fused)
         if provider == CUDA:
             self._try_out()
-        # Two runs of one thread each do more than one run on two threads, which wait for each other after every
-        # operator, and a score does not depend on how many there are.
-        parallel = provider == CPU and self.threads > 1
-        self._pool = ThreadPoolExecutor(self.threads, "spam-edge") if parallel else None
 
     def run_all(self, batches: Sequence[Batch]) -> list[NDArray[np.float32]]:
         """Return the logits of each batch, in their order; see :meth:`run`."""
-        if self._pool is None or len(batches) < 2:
+        # Two runs of one thread each do more than one run on two threads, which wait for each other after every
+        # operator, and a score does not depend on how many there are.
+        if self.provider != CPU or self.threads == 1 or len(batches) < 2:
             return [self.run(*batch) for batch in batches]
         return list(self._pool.map(self.run, *zip(*batches, strict=True)))
 
@@ -100,6 +102,12 @@ class Session:
         feed = dict(zip(self._inputs, (input_ids, attention_mask), strict=True))
         logits: NDArray[np.float32] = self._session.run(self._output, feed)[0]
         return logits
+
+    @cached_property
+    def _pool(self) -> "ThreadPoolExecutor":
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a single message starts faster without
+
+        return ThreadPoolExecutor(self.threads, "spam-edge")
 
     def _try_out(self) -> None:
         """Run one row: a session may be created on a device whose kernels then fail."""
@@ -120,17 +128,18 @@ def open_session(bundle: Bundle, options: RuntimeOptions) -> Session:
             bundle has no file for it.
         BundleIntegrityError: the file was changed or is no ONNX model.
     """
+    verification = _begin_to_verify(bundle, options)
     if options.device == "cpu":
-        return _open_on(CPU, bundle, options)
+        return _open_on(CPU, bundle, options, verification)
     refuse_two_engines()
     if options.device == "cuda":
-        return _open_on(CUDA, bundle, options)
+        return _open_on(CUDA, bundle, options, verification)
     if offers_cuda():
         try:
-            return _open_on(CUDA, bundle, options)
+            return _open_on(CUDA, bundle, options, verification)
         except ProviderUnavailableError:
             pass  # `auto` promises the CPU where CUDA does not run; `info` shows which one it is
-    return _open_on(CPU, bundle, options)
+    return _open_on(CPU, bundle, options, verification)
 
 
 def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) -> str:
@@ -170,6 +179,21 @@ def default_token_budget(file: Variant, provider: str) -> int:
     return FUSED_TOKEN_BUDGET if file.fused else TOKEN_BUDGET
 
 
-def _open_on(provider: str, bundle: Bundle, options: RuntimeOptions) -> Session:
-    variant = choose_variant(bundle.manifest.variants, provider, options.variant)
+def _begin_to_verify(bundle: Bundle, options: RuntimeOptions) -> Verification | None:
+    """Begin with the file for the CPU, which most use; whatever else is opened is verified as well."""
+    if not options.verify:
+        return None
+    needed: list[str] = []
+    with suppress(ProviderUnavailableError):  # said where it is opened
+        variants = bundle.manifest.variants
+        needed = variants[choose_variant(variants, CPU, options.variant)].needs
+    return Verification(bundle, needed)
+
+
+def _open_on(provider: str, bundle: Bundle, options: RuntimeOptions, verification: Verification | None) -> Session:
+    variants = bundle.manifest.variants
+    variant = choose_variant(variants, provider, options.variant)
+    import_onnxruntime()
+    if verification is not None:
+        verification.require(variants[variant].needs)
     return Session(bundle, variant=variant, provider=provider, options=options)
