@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from spam_edge.threads import available_threads
 from tests.benchmarks.chart import draw
 from tests.benchmarks.conductor import Contest, run_roofline, write_json
-from tests.benchmarks.corpus import evenly, read_texts
+from tests.benchmarks.corpus import evenly, packaged_texts, read_texts
 from tests.benchmarks.engines import ENGINES
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.model import Model, build_once, identity
@@ -22,6 +22,7 @@ from tests.benchmarks.widen import widen
 
 TRAINED, WIDE = "base", "distilbert-base"
 WIDTH_OF_DISTILBERT = 768
+OWN = "packaged"
 SPLITS = {"test": ["test"], "all": ["train", "validation", "test"]}
 QUICK = {"rounds": 2, "sample": 64, "singles": 20, "peak_seconds": 0.05}
 
@@ -32,7 +33,12 @@ QUICK = {"rounds": 2, "sample": 64, "singles": 20, "peak_seconds": 0.05}
 @click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Folder.")
 @click.option("--shape", type=click.Choice(["all", TRAINED, WIDE]), default="all", help="Width of the model.")
 @click.option("--engines", default=",".join(ENGINES), help="Names, separated by commas.")
-@click.option("--corpus", type=click.Choice(list(SPLITS)), default="all", help="Splits the messages come from.")
+@click.option(
+    "--corpus",
+    type=click.Choice([OWN, *SPLITS]),
+    default=OWN,
+    help=f"{OWN}: the whole corpus in its own order; else the splits the messages come from.",
+)
 @click.option("--sample", default=500, help="Messages, evenly spaced in the corpus; 0 for all of it.")
 @click.option("--singles", default=200, help="Messages classified one by one in each round.")
 @click.option("--rounds", default=5, help="Turns of each engine.")
@@ -77,9 +83,10 @@ def _measure(
     peak_seconds: float,
     threads: int,
 ) -> dict[str, Any]:
-    everything = read_texts(checkpoint, SPLITS[corpus])
+    everything = packaged_texts() if corpus == OWN else read_texts(checkpoint, SPLITS[corpus])
     texts = evenly(everything, sample or len(everything))
-    source = f"of {len(everything)} in the splits {', '.join(SPLITS[corpus])}, in the order of the files"
+    origin = "the packaged corpus, in its own order" if corpus == OWN else f"the splits {', '.join(SPLITS[corpus])}"
+    source = f"of {len(everything)} in {origin}"
     contests = [
         Contest(model, engines.split(","), texts=texts, singles=singles, threads=threads)
         for model in _models(checkpoint.resolve(), bundle.resolve(), output.resolve(), shape)

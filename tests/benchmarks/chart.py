@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.engines import OURS
+
 _OURS, _PEER = "#c1440e", "#8a9a9f"
 
 
@@ -41,7 +43,7 @@ def _bars(panel: Any, engines: list[Any], rows: list[tuple[float, float, float]]
         [max(0.0, median - low) for median, low, _ in rows],
         [max(0.0, high - median) for median, _, high in rows],
     ]
-    colours = [_OURS if each["name"] == "ours" else _PEER for each in engines]
+    colours = [_OURS if each["name"].startswith(OURS) else _PEER for each in engines]
     bars = panel.barh(range(len(names)), medians, xerr=errors, color=colours, error_kw={"elinewidth": 1, "capsize": 2})
     panel.bar_label(bars, labels=[form.format(median) for median in medians], padding=6, fontsize="small")
     panel.set_yticks(range(len(names)), names)

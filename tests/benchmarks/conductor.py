@@ -10,7 +10,7 @@ from typing import Any
 from tests.benchmarks.corpus import count_tokens, evenly
 from tests.benchmarks.engines import REFERENCE, engine_class, missing_modules
 from tests.benchmarks.model import Model
-from tests.benchmarks.summary import difference, operations_per_text, peak_for, summarize
+from tests.benchmarks.summary import difference, operations_per_text, peak_for, ratios, summarize
 from tests.benchmarks.turn import Turn, TurnError, ask, take_turn, worker_command
 
 _REMEDY = "`make bench` installs all of them"
@@ -96,7 +96,8 @@ class Contest:
             engines[contestant.name] = entry
         corpus = {"texts": len(self._texts), "source": source, "mean_tokens": mean_tokens}
         corpus["operations_per_text"] = operations
-        return {"name": self.model.name, "model": self.model.describe(), "corpus": corpus, "engines": engines}
+        shape = {"name": self.model.name, "model": self.model.describe(), "corpus": corpus, "engines": engines}
+        return shape | {"ratios": ratios(engines)}
 
     def _build(self, contestant: Contestant) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The messages that are classified, in the order of the files, and how many tokens they have."""
+"""The messages that are classified, and how many tokens they have."""
 
 import json
 from collections.abc import Sequence
@@ -14,6 +14,14 @@ def read_texts(checkpoint: Path, splits: Sequence[str]) -> list[str]:
     """Return the messages of some splits of a checkpoint."""
     files = [checkpoint / "splits" / f"{name}.jsonl" for name in splits]
     return [json.loads(line)["text"] for file in files for line in file.read_bytes().splitlines()]
+
+
+def packaged_texts() -> list[str]:
+    """Return the messages of the packaged corpus as they come: in its own order, with what is in it twice."""
+    from spam_edge.training.readers import ReadOptions
+    from spam_edge.training.sources import PACKAGED, load_corpus
+
+    return [message.text for message in load_corpus([PACKAGED], ReadOptions()).messages]
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:

@@ -53,6 +53,8 @@ def _shape(shape: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from _table(["engine", *_COLUMNS], [[figures["title"], *_row(figures)] for figures in done.values()])
     yield ""
+    yield from _table(["spam-edge", "ratio"], [[what, f"{ratio:.2f}"] for what, ratio in shape["ratios"].items()])
+    yield ""
     for figures in shape["engines"].values():
         yield f"- {figures['title']}: {_remark(figures)}"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmarks.engines import OURS, PIPELINE, SEED
 from tests.benchmarks.model import Model
 from tests.benchmarks.turn import Turn
 
@@ -77,3 +78,29 @@ def highest(rooflines: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, M
         return float(peak["operations_per_s"])
 
     return {name: max((each[name] for each in rooflines), key=height) for name in rooflines[0]}
+
+
+def ratios(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Put ours beside the others, as far as they were measured: each ratio by what it says.
+
+    Args:
+        engines: figures by name, as :func:`summarize` returns them.
+    """
+    done = {name: figures for name, figures in engines.items() if figures["status"] == "ok"}
+    ours = done.pop(OURS, None)
+    peers = {name: figures for name, figures in done.items() if not name.startswith(OURS)}
+    if ours is None or not peers:
+        return {}
+    speed = ours["best"]["median"]
+    fastest = max(peers.values(), key=lambda figures: float(figures["best"]["median"]))
+    quickest = min(peers.values(), key=lambda figures: float(figures["one_message_ms"]["p50"]))
+    found = {f"messages/s, in relation to the fastest peer, {fastest['title']}": speed / fastest["best"]["median"]}
+    for name in (name for name in (PIPELINE, SEED) if name in peers):
+        found[f"messages/s, in relation to {peers[name]['title']}"] = speed / peers[name]["best"]["median"]
+    found[f"p50 of one message, in relation to the quickest peer, {quickest['title']}"] = (
+        ours["one_message_ms"]["p50"] / quickest["one_message_ms"]["p50"]
+    )
+    if PIPELINE in peers:
+        starts = [figures["cold_start_s"]["median"] for figures in (peers[PIPELINE], ours)]
+        found[f"cold start of {peers[PIPELINE]['title']}, in relation to ours"] = starts[0] / starts[1]
+    return found | {"share of the int8 peak": ours["share_of_peak"]}

@@ -69,7 +69,11 @@ def test_two_engines_take_their_turns(tiny_checkpoint: Path, tiny_bundle: Path, 
     for figures in engines.values():
         assert_complete(figures)
     assert set(engines["ctranslate2-int8"]["texts_per_s"]) == {CORPUS_ORDER, SORTED, SIDE_BY_SIDE}
-    assert "| spam-edge, int8 |" in done.stdout
+    assert "| spam-edge |" in done.stdout
+    speeds = [engines[name]["best"]["median"] for name in ("ours", "ctranslate2-int8")]
+    found = results["shapes"]["base"]["ratios"]
+    assert found["messages/s, in relation to the fastest peer, CTranslate2 int8"] == speeds[0] / speeds[1]
+    assert found["share of the int8 peak"] == engines["ours"]["share_of_peak"]
     assert (tmp_path / "report.md").read_text(encoding="utf-8") == markdown(results)
     assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
 

@@ -5,13 +5,14 @@ from importlib.util import find_spec
 
 from tests.benchmarks.engines.base import Engine
 
-REFERENCE = "pytorch-fp32"
+OURS, REFERENCE, SEED, PIPELINE = "ours", "pytorch-fp32", "seed", "pipeline"
 ENGINES = {
-    "ours": "ours:Ours",
-    "seed": "pytorch:Seed",
+    OURS: "ours:Ours",
+    "ours-int8": "ours:OursInt8",
+    SEED: "pytorch:Seed",
     REFERENCE: "pytorch:PyTorchFp32",
     "pytorch-bf16": "pytorch:PyTorchBf16",
-    "pipeline": "pytorch:Pipeline",
+    PIPELINE: "pytorch:Pipeline",
     "optimum-fp32": "optimum:OptimumFp32",
     "optimum-int8": "optimum:OptimumInt8",
     "ctranslate2-int8": "ctranslate2:CTranslate2",

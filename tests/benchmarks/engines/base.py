@@ -22,7 +22,7 @@ MODES = {
     ONE_CALL: "all messages in one call, the engine does the rest",
     CORPUS_ORDER: f"batches of {BATCH} as the messages come, all threads on each batch",
     SORTED: f"batches of {BATCH}, all messages sorted by length first, all threads on each batch",
-    SIDE_BY_SIDE: "sorted, batches of at most 512 tokens as ours has them, one thread each, as many at once as threads",
+    SIDE_BY_SIDE: "sorted, batches of at most 256 tokens, one thread each, as many at once as threads",
 }
 
 Scores = NDArray[np.float32]

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,13 +16,14 @@ EXPORTER = Path(__file__).parents[3] / "export"
 
 
 class Ours(Engine):
-    """The int8 file of the bundle on the CPU, files checked by sha256 at each start as always."""
+    """What users get by default on the CPU, files checked by sha256 at each start as always."""
 
-    title = "spam-edge, int8"
+    title = "spam-edge"
     precision = "int8"
-    settings = "SpamClassifier.score, int8 file, its own order, batches and threads"
+    settings = "SpamClassifier.score, the file of its choice, its own order, batches and threads"
     modules = ("onnxruntime", "tokenizers")
     modes = (ONE_CALL,)
+    variant: ClassVar[str] = "auto"
 
     @property
     def bundle(self) -> Path:
@@ -36,19 +38,22 @@ class Ours(Engine):
             build_once(self.bundle.parent, source, lambda _: self._export())
 
     def files(self) -> Iterable[Path]:
-        """Return the int8 file."""
+        """Return the file that is opened, and that with its weights."""
         from spam_edge.bundle import Bundle
+        from spam_edge.engine import CPU
+        from spam_edge.session import choose_variant
 
         bundle = Bundle.find(self.bundle)
-        return [bundle.file(bundle.manifest.variants["int8"].file)]
+        variants = bundle.manifest.variants
+        return [bundle.file(name) for name in variants[choose_variant(variants, CPU, self.variant)].needs]
 
     def load(self) -> None:
         """Open the bundle."""
         from spam_edge import RuntimeOptions, SpamClassifier
 
-        options = RuntimeOptions(device="cpu", variant="int8", threads=self.threads)
+        options = RuntimeOptions(device="cpu", variant=self.variant, threads=self.threads)
         self._classifier = SpamClassifier.load(self.bundle, options)
-        self.detail = f"bundle {self._classifier.bundle.digest[:12]}"
+        self.detail = f"variant {self._classifier.variant}, bundle {self._classifier.bundle.digest[:12]}"
 
     def classify(self, texts: Sequence[str]) -> Scores:
         """Score all messages in one call."""
@@ -67,3 +72,11 @@ class Ours(Engine):
             print(line, file=sys.stderr, flush=True)
 
         export_bundle(self.model.checkpoint, self.bundle, name=self.model.name, version="0", report=report)
+
+
+class OursInt8(Ours):
+    """The int8 file as a graph of onnxruntime's own operators: what runs where the fused one cannot."""
+
+    title = "spam-edge, int8 graph"
+    settings = "as spam-edge, with variant int8"
+    variant = "int8"
