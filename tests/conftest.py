@@ -2,16 +2,37 @@
 
 import runpy
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from spam_edge.fused import obstacle
 
 # A loaded machine is slow, not wrong.
 settings.register_profile("spam-edge", deadline=None)
 settings.load_profile("spam-edge")
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked ``fused`` where the operator cannot run."""
+    if item.get_closest_marker("fused") and obstacle():
+        pytest.skip(obstacle())
+
+
+@pytest.fixture(scope="session", params=["int8", pytest.param("fused", marks=pytest.mark.fused)])
+def int8_variant(request: pytest.FixtureRequest) -> str:
+    """Each variant with int8 weights that runs here."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def default_variant() -> str:
+    """What ``auto`` takes of the tiny bundle on the CPU of this machine."""
+    return "int8" if obstacle() else "fused"
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +48,22 @@ def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint that the tiny bundle was made from, trained again."""
+def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Train a very small checkpoint, of the shape of the tiny bundle where no other sizes are given."""
     pytest.importorskip("torch")
     generator = runpy.run_path(str(ROOT / "tests" / "data" / "make_tiny_bundle.py"))
-    checkpoint: Path = generator["make_checkpoint"](tmp_path_factory.mktemp("tiny") / "checkpoint")
-    return checkpoint
+
+    def make(**shape: int) -> Path:
+        checkpoint: Path = generator["make_checkpoint"](tmp_path_factory.mktemp("tiny") / "checkpoint", **shape)
+        return checkpoint
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(make_checkpoint: Callable[..., Path]) -> Path:
+    """The checkpoint that the tiny bundle was made from, trained again."""
+    return make_checkpoint()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification, 
 HERE = Path(__file__).parent
 BUNDLE = HERE / "tiny_bundle"
 MAX_LENGTH = 32
+_SHAPE = {"dim": 32, "n_layers": 3, "n_heads": 2, "hidden_dim": 64, "max_position_embeddings": 64}
 
 _SPAM = (
     "WINNER!! Call {number} to claim your {prize}",
@@ -53,14 +54,19 @@ def made_up_messages(count: int, *, seed: int) -> list[tuple[str, int]]:
     return [(fill(dice.choice(_SPAM if index % 2 else _HAM)), index % 2) for index in range(count)]
 
 
-def make_checkpoint(folder: Path) -> Path:
-    """Train a tiny DistilBERT and write it the way the training room does."""
+def make_checkpoint(folder: Path, **shape: int) -> Path:
+    """Train a tiny DistilBERT and write it the way the training room does.
+
+    Args:
+        folder: where to write it.
+        shape: other sizes than those of the tiny bundle, under their names in ``DistilBertConfig``.
+    """
     torch.manual_seed(0)
     torch.set_num_threads(1)
     messages = made_up_messages(256, seed=0)
     folder.mkdir(parents=True)
     tokenizer = _tokenizer([text for text, _ in messages], folder)
-    model = _train(tokenizer, messages)
+    model = _train(tokenizer, messages, _SHAPE | shape)
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
     (folder / "splits").mkdir(exist_ok=True)
@@ -103,10 +109,12 @@ def _words(texts: list[str]) -> set[str]:
     return {word for text in texts for word, _ in split(normalize(text))}
 
 
-def _train(tokenizer: DistilBertTokenizerFast, messages: list[tuple[str, int]]) -> DistilBertForSequenceClassification:
+def _train(
+    tokenizer: DistilBertTokenizerFast, messages: list[tuple[str, int]], shape: dict[str, int]
+) -> DistilBertForSequenceClassification:
     config = DistilBertConfig(
-        vocab_size=len(tokenizer), dim=32, n_layers=3, n_heads=2, hidden_dim=64, max_position_embeddings=64,
-        id2label={0: "HAM", 1: "SPAM"}, label2id={"HAM": 0, "SPAM": 1}, pad_token_id=tokenizer.pad_token_id,
+        vocab_size=len(tokenizer), id2label={0: "HAM", 1: "SPAM"}, label2id={"HAM": 0, "SPAM": 1},
+        pad_token_id=tokenizer.pad_token_id, **shape,
     )  # fmt: skip
     model = DistilBertForSequenceClassification(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)

@@ -48,7 +48,14 @@ def test_every_file_is_verified(bundle_copy: Path) -> None:
         path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "onnx/model_quantized.onnx"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tokenizer.json",
+        "onnx/model_quantized.onnx",  # of the fused file, too: it holds the weights of both
+        pytest.param("onnx/model_fused.onnx", marks=pytest.mark.fused),
+    ],
+)
 def test_what_a_classifier_uses_is_verified_before_use(bundle_copy: Path, name: str) -> None:
     path = bundle_copy / name
     original = path.read_bytes()
@@ -63,11 +70,18 @@ def test_what_a_classifier_uses_is_verified_before_use(bundle_copy: Path, name: 
         SpamClassifier.load(bundle_copy)
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "onnx/model_quantized.onnx"])
-def test_rubbish_is_a_clear_error_even_unverified(bundle_copy: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("tokenizer.json", "auto"),
+        ("onnx/model_quantized.onnx", "int8"),
+        pytest.param("onnx/model_fused.onnx", "fused", marks=pytest.mark.fused),
+    ],
+)
+def test_rubbish_is_a_clear_error_even_unverified(bundle_copy: Path, name: str, variant: str) -> None:
     (bundle_copy / name).write_bytes(b"rubbish")
     with pytest.raises(BundleIntegrityError, match=name):
-        SpamClassifier.load(bundle_copy, RuntimeOptions(verify=False))
+        SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu", variant=variant, verify=False))
 
 
 def test_the_digest_changes_with_the_bundle(bundle_copy: Path, tiny_bundle: Path) -> None:

@@ -136,7 +136,7 @@ def test_description(classifier: SpamClassifier) -> None:
     assert description["file"] == "onnx/model.onnx"
     assert description["threads"] == 1
     assert description["digest"] == classifier.bundle.digest
-    assert set(description["variants"]) == {"int8", "fp16", "fp32"}
+    assert set(description["variants"]) == {"fused", "int8", "fp16", "fp32"}
 
 
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=2), st.floats(0.1, 10))
@@ -176,10 +176,10 @@ def _classify_in_child(classifier: SpamClassifier, connection: object) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
-def test_a_child_process_opens_its_own_session(method: str) -> None:
+def test_a_child_process_opens_its_own_session(method: str, int8_variant: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} here")
-    classifier = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", threads=2))
+    classifier = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant=int8_variant, threads=2))
     expected: list[Prediction] = classifier.classify_batch(MANY)
     context = multiprocessing.get_context(method)
     receiver, sender = context.Pipe(duplex=False)

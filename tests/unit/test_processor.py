@@ -17,7 +17,8 @@ from spam_edge.processor import Processor, this_processor
 
 HASWELL = "processor\t: 0\nflags\t\t: fpu sse4_2 avx f16c avx2 bmi2\nbugs\t\t: x\n\nprocessor\t: 1\nflags\t: avx_vnni\n"
 SKYLAKE_X = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512bw avx512vl\n"
-ICE_LAKE = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni avx512_bitalg\n"
+ICE_LAKE_FLAGS = "fpu fma avx2 avx512f avx512dq avx512cd avx512bw avx512vl avx512_vnni avx512_bitalg"
+ICE_LAKE = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS}\n"
 ALDER_LAKE = "processor\t: 0\nflags\t\t: fpu avx2 avx_vnni\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\n"
 WITH = "x86-64 with VNNI: int8 sums are exact"
@@ -45,7 +46,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch, folder: Path, cpuinfo: str | None, ma
     [
         (HASWELL, "x86_64", Processor("x86-64", vnni=False)),
         (SKYLAKE_X, "x86_64", Processor("x86-64", vnni=False)),
-        (ICE_LAKE, "x86_64", Processor("x86-64", vnni=True)),
+        (ICE_LAKE, "x86_64", Processor("x86-64", vnni=True, wide_vnni=True)),
         (ALDER_LAKE, "AMD64", Processor("x86-64", vnni=True)),
         (ARM, "aarch64", Processor("aarch64", vnni=False)),
         (None, "", Processor("unknown", vnni=False)),
@@ -57,6 +58,17 @@ def test_flags(
     _fake(monkeypatch, tmp_path, cpuinfo, machine)
     assert this_processor() == expected
     assert this_processor().saturates == (expected.machine == "x86-64" and not expected.vnni)
+
+
+@pytest.mark.parametrize("flag", ["fma", "avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"])
+def test_wide_vnni_is_all_that_the_fused_operator_is_compiled_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flag: str
+) -> None:
+    _fake(monkeypatch, tmp_path, ICE_LAKE)
+    assert this_processor().wide_vnni
+    this_processor.cache_clear()
+    _fake(monkeypatch, tmp_path, ICE_LAKE.replace(f" {flag} ", " "))
+    assert not this_processor().wide_vnni
 
 
 @pytest.mark.parametrize(

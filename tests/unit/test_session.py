@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 from spam_edge import ProviderUnavailableError, RuntimeOptions, SpamClassifier, engine, session
-from spam_edge.batching import TOKEN_BUDGET
+from spam_edge.batching import FUSED_TOKEN_BUDGET, TOKEN_BUDGET
 from spam_edge.bundle import Bundle
 from spam_edge.engine import CPU, CUDA
 from spam_edge.manifest import Variant
@@ -21,6 +21,7 @@ from spam_edge.session import choose_variant
 from spam_edge.verification import Golden, verify_bundle
 
 VARIANTS = {
+    "fused": Variant("fused.onnx", (CPU,), 1, fused=True, weights="int8.onnx"),
     "int8": Variant("int8.onnx", (CPU,), 1),
     "fp16": Variant("fp16.onnx", (CUDA, CPU), 1),
     "fp32": Variant("fp32.onnx", (CPU, CUDA), 1),
@@ -47,7 +48,10 @@ def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
     ("provider", "wanted", "names", "chosen"),
     [
         (CPU, "auto", "int8 fp16 fp32", "int8"),
+        pytest.param(CPU, "auto", "fused int8 fp16 fp32", "fused", marks=pytest.mark.fused),
+        (CPU, "int8", "fused int8 fp16 fp32", "int8"),
         (CUDA, "auto", "int8 fp16 fp32", "fp16"),
+        (CUDA, "auto", "fused int8 fp16 fp32", "fp16"),
         (CUDA, "auto", "int8 fp32", "fp32"),
         (CPU, "auto", "fp16 fp32", "fp32"),
         (CPU, "auto", "fp16", "fp16"),
@@ -60,16 +64,20 @@ def test_the_file_suits_the_device(provider: str, wanted: str, names: str, chose
     assert choose_variant(variants, provider, wanted) == chosen
 
 
-def test_int8_never_runs_on_cuda() -> None:
-    with pytest.raises(ProviderUnavailableError, match="int8 file is not meant for CUDA"):
-        choose_variant(VARIANTS, CUDA, "int8")
+@pytest.mark.parametrize("variant", ["fused", "int8"])
+def test_int8_weights_never_run_on_cuda(variant: str) -> None:
+    with pytest.raises(ProviderUnavailableError, match=f"{variant} file is not meant for CUDA"):
+        choose_variant(VARIANTS, CUDA, variant)
     with pytest.raises(ProviderUnavailableError, match="no file for CUDA"):
-        choose_variant({"int8": VARIANTS["int8"]}, CUDA, "auto")
+        choose_variant({variant: VARIANTS[variant]}, CUDA, "auto")
+
+
+def test_a_file_that_the_bundle_lacks_is_said() -> None:
     with pytest.raises(ProviderUnavailableError, match="no fp16 file; it has int8"):
         choose_variant({"int8": VARIANTS["int8"]}, CPU, "fp16")
 
 
-@pytest.mark.parametrize("variant", ["int8", "fp16", "fp32"])
+@pytest.mark.parametrize("variant", [pytest.param("fused", marks=pytest.mark.fused), "int8", "fp16", "fp32"])
 def test_every_file_runs_on_the_cpu(tiny_bundle: Path, variant: str) -> None:
     classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant=variant))
     assert (classifier.variant, classifier.provider) == (variant, CPU)
@@ -100,7 +108,7 @@ def _session_that_drops_cuda(path: str, *, providers: list[str], **options: Any)
 
 
 def test_a_session_that_fell_back_is_not_accepted(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_bundle: Path, default_variant: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _gpu_build(monkeypatch, _session_that_drops_cuda)
     with pytest.raises(
@@ -109,7 +117,7 @@ def test_a_session_that_fell_back_is_not_accepted(
         session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
     assert capsys.readouterr() == ("", "")  # standard output is for data
     opened = session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="auto"))
-    assert (opened.provider, opened.variant) == (CPU, "int8")
+    assert (opened.provider, opened.variant) == (CPU, default_variant)
 
 
 def test_a_provider_that_raises_is_named_with_its_reason(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,8 +228,9 @@ def test_threads_follow_the_option(tiny_bundle: Path) -> None:
     assert SpamClassifier.load(tiny_bundle, RuntimeOptions(threads=3)).threads == 3
 
 
-def test_the_token_budget_follows_the_option(tiny_bundle: Path) -> None:
+def test_the_token_budget_follows_the_file_or_the_option(tiny_bundle: Path, int8_variant: str) -> None:
     bundle = Bundle.find(tiny_bundle)
-    options = RuntimeOptions(device="cpu", variant="int8")
-    assert session.open_session(bundle, options).token_budget == TOKEN_BUDGET
+    options = RuntimeOptions(device="cpu", variant=int8_variant)
+    suits = {"fused": FUSED_TOKEN_BUDGET, "int8": TOKEN_BUDGET}[int8_variant]
+    assert session.open_session(bundle, options).token_budget == suits
     assert session.open_session(bundle, replace(options, token_budget=64)).token_budget == 64
