@@ -17,7 +17,7 @@ from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bundle import Bundle
 from spam_edge.verification import verify_bundle
 
-VARIANTS = ("int8", "fp16", "fp32")
+VARIANTS = (pytest.param("fused", marks=pytest.mark.fused), "int8", "fp16", "fp32")
 pytestmark = pytest.mark.slow
 
 
@@ -46,6 +46,8 @@ def reference(real_checkpoint: Path, texts: list[str], max_length: int) -> np.nd
 
 
 def _load(bundle: Path, variant: str) -> SpamClassifier:
+    if variant not in Bundle.find(bundle).manifest.variants:
+        pytest.skip(f"this bundle has no {variant} file")
     return SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant=variant))
 
 
@@ -77,10 +79,12 @@ def test_labels_are_those_of_pytorch(real_bundle: Path, texts: list[str], refere
     assert [p.label == "SPAM" for p in classifier.classify_batch(texts)] == expected.tolist()
 
 
-def test_int8_scores_are_close_to_those_of_pytorch(real_bundle: Path, texts: list[str], reference: np.ndarray) -> None:
-    classifier = _load(real_bundle, "int8")
+def test_int8_scores_are_close_to_those_of_pytorch(
+    real_bundle: Path, texts: list[str], reference: np.ndarray, int8_variant: str
+) -> None:
+    classifier = _load(real_bundle, int8_variant)
     difference = np.abs(_scores(classifier, classifier.logits(texts)) - _scores(classifier, reference))
-    limits = LIMITS["int8"]
+    limits = LIMITS[int8_variant]
     assert limits.max_abs_dp is not None
     assert limits.mean_abs_dp is not None
     assert difference.max() <= limits.max_abs_dp
@@ -89,7 +93,7 @@ def test_int8_scores_are_close_to_those_of_pytorch(real_bundle: Path, texts: lis
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_bundle_verifies(real_bundle: Path, variant: str) -> None:
-    report = verify_bundle(real_bundle, RuntimeOptions(device="cpu", variant=variant))
+    report = verify_bundle(real_bundle, _load(real_bundle, variant).options)
     assert report.ok, report.checks
 
 
