@@ -38,6 +38,9 @@ def test_figures_are_those_computed_by_hand() -> None:
         ("int8", -0.01, True),
         ("int8", 0.5, False),
         ("int8", -0.11, False),
+        ("fused", 0.01, True),
+        ("fused", 0.5, False),
+        ("fused", -0.11, False),
     ],
 )
 def test_limits(variant: str, change: float, passed: bool) -> None:
