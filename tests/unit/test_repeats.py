@@ -94,7 +94,8 @@ def test_only_the_longer_of_two_with_the_same_tokens_is_truncated() -> None:
 def test_what_is_run_again_is_run_again_once(bundle_copy: Path) -> None:
     path = bundle_copy / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    manifest["variants"]["int8"]["error_band"] = 1e6  # everything is in doubt
+    for variant in manifest["variants"].values():
+        variant["error_band"] = 1e6  # everything is in doubt
     path.write_text(json.dumps(manifest), encoding="utf-8")
     classifier: Any = SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu", threads=1, exact=True))
     fast, reference = Watched(classifier._session._fast), Watched(classifier._session._reference)
