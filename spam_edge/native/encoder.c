@@ -8,11 +8,11 @@
 
 /* Rows that pass through a feed-forward block together: few enough that what is between its layers stays in the cache,
  * and a whole number of tiles. */
-enum { CHUNK = 48, WORKSPACES = sizeof(((Encoder *)0)->workspaces) / sizeof(void *) };
+enum { CHUNK = 48, TOKENS_STEP = 256, WORKSPACES = sizeof(((Encoder *)0)->workspaces) / sizeof(void *) };
 
 /* Memory of one run. It is kept for the next: a fresh one would be handed over page by page by the kernel. */
 typedef struct {
-    size_t tokens, messages; /* what it is large enough for */
+    size_t tokens;           /* what it is large enough for */
     float *hidden;           /* (tokens, width) the residual stream */
     float *heads;            /* (3, tokens, width) queries, keys and values */
     float *context;          /* (tokens, width) */
@@ -20,7 +20,7 @@ typedef struct {
     float *scratch;          /* of attention */
     uint8_t *bytes;          /* quantised rows */
     float *steps;            /* their scales */
-    size_t *starts;          /* (messages + 1) first row of each message */
+    size_t *starts;          /* (tokens + 1) first row of each message, of which there are no more than tokens */
     void *memory;
 } Workspace;
 
@@ -52,7 +52,7 @@ static size_t lay_out(const Encoder *encoder, Workspace *workspace, char *memory
     workspace->scratch = part(&end, sizeof(float) * ATTENTION_SCRATCH(tokens, encoder->channels / encoder->heads));
     workspace->bytes = part(&end, larger(tokens * narrow_depth, CHUNK * wide_depth));
     workspace->steps = part(&end, sizeof(float) * larger(tokens, CHUNK));
-    workspace->starts = part(&end, sizeof(size_t) * (workspace->messages + 1));
+    workspace->starts = part(&end, sizeof(size_t) * (tokens + 1));
     return (size_t)(end - memory);
 }
 
@@ -61,10 +61,9 @@ static void workspace_free(Workspace *workspace) {
     free(workspace);
 }
 
-static Workspace *workspace_new(const Encoder *encoder, size_t messages, size_t tokens) {
+static Workspace *workspace_new(const Encoder *encoder, size_t tokens) {
     Workspace *workspace = calloc(1, sizeof *workspace);
     if (!workspace) return NULL;
-    workspace->messages = messages;
     workspace->tokens = tokens;
     workspace->memory = aligned_alloc(64, lay_out(encoder, workspace, NULL));
     if (!workspace->memory) {
@@ -75,15 +74,18 @@ static Workspace *workspace_new(const Encoder *encoder, size_t messages, size_t 
     return workspace;
 }
 
-/* Takes a workspace that an earlier run left and that is large enough, or makes one. */
-static Workspace *take_workspace(Encoder *encoder, size_t messages, size_t tokens) {
+/* Takes a workspace that an earlier run left and that is large enough, or makes one. There are few sizes, so that soon
+ * none has to be replaced: freed and made anew in a slightly larger size, on one thread or another, they would leave
+ * holes in the heap that are not filled again. */
+static Workspace *take_workspace(Encoder *encoder, size_t tokens) {
+    tokens = (tokens + TOKENS_STEP - 1) / TOKENS_STEP * TOKENS_STEP;
     for (int i = 0; i < WORKSPACES; i++) {
         Workspace *found = atomic_exchange((_Atomic(void *) *)&encoder->workspaces[i], NULL);
         if (!found) continue;
-        if (found->messages >= messages && found->tokens >= tokens) return found;
+        if (found->tokens >= tokens) return found;
         workspace_free(found);
     }
-    return workspace_new(encoder, messages, tokens);
+    return workspace_new(encoder, tokens);
 }
 
 static void leave_workspace(Encoder *encoder, Workspace *workspace) {
@@ -92,6 +94,20 @@ static void leave_workspace(Encoder *encoder, Workspace *workspace) {
         if (atomic_compare_exchange_strong((_Atomic(void *) *)&encoder->workspaces[i], &none, workspace)) return;
     }
     workspace_free(workspace);
+}
+
+/* Counts the tokens of each message, of which there must be one. */
+static int find_starts(Workspace *workspace, const int64_t *mask, size_t messages, size_t tokens) {
+    size_t start = 0;
+    for (size_t message = 0; message < messages; message++) {
+        size_t length = 0;
+        for (size_t token = 0; token < tokens; token++) length += mask[message * tokens + token] != 0;
+        if (length == 0) return ENCODER_BAD_TOKEN;
+        workspace->starts[message] = start;
+        start += length;
+    }
+    workspace->starts[messages] = start;
+    return ENCODER_DONE;
 }
 
 static int look_up(const Table *table, int64_t row, float *to, size_t channels) {
@@ -196,15 +212,10 @@ static void classify(const Encoder *encoder, Workspace *workspace, size_t messag
 
 int encoder_run(Encoder *encoder, const int64_t *ids, const int64_t *mask, size_t messages, size_t tokens,
                 float *logits) {
-    Workspace *workspace = take_workspace(encoder, messages, messages * tokens);
+    Workspace *workspace = take_workspace(encoder, messages * tokens);
     if (!workspace) return ENCODER_NO_MEMORY;
-    workspace->starts[0] = 0;
-    for (size_t message = 0; message < messages; message++) {
-        size_t length = 0;
-        for (size_t token = 0; token < tokens; token++) length += mask[message * tokens + token] != 0;
-        workspace->starts[message + 1] = workspace->starts[message] + length;
-    }
-    const int status = embed(encoder, workspace, ids, messages, tokens);
+    int status = find_starts(workspace, mask, messages, tokens);
+    if (status == ENCODER_DONE) status = embed(encoder, workspace, ids, messages, tokens);
     if (status == ENCODER_DONE) {
         for (size_t i = 0; i < encoder->count; i++)
             run_layer(encoder, workspace, &encoder->layers[i], messages, i + 1 == encoder->count);
