@@ -1,5 +1,7 @@
 """The wheel holds the package and nothing else, and runs beside the runtime's dependencies alone, without sockets."""
 
+import platform
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 RUNTIME = ("numpy", "tokenizers", "click", "onnxruntime")
 # numpy keeps its shared libraries in a folder beside the package
 BESIDE = ("numpy.libs", "onnxruntime.libs", "tokenizers.libs")
+LIBRARY = "spam_edge/native/libspam_encoder.so"
+COMPILED = sys.platform == "linux" and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
 pytestmark = pytest.mark.slow
 
 
@@ -52,6 +56,28 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
     assert "spam_edge/py.typed" in names
     assert "spam_edge/training/__main__.py" in names
     assert any(name.endswith("licenses/LICENSE") for name in metadata)
+
+
+def test_c_is_compiled_and_does_not_travel(wheel: Path) -> None:
+    """Where the fused operator cannot be compiled, the wheel is one of Python alone."""
+    names = zipfile.ZipFile(wheel).namelist()
+    assert [name for name in names if "/native/" in name] == ([LIBRARY] if COMPILED else [])
+    tag = "py3-none-manylinux_2_17_x86_64" if COMPILED else "py3-none-any"
+    assert wheel.name.endswith(f"-{tag}.whl")
+    [metadata] = [name for name in names if name.endswith(".dist-info/WHEEL")]
+    lines = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
+    assert f"Tag: {tag}" in lines
+    assert f"Root-Is-Purelib: {'false' if COMPILED else 'true'}" in lines
+
+
+@pytest.mark.skipif(not COMPILED, reason="the fused operator is compiled for Linux on x86-64 alone")
+def test_the_library_asks_for_no_more_than_its_tag_says(wheel: Path) -> None:
+    """No newer C library than 2.17, and none but that; the names are read out of the file, as strings."""
+    library = zipfile.ZipFile(wheel).read(LIBRARY)
+    versions = {tuple(map(int, found.split(b"."))) for found in re.findall(rb"\0GLIBC_([\d.]+)(?=\0)", library)}
+    assert versions
+    assert max(versions) <= (2, 17)
+    assert set(re.findall(rb"\0(lib[\w+-]+\.so[\d.]*)(?=\0)", library)) <= {b"libc.so.6", b"libm.so.6"}
 
 
 def test_it_classifies_without_torch_and_without_sockets(environment: Path, tiny_bundle: Path) -> None:
