@@ -21,9 +21,14 @@ from spam_edge.processor import this_processor
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 _CANDIDATES = """\
 Other ways to make the int8 file, measured beside it. Speed is messages per second on one thread in relation to
-"{stock}", all timed in turns; each line after the second is the one before with one thing more.
+"{stock}", all timed in turns; each line after the second is the one before with one thing more, or the same run in
+another way.
 
 """
+_FUSED = """\
+The fused file is the int8 model as one operator, which spam-edge brings along for Linux on x86-64 with AVX-512 and
+VNNI. It reads its weights from the int8 file and differs from it by rounding alone. Other programs, and spam-edge on
+other processors, take the other files."""
 _UCI = """\
 The messages are from the [SMS Spam Collection](https://doi.org/10.24432/C5CC84) of Tiago A. Almeida and José María
 Gómez Hidalgo, licensed [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). They were de-duplicated and split.
@@ -92,6 +97,7 @@ def write_card(
         n_ham=int((checkpoint.test.is_positive == 0).sum()),
         n_spam=int(checkpoint.test.is_positive.sum()),
         parity=_parity(findings.parities),
+        fused=_FUSED if any(variant.fused for variant in manifest.variants.values()) else "",
         candidates=_candidates(findings.candidates),
         processors=_processors(findings.audit),
         files=_files(manifest),
