@@ -27,6 +27,14 @@ def test_a_manifest_from_before_the_audit_is_read(data: dict[str, Any]) -> None:
     assert not any(variant.saturates for variant in Manifest.from_dict(data).variants.values())
 
 
+def test_a_manifest_from_before_the_fused_operator_is_read(data: dict[str, Any]) -> None:
+    del data["variants"]["fused"]
+    for variant in data["variants"].values():
+        del variant["fused"], variant["weights"]
+    for variant in Manifest.from_dict(data).variants.values():
+        assert (variant.fused, variant.needs) == (False, [variant.file])
+
+
 def test_what_follows_from_it(data: dict[str, Any]) -> None:
     manifest = Manifest.from_dict(data)
     assert (manifest.positive_index, manifest.positive_label, manifest.negative_label) == (1, "SPAM", "HAM")
@@ -69,10 +77,18 @@ def test_a_variant_whose_file_is_not_listed_is_refused(data: dict[str, Any]) -> 
         Manifest.from_dict(data)
 
 
+def test_a_variant_whose_weights_are_not_listed_is_refused(data: dict[str, Any]) -> None:
+    data["variants"]["fused"]["weights"] = "onnx/other.onnx"
+    with pytest.raises(ManifestError, match=r"unlike onnx/other\.onnx"):
+        Manifest.from_dict(data)
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../model.onnx", "a//b", "C:model.onnx", "a\\b", ""])
 def test_paths_outside_the_bundle_are_refused(path: str) -> None:
-    with pytest.raises(ManifestError, match="inside the bundle"):
+    with pytest.raises(ManifestError, match=r"variants\.file must be .* inside the bundle"):
         Variant(path, ("CPUExecutionProvider",), 1)
+    with pytest.raises(ManifestError, match=r"variants\.weights must be .* inside the bundle"):
+        Variant("model.onnx", ("CPUExecutionProvider",), 1, weights=path)
 
 
 def test_parts_are_validated_when_built() -> None:
@@ -84,6 +100,8 @@ def test_parts_are_validated_when_built() -> None:
         Variant("model.onnx", ("CPUExecutionProvider",), 1, optimization="most")
     with pytest.raises(ManifestError, match=r"variants\.saturates must be true or false"):
         Variant("model.onnx", ("CPUExecutionProvider",), 1, saturates="no")  # type: ignore[arg-type]
+    with pytest.raises(ManifestError, match=r"variants\.fused must be true or false"):
+        Variant("model.onnx", ("CPUExecutionProvider",), 1, fused="no")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"1"])
