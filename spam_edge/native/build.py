@@ -47,7 +47,9 @@ def compile_library(target: Path) -> None:
     """
     sources = sorted(map(str, _FOLDER.glob("*.c")))
     command = [sys.executable, "-m", "ziglang", "cc", "-target", _TARGET, *_FLAGS, "-s", "-shared", "-fPIC"]
-    subprocess.run([*command, *sources, "-lm", "-o", str(target)], check=True)
+    scratch = target.with_suffix(".part")  # a process that runs the library must not see it change
+    subprocess.run([*command, *sources, "-lm", "-o", str(scratch)], check=True)
+    scratch.replace(target)
 
 
 def _is_supported() -> bool:

@@ -12,15 +12,15 @@ enum { CHUNK = 48, TOKENS_STEP = 256, WORKSPACES = sizeof(((Encoder *)0)->worksp
 
 /* Memory of one run. It is kept for the next: a fresh one would be handed over page by page by the kernel. */
 typedef struct {
-    size_t tokens;           /* what it is large enough for */
-    float *hidden;           /* (tokens, width) the residual stream */
-    float *heads;            /* (3, tokens, width) queries, keys and values */
-    float *context;          /* (tokens, width) */
-    float *wide;             /* (CHUNK, width of the feed-forward block) */
-    float *scratch;          /* of attention */
-    uint8_t *bytes;          /* quantised rows */
-    float *steps;            /* their scales */
-    size_t *starts;          /* (tokens + 1) first row of each message, of which there are no more than tokens */
+    size_t tokens;  /* what it is large enough for */
+    float *hidden;  /* (tokens, width) the residual stream */
+    float *heads;   /* (3, tokens, width) queries, keys and values */
+    float *context; /* (tokens, width) */
+    float *wide;    /* (CHUNK, width of the feed-forward block) */
+    float *scratch; /* of attention */
+    uint8_t *bytes; /* quantised rows */
+    float *steps;   /* their scales */
+    size_t *starts; /* (tokens + 1) first row of each message, of which there are no more than tokens */
     void *memory;
 } Workspace;
 

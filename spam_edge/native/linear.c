@@ -50,9 +50,10 @@ void linear_free(Linear *linear) {
 
 /* Rounds to the nearest step, halves to even, and stores bytes. */
 INLINED void store_steps(uint8_t *to, __mmask16 mask, __m512 steps, int zero) {
-    __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(steps), _mm512_set1_epi32(zero));
-    whole = _mm512_max_epi32(whole, _mm512_setzero_si512());
-    _mm512_mask_cvtusepi32_storeu_epi8(to, mask, whole);
+    /* saturates at -128 and 127, which is where uint8 ends for a zero point of 128 */
+    const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(steps), _mm512_set1_epi32(zero - SYMMETRIC_ZERO));
+    const __m128i bytes = _mm_xor_si128(_mm512_cvtsepi32_epi8(whole), _mm_set1_epi8((char)SYMMETRIC_ZERO));
+    _mm_mask_storeu_epi8(to, mask, bytes);
 }
 
 /* 16 bits: what rounding to coarse steps took away is rounded again, to steps 254 times as fine. */
