@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from spam_edge.errors import BundleIntegrityError, BundleNotFoundError
-from spam_edge.manifest import MANIFEST_NAME, Manifest
+from spam_edge.manifest import MANIFEST_NAME, BundleFile, Manifest
 
 ENVIRONMENT_VARIABLE = "SPAM_EDGE_MODEL"
 DEFAULT_LOCATION = Path("artifacts/bundle")
@@ -72,6 +72,13 @@ class Bundle:
             raise BundleIntegrityError(f"{path} is not listed in {MANIFEST_NAME}; {remedy}")
         if not path.is_file():
             raise BundleIntegrityError(f"{path} is missing although {MANIFEST_NAME} lists it; {remedy}")
+        try:
+            self._compare(path, expected, remedy)
+        except OSError as error:
+            raise BundleIntegrityError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+
+    @staticmethod
+    def _compare(path: Path, expected: BundleFile, remedy: str) -> None:
         size = path.stat().st_size
         if size != expected.bytes:
             raise BundleIntegrityError(f"{path} has {size} bytes where {expected.bytes} were written; {remedy}")
@@ -86,7 +93,7 @@ class Verification:
         """Begin with files that will probably be needed."""
         self._bundle = bundle
         self._names = frozenset(names)
-        self._error: BundleIntegrityError | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="spam-edge-verification")
         self._thread.start()
 
@@ -105,7 +112,7 @@ class Verification:
     def _run(self) -> None:
         try:
             self._bundle.verify(self._names)
-        except BundleIntegrityError as error:
+        except Exception as error:  # whatever it is, it belongs to whoever needs the files
             self._error = error
 
 

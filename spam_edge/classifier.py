@@ -87,7 +87,7 @@ class SpamClassifier:
 
     @property
     def variant(self) -> str:
-        """Name of the ONNX file in use: ``int8``, ``fp16`` or ``fp32``."""
+        """Name of the ONNX file in use: ``fused``, ``int8``, ``fp16`` or ``fp32``."""
         return self._session.variant
 
     @property

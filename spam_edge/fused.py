@@ -4,6 +4,8 @@ onnxruntime runs it as it runs its own operators. It is several times as fast as
 and needs nothing that a wheel does not bring; where it cannot run, the graph does the same work.
 """
 
+import ctypes
+from functools import cache
 from pathlib import Path
 
 from spam_edge.processor import this_processor
@@ -20,4 +22,14 @@ def obstacle() -> str:
         return "this installation has no fused operator: it is built for Linux on x86-64"
     if not this_processor().wide_vnni:
         return "the fused operator needs a processor with AVX-512 and VNNI"
+    return _refusal(LIBRARY)
+
+
+@cache
+def _refusal(library: Path) -> str:
+    """Say why the system does not load the library; empty if it does."""
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        return f"the fused operator does not load ({error}); install spam-edge again"
     return ""

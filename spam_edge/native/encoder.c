@@ -96,13 +96,15 @@ static void leave_workspace(Encoder *encoder, Workspace *workspace) {
     workspace_free(workspace);
 }
 
-/* Counts the tokens of each message, of which there must be one. */
+/* Counts the tokens of each message, of which there must be one, and nothing but padding behind them. */
 static int find_starts(Workspace *workspace, const int64_t *mask, size_t messages, size_t tokens) {
     size_t start = 0;
     for (size_t message = 0; message < messages; message++) {
         size_t length = 0;
-        for (size_t token = 0; token < tokens; token++) length += mask[message * tokens + token] != 0;
+        while (length < tokens && mask[message * tokens + length]) length++;
         if (length == 0) return ENCODER_BAD_TOKEN;
+        for (size_t token = length; token < tokens; token++)
+            if (mask[message * tokens + token]) return ENCODER_BAD_TOKEN;
         workspace->starts[message] = start;
         start += length;
     }
@@ -112,8 +114,11 @@ static int find_starts(Workspace *workspace, const int64_t *mask, size_t message
 
 static int look_up(const Table *table, int64_t row, float *to, size_t channels) {
     if (row < 0 || (size_t)row >= table->rows) return ENCODER_BAD_TOKEN;
-    add_table_row(to, table->coarse + (size_t)row * channels, table->fine + (size_t)table->places[row] * channels,
-                  table->scales[row], channels);
+    float scale;
+    int16_t place;
+    memcpy(&scale, (const char *)table->scales + (size_t)row * sizeof scale, sizeof scale);
+    memcpy(&place, (const char *)table->places + (size_t)row * sizeof place, sizeof place);
+    add_table_row(to, table->coarse + (size_t)row * channels, table->fine + (size_t)place * channels, scale, channels);
     return ENCODER_DONE;
 }
 

@@ -11,10 +11,11 @@
 /* A table of rows in int8 times a scale for each row; the rows that matter most have a second plane of int8. */
 typedef struct {
     size_t rows;
-    const int8_t *coarse;  /* (rows, channels) */
-    const float *scales;   /* (rows) */
-    const int16_t *places; /* (rows): where a row lies in `fine`; the last row of that, of zeros, where it does not */
-    const int8_t *fine;    /* (fine rows, channels), in steps 254 times as fine */
+    const int8_t *coarse; /* (rows, channels) */
+    const void *scales;   /* (rows) of float, not aligned: it lies where the int8 file has it */
+    const void *places;   /* (rows) of int16_t, not aligned: where a row lies in `fine`; the last row of that, of zeros,
+                             where it does not */
+    const int8_t *fine;   /* (fine rows, channels), in steps 254 times as fine */
 } Table;
 
 typedef struct {

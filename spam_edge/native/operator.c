@@ -193,7 +193,10 @@ static Status *compute(void *pointer, KernelContext *context) {
     switch (encoder_run(kernel->encoder, ids_data, mask_data, messages, tokens, logits)) {
         case ENCODER_DONE: return NULL;
         case ENCODER_NO_MEMORY: return fail(api, "SpamEncoder: out of memory");
-        default: return fail(api, "SpamEncoder: a token id or position is not in its table, or a message has no token");
+        default:
+            return fail(api,
+                        "SpamEncoder: a token id or position is not in its table, or a message has no token or "
+                        "has tokens behind its padding");
     }
 }
 

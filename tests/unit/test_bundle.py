@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from spam_edge import BundleIntegrityError, BundleNotFoundError, RuntimeOptions, SpamClassifier
+from spam_edge import bundle as bundle_module
 from spam_edge.bundle import ENVIRONMENT_VARIABLE, Bundle
 
 
@@ -82,6 +83,22 @@ def test_rubbish_is_a_clear_error_even_unverified(bundle_copy: Path, name: str, 
     (bundle_copy / name).write_bytes(b"rubbish")
     with pytest.raises(BundleIntegrityError, match=name):
         SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu", variant=variant, verify=False))
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_verified(
+    bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failing disk is faked: here, every file that exists can be read."""
+
+    def fail(path: Path) -> str:
+        if path.suffix == ".onnx":
+            raise OSError(5, "Input/output error")
+        return whole(path)
+
+    whole = bundle_module.sha256_of
+    monkeypatch.setattr(bundle_module, "sha256_of", fail)
+    with pytest.raises(BundleIntegrityError, match=r"\.onnx cannot be read \(Input/output error\); export"):
+        SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu"))
 
 
 def test_the_digest_changes_with_the_bundle(bundle_copy: Path, tiny_bundle: Path) -> None:

@@ -66,6 +66,18 @@ def test_where_it_cannot_run_auto_takes_int8_and_asking_for_it_says_why(
     assert classifier.classify("WINNER!! Call 09061701461 to claim your prize").label == "SPAM"
 
 
+@pytest.mark.fused
+def test_a_library_that_does_not_load_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    library = tmp_path / "libspam_encoder.so"
+    library.write_bytes(b"for another system")
+    monkeypatch.setattr(fused, "LIBRARY", library)
+    assert SpamClassifier.load(TINY, RuntimeOptions(device="cpu")).variant == "int8"
+    with pytest.raises(
+        ProviderUnavailableError, match=r"operator does not load \(.*\); install spam-edge again; leave"
+    ):
+        SpamClassifier.load(TINY, FUSED)
+
+
 def test_this_machine() -> None:
     """Read from what the machine says of itself, without our own reading of it."""
     cpuinfo = Path("/proc/cpuinfo")
@@ -156,6 +168,8 @@ BAD_INPUT = {
     "a mask that is turned": (IDS, np.ascontiguousarray(MASK.T)),
     "a message without a token": (IDS, np.where(IDS == 9, 0, MASK) * np.array([[0], [1], [1]])),
     "a last message without a token": (IDS, MASK * np.array([[1], [1], [0]])),
+    "a mask with a hole": (IDS, np.where(IDS == 11, 0, MASK)),
+    "padding on the left": (IDS[:, ::-1].copy(), MASK[:, ::-1].copy()),
     "messages of no tokens": (np.zeros((1000, 0), np.int64), np.zeros((1000, 0), np.int64)),
     "one message as a vector": (IDS[0], MASK[0]),
 }
