@@ -1,6 +1,6 @@
 """The figures as Markdown, for people and for the README.
 
-python -m tests.benchmarks.report artifacts/benchmark/benchmark.json
+python -m tests.benchmarks.report [--brief] artifacts/benchmark/benchmark.json
 """
 
 import json
@@ -15,6 +15,39 @@ from tests.benchmarks.engines.base import MODES
 def markdown(results: Mapping[str, Any]) -> str:
     """Return the whole report."""
     return "\n".join(_lines(results)) + "\n"
+
+
+def brief(results: Mapping[str, Any]) -> str:
+    """Return what the README quotes: one table of each shape, and the ratios."""
+    return "\n".join(_brief_lines(results)) + "\n"
+
+
+def _brief_lines(results: Mapping[str, Any]) -> Iterator[str]:
+    header = ["engine", "messages/s", "one message, p50", "cold start", "memory", "share of peak", "score difference"]
+    for shape in results["shapes"].values():
+        rows = [
+            [
+                figures["title"],
+                f"{figures['best']['median']:.4g}",
+                f"{figures['one_message_ms']['p50']:.2f} ms",
+                f"{figures['cold_start_s']['median']:.2f} s",
+                f"{figures['peak_memory_mib']:.0f} MiB",
+                f"{figures['share_of_peak']:.0%}",
+                f"{figures['difference']['max_abs_dp']:.2g}",
+            ]
+            for figures in shape["engines"].values()
+            if figures["status"] == "ok"
+        ]
+        yield from (f"{shape['name']}, {shape['model']['dim']} wide:", "")
+        yield from (*_table(header, rows), "")
+    names = list({name: None for shape in results["shapes"].values() for name in shape["ratios"]})
+    shapes = results["shapes"].values()
+    rows = [[name, *(_two_digits(shape["ratios"].get(name)) for shape in shapes)] for name in names]
+    yield from _table(["spam-edge", *(shape["name"] for shape in shapes)], rows)
+
+
+def _two_digits(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
 
 
 def _lines(results: Mapping[str, Any]) -> Iterator[str]:
@@ -100,4 +133,5 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(markdown(json.loads(Path(sys.argv[1]).read_bytes())), end="")
+    form = brief if "--brief" in sys.argv[1:] else markdown
+    print(form(json.loads(Path(sys.argv[-1]).read_bytes())), end="")

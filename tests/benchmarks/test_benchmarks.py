@@ -15,7 +15,7 @@ from tests.benchmarks import conductor
 from tests.benchmarks.engines import ENGINES, engine_class
 from tests.benchmarks.engines.base import CORPUS_ORDER, MODES, SIDE_BY_SIDE, SORTED, plan_for
 from tests.benchmarks.model import Model, build_once
-from tests.benchmarks.report import markdown
+from tests.benchmarks.report import brief, markdown
 from tests.benchmarks.summary import difference, highest, operations_per_text, summarize
 from tests.benchmarks.turn import Turn, TurnError
 from tests.benchmarks.widen import widen
@@ -75,6 +75,8 @@ def test_two_engines_take_their_turns(tiny_checkpoint: Path, tiny_bundle: Path, 
     assert found["messages/s, in relation to the fastest peer, CTranslate2 int8"] == speeds[0] / speeds[1]
     assert found["share of the int8 peak"] == engines["ours"]["share_of_peak"]
     assert (tmp_path / "report.md").read_text(encoding="utf-8") == markdown(results)
+    assert "| spam-edge |" in brief(results)
+    assert f"| share of the int8 peak | {found['share of the int8 peak']:.2f} |" in brief(results)
     assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
 
 
