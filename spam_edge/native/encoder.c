@@ -8,7 +8,7 @@
 
 /* Rows that pass through a feed-forward block together: few enough that what is between its layers stays in the cache,
  * and a whole number of tiles. */
-enum { CHUNK = 48, TOKENS_STEP = 256, WORKSPACES = sizeof(((Encoder *)0)->workspaces) / sizeof(void *) };
+enum { CHUNK = 96, TOKENS_STEP = 256, WORKSPACES = sizeof(((Encoder *)0)->workspaces) / sizeof(void *) };
 
 /* Memory of one run. It is kept for the next: a fresh one would be handed over page by page by the kernel. */
 typedef struct {
