@@ -6,12 +6,8 @@
 #include "gelu.h"
 #include "vectors.h"
 
-enum {
-    QUAD = 4,
-    TILE = 6 /* rows of activations whose sums stay in registers */,
-    SYMMETRIC_ZERO = 128,
-    GELU_ZERO = 32
-};
+enum { QUAD = 4, SYMMETRIC_ZERO = 128, GELU_ZERO = 32 };
+enum { TILE = 6 }; /* rows of uint8 whose sums stay in registers */
 static const float SYMMETRIC_STEPS = 127, GELU_STEPS = 223, FINER = 254;
 static const float SMALLEST = 1e-12f, SMALLEST_AFTER_GELU = 0.17f / 32;
 
@@ -191,7 +187,10 @@ INLINED void multiply(const Linear *linear, const Quantized *rows, size_t count,
     const size_t per_row = fine ? 2 : 1, whole = TILE / per_row;
     for (size_t panel = 0; panel < padded(linear->outputs) / PANEL; panel++) {
         size_t row = 0;
-        if (whole <= count) multiply_tile(linear, rows, 0, panel, TILE, fine, 1, output, stride, gelu), row = whole;
+        if (whole <= count) {
+            multiply_tile(linear, rows, 0, panel, TILE, fine, 1, output, stride, gelu);
+            row = whole;
+        }
         for (; row + whole <= count; row += whole)
             multiply_tile(linear, rows, row, panel, TILE, fine, 0, output, stride, gelu);
         switch ((count - row) * per_row) {

@@ -49,7 +49,7 @@ typedef struct {
 int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias);
 void linear_free(Linear *linear);
 
-/* Bytes of each row of uint8, and number of rows of uint8 for each row of activations. */
+/* Rows of uint8 for each row of activations. */
 static inline size_t planes(const Quantizer *quantizer) { return quantizer->limit > 0 ? 2 : 1; }
 
 /* Quantises rows of fp32, `stride` apart. */

@@ -31,16 +31,8 @@ from spam_edge.batching import pad_rows
 from spam_edge.bundle import Bundle
 from spam_edge.engine import CPU, create_session
 from spam_edge.verification import Golden
+from tests.parity.bundles import BUNDLES, TINY
 
-ROOT = Path(__file__).parents[2]
-TINY = ROOT / "tests" / "data" / "tiny_bundle"
-REAL = ROOT / "artifacts" / "bundle"
-BUNDLES = [
-    pytest.param(TINY, id="tiny"),
-    pytest.param(
-        REAL, id="real", marks=pytest.mark.skipif(not (REAL / "manifest.json").is_file(), reason="no artifacts/bundle")
-    ),
-]
 NUDGES = 6
 MARGIN = 3  # of so few nudges, none need be the one that moves a score most
 # around the numbers of tokens that fill registers, tiles of rows and chunks of tiles, and as many as there can be

@@ -14,16 +14,7 @@ from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.batching import pad_rows
 from spam_edge.bundle import Bundle
 from spam_edge.session import open_session
-
-ROOT = Path(__file__).parents[2]
-TINY = ROOT / "tests" / "data" / "tiny_bundle"
-REAL = ROOT / "artifacts" / "bundle"
-BUNDLES = [
-    pytest.param(TINY, id="tiny"),
-    pytest.param(
-        REAL, id="real", marks=pytest.mark.skipif(not (REAL / "manifest.json").is_file(), reason="no artifacts/bundle")
-    ),
-]
+from tests.parity.bundles import BUNDLES, ROOT
 
 
 def _messages() -> list[str]:

@@ -18,11 +18,12 @@ CORPUS_ORDER = "corpus order"
 SORTED = "sorted"
 SIDE_BY_SIDE = "side by side"
 BATCH = 32
+TOKENS = 512  # of a batch that runs beside others; what suits our own files is no measure for the others
 MODES = {
     ONE_CALL: "all messages in one call, the engine does the rest",
     CORPUS_ORDER: f"batches of {BATCH} as the messages come, all threads on each batch",
     SORTED: f"batches of {BATCH}, all messages sorted by length first, all threads on each batch",
-    SIDE_BY_SIDE: "sorted, batches of at most 256 tokens, one thread each, as many at once as threads",
+    SIDE_BY_SIDE: f"sorted, batches of at most {TOKENS} tokens, one thread each, as many at once as threads",
 }
 
 Scores = NDArray[np.float32]
@@ -116,7 +117,7 @@ def plan_for(mode: str, lengths: Sequence[int]) -> list[NDArray[np.intp]]:
     """Return the indices of the messages of each batch."""
     if mode == SIDE_BY_SIDE:
         # the longest first, so that no thread is left alone with them at the end
-        return list(plan_batches(lengths))[::-1]
+        return list(plan_batches(lengths, token_budget=TOKENS))[::-1]
     sizes = np.asarray(lengths)
     order = np.argsort(sizes, kind="stable") if mode == SORTED else np.arange(len(sizes))
     return [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
