@@ -206,13 +206,11 @@ static void run_layer(const Encoder *encoder, Workspace *workspace, const Layer 
 }
 
 static void classify(const Encoder *encoder, Workspace *workspace, size_t messages, float *logits) {
-    const size_t width = padded(encoder->channels);
-    for (size_t message = 0; message < messages; message++) {
-        dense(workspace->hidden + message * width, encoder->pooler, encoder->pooler_bias, encoder->channels,
-              encoder->channels, workspace->context, 1);
-        dense(workspace->context, encoder->classifier, encoder->classifier_bias, encoder->channels, encoder->labels,
-              logits + message * encoder->labels, 0);
-    }
+    const size_t width = padded(encoder->channels), channels = encoder->channels;
+    dense(workspace->hidden, messages, width, encoder->pooler, encoder->pooler_bias, channels, channels,
+          workspace->context, width, 1);
+    dense(workspace->context, messages, width, encoder->classifier, encoder->classifier_bias, channels, encoder->labels,
+          logits, encoder->labels, 0);
 }
 
 int encoder_run(Encoder *encoder, const int64_t *ids, const int64_t *mask, size_t messages, size_t tokens,

@@ -19,17 +19,17 @@ int linear_pack(Linear *linear, const int8_t *weights, const float *scales, cons
     const size_t depth = linear->input.depth, columns = linear->input.columns, outputs = linear->outputs;
     const size_t width = padded(outputs);
     linear->packed = aligned_alloc(64, depth * width);
-    linear->zero_sums = calloc(width, sizeof *linear->zero_sums);
+    linear->starts = calloc(width, sizeof *linear->starts);
     linear->scales = calloc(width, sizeof *linear->scales);
     linear->bias = calloc(width, sizeof *linear->bias);
-    if (!linear->packed || !linear->zero_sums || !linear->scales || !linear->bias) return -1;
+    if (!linear->packed || !linear->starts || !linear->scales || !linear->bias) return -1;
     memset(linear->packed, 0, depth * width);
     for (size_t column = 0; column < columns; column++) {
         for (size_t output = 0; output < outputs; output++) {
             const int8_t weight = weights[column * outputs + output];
             const size_t panel = output / PANEL, quad = column / QUAD;
             linear->packed[((panel * (depth / QUAD) + quad) * PANEL + output % PANEL) * QUAD + column % QUAD] = weight;
-            linear->zero_sums[output] += zero_point(&linear->input) * weight;
+            linear->starts[output] -= zero_point(&linear->input) * weight;
         }
     }
     memcpy(linear->scales, scales, outputs * sizeof *scales);
@@ -39,70 +39,126 @@ int linear_pack(Linear *linear, const int8_t *weights, const float *scales, cons
 
 void linear_free(Linear *linear) {
     free(linear->packed);
-    free(linear->zero_sums);
+    free(linear->starts);
     free(linear->scales);
     free(linear->bias);
 }
 
-/* Rounds to the nearest step, halves to even, and stores bytes. */
-INLINED void store_steps(uint8_t *to, __mmask16 mask, __m512 steps, int zero) {
+/* Rounds STRIDE values to the nearest step, halves to even, and stores those of `mask` as bytes. Packing works within
+ * lanes of 128 bits, which are put in order afterwards. */
+INLINED void store_steps(uint8_t *to, __mmask64 mask, const __m512 steps[4], int zero) {
     /* saturates at -128 and 127, which is where uint8 ends for a zero point of 128 */
-    const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(steps), _mm512_set1_epi32(zero - SYMMETRIC_ZERO));
-    const __m128i bytes = _mm_xor_si128(_mm512_cvtsepi32_epi8(whole), _mm_set1_epi8((char)SYMMETRIC_ZERO));
-    _mm_mask_storeu_epi8(to, mask, bytes);
+    const __m512i shift = _mm512_set1_epi16((short)(zero - SYMMETRIC_ZERO));
+    const __m512i low = _mm512_packs_epi32(_mm512_cvtps_epi32(steps[0]), _mm512_cvtps_epi32(steps[1]));
+    const __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(steps[2]), _mm512_cvtps_epi32(steps[3]));
+    const __m512i bytes = _mm512_packs_epi16(_mm512_add_epi16(low, shift), _mm512_add_epi16(high, shift));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i sorted = _mm512_permutexvar_epi32(order, bytes);
+    _mm512_mask_storeu_epi8(to, mask, _mm512_xor_si512(sorted, _mm512_set1_epi8((char)SYMMETRIC_ZERO)));
+}
+
+/* The bytes of a row that are left after `from`, at most STRIDE. */
+INLINED __mmask64 bytes_of(int whole, size_t from, size_t to) {
+    return whole || to - from >= STRIDE ? ~(__mmask64)0 : ((__mmask64)1 << (to - from)) - 1;
+}
+
+/* STRIDE values of a row, or what is left of it, times what one column has of its channel. `whole` is a constant where
+ * this is inlined. */
+INLINED void load_shares(int whole, const Quantizer *quantizer, const float *row, size_t from, __m512 values[4]) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) {
+        const size_t at = from + (size_t)v * LANES;
+        const __mmask16 mask = lanes_of(whole, at, quantizer->channels);
+        values[v] = _mm512_maskz_loadu_ps(mask, row + at);
+        if (quantizer->shares)
+            values[v] = _mm512_mul_ps(values[v], _mm512_maskz_loadu_ps(mask, quantizer->shares + at));
+    }
+}
+
+INLINED void quantize_finely(int whole, const Quantizer *quantizer, const float *row, size_t from, uint8_t *coarse,
+                             uint8_t *fine) {
+    const float step = quantizer->limit / SYMMETRIC_STEPS;
+    const __mmask64 mask = bytes_of(whole, from, quantizer->channels);
+    __m512 values[4], steps[4];
+    load_shares(whole, quantizer, row, from, values);
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) {
+        steps[v] = _mm512_mul_ps(values[v], _mm512_set1_ps(1 / step));
+        steps[v] = _mm512_roundscale_ps(steps[v], _MM_FROUND_TO_NEAREST_INT);
+        steps[v] = _mm512_min_ps(_mm512_max_ps(steps[v], _mm512_set1_ps(-128)), _mm512_set1_ps(127));
+        const __m512 left = _mm512_fnmadd_ps(steps[v], _mm512_set1_ps(step), values[v]);
+        values[v] = _mm512_mul_ps(left, _mm512_set1_ps(FINER / step));
+    }
+    store_steps(coarse + from, mask, steps, SYMMETRIC_ZERO);
+    store_steps(fine + from, mask, values, SYMMETRIC_ZERO);
 }
 
 /* 16 bits: what rounding to coarse steps took away is rounded again, to steps 254 times as fine. */
 VECTORISED static void quantize_in_two_planes(const Quantizer *quantizer, const float *row, uint8_t *coarse,
                                               uint8_t *fine) {
-    const float step = quantizer->limit / SYMMETRIC_STEPS;
-    const __m512 inverse = _mm512_set1_ps(1 / step), fine_inverse = _mm512_set1_ps(FINER / step);
-    for (size_t i = 0; i < quantizer->channels; i += LANES) {
-        const __mmask16 mask = lanes(i, quantizer->channels);
-        const __m512 value = _mm512_maskz_loadu_ps(mask, row + i);
-        __m512 steps = _mm512_roundscale_ps(_mm512_mul_ps(value, inverse), _MM_FROUND_TO_NEAREST_INT);
-        steps = _mm512_min_ps(_mm512_max_ps(steps, _mm512_set1_ps(-128)), _mm512_set1_ps(127));
-        const __m512 left = _mm512_fnmadd_ps(steps, _mm512_set1_ps(step), value);
-        store_steps(coarse + i, mask, steps, SYMMETRIC_ZERO);
-        store_steps(fine + i, mask, _mm512_mul_ps(left, fine_inverse), SYMMETRIC_ZERO);
-    }
+    size_t i = 0;
+    for (; i + STRIDE <= quantizer->channels; i += STRIDE) quantize_finely(1, quantizer, row, i, coarse, fine);
+    if (i < quantizer->channels) quantize_finely(0, quantizer, row, i, coarse, fine);
+}
+
+INLINED void find_largest(int whole, const Quantizer *quantizer, const float *row, size_t from, __m512 largest[4]) {
+    __m512 values[4];
+    load_shares(whole, quantizer, row, from, values);
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++)
+        largest[v] = _mm512_max_ps(largest[v], quantizer->after_gelu ? values[v] : _mm512_abs_ps(values[v]));
 }
 
 /* The step of a row: from its largest value, or its largest absolute value, after split channels were divided. */
 VECTORISED static float step_of(const Quantizer *quantizer, const float *row) {
-    __m512 largest = _mm512_setzero_ps();
-    for (size_t i = 0; i < quantizer->channels; i += LANES) {
-        const __mmask16 mask = lanes(i, quantizer->channels);
-        __m512 value = _mm512_maskz_loadu_ps(mask, row + i);
-        if (quantizer->shares) value = _mm512_mul_ps(value, _mm512_maskz_loadu_ps(mask, quantizer->shares + i));
-        largest = _mm512_max_ps(largest, quantizer->after_gelu ? value : _mm512_abs_ps(value));
-    }
-    const float reached = _mm512_reduce_max_ps(largest);
+    __m512 largest[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) largest[v] = _mm512_setzero_ps();
+    size_t i = 0;
+    for (; i + STRIDE <= quantizer->channels; i += STRIDE) find_largest(1, quantizer, row, i, largest);
+    if (i < quantizer->channels) find_largest(0, quantizer, row, i, largest);
+    const float reached = _mm512_reduce_max_ps(
+        _mm512_max_ps(_mm512_max_ps(largest[0], largest[1]), _mm512_max_ps(largest[2], largest[3])));
     if (quantizer->after_gelu)
         return (reached > SMALLEST_AFTER_GELU * GELU_STEPS ? reached / GELU_STEPS : SMALLEST_AFTER_GELU);
     return reached > SMALLEST * SYMMETRIC_STEPS ? reached / SYMMETRIC_STEPS : SMALLEST;
 }
 
+INLINED void quantize_some(int whole, const Quantizer *quantizer, const float *row, size_t from, __m512 inverse,
+                           uint8_t *to) {
+    __m512 values[4];
+    load_shares(whole, quantizer, row, from, values);
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) values[v] = _mm512_mul_ps(values[v], inverse);
+    store_steps(to + from, bytes_of(whole, from, quantizer->channels), values, zero_point(quantizer));
+}
+
+/* The columns of split channels beyond the first of each. */
+INLINED void quantize_repeated(const Quantizer *quantizer, const float *row, __m512 inverse, uint8_t *to) {
+    const size_t more = quantizer->columns - quantizer->channels;
+    for (size_t from = 0; from < more; from += STRIDE) {
+        __m512 steps[4];
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; v++) {
+            const size_t at = from + (size_t)v * LANES;
+            const __mmask16 mask = lanes(at, more);
+            const __m512i channel = _mm512_maskz_loadu_epi32(mask, quantizer->repeated + at);
+            const __m512 value = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, channel, row, 4);
+            const __m512 share = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, channel, quantizer->shares, 4);
+            steps[v] = _mm512_fmadd_ps(_mm512_mul_ps(value, share), inverse,
+                                       _mm512_maskz_loadu_ps(mask, quantizer->offsets + at));
+        }
+        store_steps(to + quantizer->channels + from, bytes_of(0, from, more), steps, zero_point(quantizer));
+    }
+}
+
 VECTORISED static float quantize_in_one_plane(const Quantizer *quantizer, const float *row, uint8_t *to) {
     const float step = step_of(quantizer, row);
-    const int zero = zero_point(quantizer);
     const __m512 inverse = _mm512_set1_ps(1 / step);
-    for (size_t i = 0; i < quantizer->channels; i += LANES) {
-        const __mmask16 mask = lanes(i, quantizer->channels);
-        __m512 value = _mm512_maskz_loadu_ps(mask, row + i);
-        if (quantizer->shares) value = _mm512_mul_ps(value, _mm512_maskz_loadu_ps(mask, quantizer->shares + i));
-        store_steps(to + i, mask, _mm512_mul_ps(value, inverse), zero);
-    }
-    const size_t more = quantizer->columns - quantizer->channels;
-    for (size_t i = 0; i < more; i += LANES) {
-        const __mmask16 mask = lanes(i, more);
-        const __m512i channel = _mm512_maskz_loadu_epi32(mask, quantizer->repeated + i);
-        const __m512 zeros = _mm512_setzero_ps();
-        const __m512 value = _mm512_mul_ps(_mm512_mask_i32gather_ps(zeros, mask, channel, row, 4),
-                                           _mm512_mask_i32gather_ps(zeros, mask, channel, quantizer->shares, 4));
-        const __m512 steps = _mm512_fmadd_ps(value, inverse, _mm512_maskz_loadu_ps(mask, quantizer->offsets + i));
-        store_steps(to + quantizer->channels + i, mask, steps, zero);
-    }
+    size_t i = 0;
+    for (; i + STRIDE <= quantizer->channels; i += STRIDE) quantize_some(1, quantizer, row, i, inverse, to);
+    if (i < quantizer->channels) quantize_some(0, quantizer, row, i, inverse, to);
+    quantize_repeated(quantizer, row, inverse, to);
     return step;
 }
 
@@ -120,22 +176,31 @@ void quantize_rows(const Quantizer *quantizer, const float *rows, size_t stride,
     }
 }
 
-/* Sums of products of `rows` rows with one panel. `rows` is a constant where this is inlined, and the loops over it are
- * unrolled, or the compiler would keep the sums in memory. Where `ahead`, the next panel is fetched meanwhile: for a
- * single message, waiting for weights would take a seventh of the time. */
-INLINED void sum_products(const uint8_t *values, size_t depth, const int8_t *panel, int rows, int ahead,
-                          __m512i sums[TILE][4]) {
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++)
+/* What is fetched from memory while a tile is computed: a share of the next panel, spread over the whole tile, which
+ * hides how far away the weights are. */
+typedef struct {
+    const char *from;
+    size_t stretch; /* bytes from one group of four columns to the next */
+    int lines;      /* of 64 bytes, fetched for each; a constant where this is inlined */
+} Ahead;
+
+/* Sums of products of `rows` rows with one panel. `rows` is a constant where this is
+ * inlined, and the loops over it are unrolled, or the compiler would keep the sums in memory. */
+INLINED void sum_products(const uint8_t *values, size_t depth, const int8_t *panel, const int32_t *starts, int rows,
+                          Ahead ahead, __m512i sums[TILE][4]) {
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; v++) sums[r][v] = _mm512_setzero_si512();
+    for (int v = 0; v < 4; v++) {
+        const __m512i start = _mm512_loadu_si512(starts + v * LANES);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++) sums[r][v] = start;
+    }
     for (size_t quad = 0; quad < depth; quad += QUAD) {
         __m512i weights[4];
 #pragma GCC unroll 4
         for (int v = 0; v < 4; v++) weights[v] = _mm512_load_si512(panel + quad * PANEL + v * 64);
 #pragma GCC unroll 4
-        for (int v = 0; v < 4 && ahead; v++)
-            _mm_prefetch((const char *)panel + (depth + quad) * PANEL + v * 64, _MM_HINT_T1);
+        for (int line = 0; line < ahead.lines; line++) _mm_prefetch(ahead.from + line * 64, _MM_HINT_T1);
+        ahead.from += ahead.stretch;
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
             int32_t four;
@@ -147,20 +212,15 @@ INLINED void sum_products(const uint8_t *values, size_t depth, const int8_t *pan
     }
 }
 
-/* One row of outputs, sixteen of them, from their sums. */
-INLINED __m512 unscaled(__m512i sums, const int32_t *zero_sums) {
-    return _mm512_cvtepi32_ps(_mm512_sub_epi32(sums, _mm512_loadu_si512(zero_sums)));
-}
-
 /* `rows_of_bytes` rows of uint8 with one panel: as many rows of outputs, or half as many where `fine`. Both are
  * constants where this is inlined. */
 INLINED void multiply_tile(const Linear *linear, const Quantized *rows, size_t row, size_t panel, int rows_of_bytes,
-                           int fine, int ahead, float *output, size_t stride, const GeluTable *gelu) {
+                           int fine, Ahead ahead, float *output, size_t stride, const GeluTable *gelu) {
     const size_t depth = linear->input.depth, first = panel * PANEL;
     const float step = linear->input.limit / SYMMETRIC_STEPS;
     __m512i sums[TILE][4];
-    sum_products(rows->values + row * (fine ? 2 : 1) * depth, depth, linear->packed + first * depth, rows_of_bytes,
-                 ahead, sums);
+    sum_products(rows->values + row * (fine ? 2 : 1) * depth, depth, linear->packed + first * depth,
+                 linear->starts + first, rows_of_bytes, ahead, sums);
 #pragma GCC unroll 4
     for (int v = 0; v < 4; v++) {
         const size_t at = first + (size_t)v * LANES;
@@ -169,11 +229,11 @@ INLINED void multiply_tile(const Linear *linear, const Quantized *rows, size_t r
         for (int r = 0; r < (fine ? rows_of_bytes / 2 : rows_of_bytes); r++) {
             __m512 value;
             if (fine) {
-                value = _mm512_fmadd_ps(unscaled(sums[2 * r + 1][v], linear->zero_sums + at), _mm512_set1_ps(1 / FINER),
-                                        unscaled(sums[2 * r][v], linear->zero_sums + at));
+                value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[2 * r + 1][v]), _mm512_set1_ps(1 / FINER),
+                                        _mm512_cvtepi32_ps(sums[2 * r][v]));
                 value = _mm512_fmadd_ps(value, _mm512_mul_ps(scale, _mm512_set1_ps(step)), bias);
             } else {
-                value = _mm512_mul_ps(unscaled(sums[r][v], linear->zero_sums + at), scale);
+                value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][v]), scale);
                 value = _mm512_fmadd_ps(value, _mm512_set1_ps(rows->scales[row + (size_t)r]), bias);
             }
             _mm512_storeu_ps(output + (row + (size_t)r) * stride + at, gelu ? gelu_ps(gelu, value) : value);
@@ -181,24 +241,22 @@ INLINED void multiply_tile(const Linear *linear, const Quantized *rows, size_t r
     }
 }
 
-/* `fine` is a constant where this is inlined. */
+/* `fine` and `lines` are constants where this is inlined. */
 INLINED void multiply(const Linear *linear, const Quantized *rows, size_t count, float *output, size_t stride,
-                      const GeluTable *gelu, int fine) {
-    const size_t per_row = fine ? 2 : 1, whole = TILE / per_row;
+                      const GeluTable *gelu, int fine, int lines) {
+    const size_t per_row = fine ? 2 : 1, whole = TILE / per_row, tiles = (count + whole - 1) / whole;
+    const size_t bytes = linear->input.depth * PANEL, stretch = (QUAD * PANEL + tiles - 1) / tiles;
     for (size_t panel = 0; panel < padded(linear->outputs) / PANEL; panel++) {
+        Ahead ahead = {(const char *)linear->packed + (panel + 1) * bytes, stretch, lines};
         size_t row = 0;
-        if (whole <= count) {
-            multiply_tile(linear, rows, 0, panel, TILE, fine, 1, output, stride, gelu);
-            row = whole;
-        }
-        for (; row + whole <= count; row += whole)
-            multiply_tile(linear, rows, row, panel, TILE, fine, 0, output, stride, gelu);
+        for (; row + whole <= count; row += whole, ahead.from += bytes / tiles)
+            multiply_tile(linear, rows, row, panel, TILE, fine, ahead, output, stride, gelu);
         switch ((count - row) * per_row) {
-            case 5: multiply_tile(linear, rows, row, panel, 5, fine, 0, output, stride, gelu); break;
-            case 4: multiply_tile(linear, rows, row, panel, 4, fine, 0, output, stride, gelu); break;
-            case 3: multiply_tile(linear, rows, row, panel, 3, fine, 0, output, stride, gelu); break;
-            case 2: multiply_tile(linear, rows, row, panel, 2, fine, 0, output, stride, gelu); break;
-            case 1: multiply_tile(linear, rows, row, panel, 1, fine, 0, output, stride, gelu); break;
+            case 5: multiply_tile(linear, rows, row, panel, 5, fine, ahead, output, stride, gelu); break;
+            case 4: multiply_tile(linear, rows, row, panel, 4, fine, ahead, output, stride, gelu); break;
+            case 3: multiply_tile(linear, rows, row, panel, 3, fine, ahead, output, stride, gelu); break;
+            case 2: multiply_tile(linear, rows, row, panel, 2, fine, ahead, output, stride, gelu); break;
+            case 1: multiply_tile(linear, rows, row, panel, 1, fine, ahead, output, stride, gelu); break;
             default: break;
         }
     }
@@ -206,24 +264,43 @@ INLINED void multiply(const Linear *linear, const Quantized *rows, size_t count,
 
 VECTORISED void linear_multiply(const Linear *linear, const Quantized *rows, size_t count, float *output, size_t stride,
                                 const GeluTable *gelu) {
-    if (linear->input.limit > 0)
-        multiply(linear, rows, count, output, stride, gelu, 1);
+    const int fine = linear->input.limit > 0, few = count * (fine ? 2 : 1) <= 3 * TILE;
+    if (fine && few)
+        multiply(linear, rows, count, output, stride, gelu, 1, 4);
+    else if (fine)
+        multiply(linear, rows, count, output, stride, gelu, 1, 1);
+    else if (few)
+        multiply(linear, rows, count, output, stride, gelu, 0, 4);
     else
-        multiply(linear, rows, count, output, stride, gelu, 0);
+        multiply(linear, rows, count, output, stride, gelu, 0, 1);
+}
+
+INLINED void add_products(int whole, const float *row, const float *weights, size_t from, size_t channels,
+                          __m512 sums[4]) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) {
+        const size_t at = from + (size_t)v * LANES;
+        const __mmask16 mask = lanes_of(whole, at, channels);
+        sums[v] =
+            _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, row + at), _mm512_maskz_loadu_ps(mask, weights + at), sums[v]);
+    }
 }
 
 VECTORISED void linear_complete(const Linear *linear, const float *rows, size_t stride, size_t count, float *output,
                                 size_t output_stride) {
     const size_t channels = linear->input.channels;
     for (size_t row = 0; row < count; row++) {
+        const float *values = rows + row * stride;
         for (size_t each = 0; each < linear->completed; each++) {
-            __m512 sum = _mm512_setzero_ps();
-            for (size_t i = 0; i < channels; i += LANES) {
-                const __mmask16 mask = lanes(i, channels);
-                sum = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, rows + row * stride + i),
-                                      _mm512_maskz_loadu_ps(mask, linear->remainder + each * channels + i), sum);
-            }
-            output[row * output_stride + (size_t)linear->completed_outputs[each]] += _mm512_reduce_add_ps(sum);
+            const float *remainder = linear->remainder + each * channels;
+            __m512 sums[4];
+#pragma GCC unroll 4
+            for (int v = 0; v < 4; v++) sums[v] = _mm512_setzero_ps();
+            size_t i = 0;
+            for (; i + STRIDE <= channels; i += STRIDE) add_products(1, values, remainder, i, channels, sums);
+            if (i < channels) add_products(0, values, remainder, i, channels, sums);
+            output[row * output_stride + (size_t)linear->completed_outputs[each]] +=
+                _mm512_reduce_add_ps(sum_of_four(sums));
         }
     }
 }

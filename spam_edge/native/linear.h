@@ -35,16 +35,16 @@ typedef struct {
 typedef struct {
     Quantizer input;
     size_t outputs;
-    int8_t *packed;                   /* (panels, depth / 4, PANEL, 4): four weights of an output lie together */
-    int32_t *zero_sums;               /* (padded outputs): what the zero point of the activations adds to each output */
-    float *scales;                    /* (padded outputs) */
-    float *bias;                      /* (padded outputs) */
-    size_t completed;                 /* outputs that get back in fp32 what their weights lost in rounding */
+    int8_t *packed;   /* (panels, depth / 4, PANEL, 4): four weights of an output lie together */
+    int32_t *starts;  /* (padded outputs): what sums start from: less what the zero point adds to them */
+    float *scales;    /* (padded outputs) */
+    float *bias;      /* (padded outputs) */
+    size_t completed; /* outputs that get back in fp32 what their weights lost in rounding */
     const int32_t *completed_outputs; /* (completed) */
     const float *remainder;           /* (completed, channels) */
 } Linear;
 
-/* Fills packed, zero_sums, scales and bias from weights (columns, outputs), scales and bias (outputs; NULL for none).
+/* Fills packed, starts, scales and bias from weights (columns, outputs), scales and bias (outputs; NULL for none).
  * Returns 0, or -1 without memory. */
 int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias);
 void linear_free(Linear *linear);

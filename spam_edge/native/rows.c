@@ -5,26 +5,45 @@
 
 #include "vectors.h"
 
-enum { QUERIES = 4, KEYS = 64 /* queries and keys whose products stay in registers */ };
+enum { QUERIES = 4 /* whose products with 64 keys stay in registers */ };
+enum { MESSAGES = 4 /* that share the weights of the head once they are loaded */ };
+
+/* The parts of a normalisation, for STRIDE channels. `whole` is a constant where these are inlined. */
+INLINED void add_residual(int whole, float *row, const float *residual, size_t from, size_t channels, __m512 sums[4]) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) {
+        const size_t at = from + (size_t)v * LANES;
+        const __mmask16 mask = lanes_of(whole, at, channels);
+        __m512 value = _mm512_maskz_loadu_ps(mask, row + at);
+        if (residual) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, residual + at));
+        _mm512_mask_storeu_ps(row + at, mask, value);
+        sums[v] = _mm512_add_ps(sums[v], value);
+    }
+}
+
+INLINED void add_squares(int whole, const float *row, size_t from, size_t channels, __m512 mean, __m512 squares[4]) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) {
+        const size_t at = from + (size_t)v * LANES;
+        const __mmask16 mask = lanes_of(whole, at, channels);
+        const __m512 off = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, row + at), mean);
+        squares[v] = _mm512_fmadd_ps(off, off, squares[v]);
+    }
+}
 
 VECTORISED void normalise(float *row, const float *residual, size_t channels, const float *weight, const float *bias,
                           float epsilon) {
-    __m512 sum = _mm512_setzero_ps();
-    for (size_t i = 0; i < channels; i += LANES) {
-        const __mmask16 mask = lanes(i, channels);
-        __m512 value = _mm512_maskz_loadu_ps(mask, row + i);
-        if (residual) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, residual + i));
-        _mm512_mask_storeu_ps(row + i, mask, value);
-        sum = _mm512_add_ps(sum, value);
-    }
-    const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / (float)channels);
-    __m512 squares = _mm512_setzero_ps();
-    for (size_t i = 0; i < channels; i += LANES) {
-        const __mmask16 mask = lanes(i, channels);
-        const __m512 off = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, row + i), mean);
-        squares = _mm512_fmadd_ps(off, off, squares);
-    }
-    const __m512 inverse = _mm512_set1_ps(1 / sqrtf(_mm512_reduce_add_ps(squares) / (float)channels + epsilon));
+    const size_t whole = channels / STRIDE * STRIDE;
+    __m512 sums[4], squares[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) sums[v] = squares[v] = _mm512_setzero_ps();
+    for (size_t i = 0; i < whole; i += STRIDE) add_residual(1, row, residual, i, channels, sums);
+    if (whole < channels) add_residual(0, row, residual, whole, channels, sums);
+    const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum_of_four(sums)) / (float)channels);
+    for (size_t i = 0; i < whole; i += STRIDE) add_squares(1, row, i, channels, mean, squares);
+    if (whole < channels) add_squares(0, row, whole, channels, mean, squares);
+    const float variance = _mm512_reduce_add_ps(sum_of_four(squares)) / (float)channels;
+    const __m512 inverse = _mm512_set1_ps(1 / sqrtf(variance + epsilon));
     for (size_t i = 0; i < channels; i += LANES) {
         const __mmask16 mask = lanes(i, channels);
         const __m512 off = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, row + i), mean);
@@ -44,68 +63,123 @@ VECTORISED void add_table_row(float *row, const int8_t *coarse, const int8_t *fi
     }
 }
 
+/* Rows `stride` apart to columns `width` apart, sixteen of each; what lies beyond `rows` is 0, and beyond `columns` not
+ * written. */
+INLINED void transpose_sixteen(const float *from, size_t stride, size_t rows, size_t columns, float *to, size_t width) {
+    const __mmask16 mask = lanes(0, columns);
+    __m512 a[LANES], b[LANES];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < LANES; i++)
+        a[i] = i < rows ? _mm512_maskz_loadu_ps(mask, from + i * stride) : _mm512_setzero_ps();
+#pragma GCC unroll 8
+    for (int i = 0; i < LANES; i += 2) {
+        b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < LANES; i += 4) /* then lane l of 128 bits of row i + c has column 4 l + c of four rows */
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; half++) {
+            const __m512d low = _mm512_castps_pd(b[i + half]), high = _mm512_castps_pd(b[i + 2 + half]);
+            a[i + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+            a[i + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+        }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        const __m512 even_low = _mm512_shuffle_f32x4(a[c], a[4 + c], 0x88),
+                     even_high = _mm512_shuffle_f32x4(a[8 + c], a[12 + c], 0x88);
+        const __m512 odd_low = _mm512_shuffle_f32x4(a[c], a[4 + c], 0xDD),
+                     odd_high = _mm512_shuffle_f32x4(a[8 + c], a[12 + c], 0xDD);
+        b[c] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
+        b[4 + c] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+        b[8 + c] = _mm512_shuffle_f32x4(even_low, even_high, 0xDD);
+        b[12 + c] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xDD);
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < LANES; i++)
+        if (i < columns) _mm512_store_ps(to + i * width, b[i]);
+}
+
 /* keys (tokens, size) to columns (size, width), so that the products of a query with sixteen keys are one vector. */
 VECTORISED static void transpose(const float *keys, size_t tokens, size_t stride, size_t size, float *columns,
                                  size_t width) {
-    const __m512i apart = _mm512_mullo_epi32(_mm512_set1_epi32((int)stride),
-                                             _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-    for (size_t from = 0; from < width; from += LANES) {
-        const __mmask16 mask = from < tokens ? lanes(from, tokens) : 0;
-        for (size_t i = 0; i < size; i++) {
-            const float *column = keys + from * stride + i;
-            _mm512_store_ps(columns + i * width + from,
-                            _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, apart, column, 4));
+    for (size_t token = 0; token < tokens; token += LANES)
+        for (size_t i = 0; i < size; i += LANES)
+            transpose_sixteen(keys + token * stride + i, stride, tokens - token, size - i, columns + i * width + token,
+                              width);
+}
+
+/* Products of queries with sixteen keys or several times so many. Both numbers are constants where this is inlined. */
+INLINED void multiply_some_keys(const float *queries, int count, size_t stride, const float *columns, size_t width,
+                                int vectors, size_t size, float scale, float *products) {
+    __m512 sums[QUERIES][4];
+#pragma GCC unroll 4
+    for (int q = 0; q < count; q++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) sums[q][v] = _mm512_setzero_ps();
+    for (size_t i = 0; i < size; i++) {
+        __m512 keys[4];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) keys[v] = _mm512_load_ps(columns + i * width + v * LANES);
+#pragma GCC unroll 4
+        for (int q = 0; q < count; q++) {
+            const __m512 query = _mm512_set1_ps(queries[(size_t)q * stride + i]);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) sums[q][v] = _mm512_fmadd_ps(query, keys[v], sums[q][v]);
         }
     }
+#pragma GCC unroll 4
+    for (int q = 0; q < count; q++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            _mm512_store_ps(products + (size_t)q * width + v * LANES, _mm512_mul_ps(sums[q][v], _mm512_set1_ps(scale)));
 }
 
 /* Products of `count` queries, a constant where this is inlined, with all keys. */
 INLINED void multiply_keys(const float *queries, int count, size_t stride, const float *columns, size_t width,
                            size_t size, float scale, float *products) {
-    for (size_t from = 0; from < width; from += KEYS) {
-        const int vectors = (int)((width - from < KEYS ? width - from : KEYS) / LANES);
-        __m512 sums[QUERIES][4];
-#pragma GCC unroll 4
-        for (int q = 0; q < count; q++)
-#pragma GCC unroll 4
-            for (int v = 0; v < 4; v++) sums[q][v] = _mm512_setzero_ps();
-        for (size_t i = 0; i < size; i++) {
-            const float *column = columns + i * width + from;
-#pragma GCC unroll 4
-            for (int v = 0; v < 4; v++) {
-                if (v >= vectors) break;
-                const __m512 keys = _mm512_load_ps(column + v * LANES);
-#pragma GCC unroll 4
-                for (int q = 0; q < count; q++)
-                    sums[q][v] = _mm512_fmadd_ps(_mm512_set1_ps(queries[(size_t)q * stride + i]), keys, sums[q][v]);
-            }
-        }
-#pragma GCC unroll 4
-        for (int q = 0; q < count; q++)
-#pragma GCC unroll 4
-            for (int v = 0; v < 4; v++)
-                if (v < vectors)
-                    _mm512_store_ps(products + (size_t)q * width + from + (size_t)v * LANES,
-                                    _mm512_mul_ps(sums[q][v], _mm512_set1_ps(scale)));
+    size_t key = 0;
+    for (; key + 4 * LANES <= width; key += 4 * LANES)
+        multiply_some_keys(queries, count, stride, columns + key, width, 4, size, scale, products + key);
+    columns += key, products += key;
+    switch ((width - key) / LANES) {
+        case 3: multiply_some_keys(queries, count, stride, columns, width, 3, size, scale, products); break;
+        case 2: multiply_some_keys(queries, count, stride, columns, width, 2, size, scale, products); break;
+        case 1: multiply_some_keys(queries, count, stride, columns, width, 1, size, scale, products); break;
+        default: break;
     }
 }
 
-/* Turns products into e^(product - largest), and returns their sum. */
-VECTORISED static float exponentiate(float *products, size_t tokens) {
-    __m512 largest = _mm512_set1_ps(-INFINITY);
+/* Turns the products of each of `count` queries, a constant where this is inlined, into e^(product - largest), and sums
+ * them up. All queries at once, because one has to wait for each of its steps. */
+INLINED void exponentiate(float *products, size_t width, int count, size_t tokens, float sums[QUERIES]) {
+    __m512 largest[QUERIES], parts[QUERIES];
+#pragma GCC unroll 4
+    for (int q = 0; q < count; q++) {
+        largest[q] = _mm512_set1_ps(-INFINITY);
+        parts[q] = _mm512_setzero_ps();
+    }
     for (size_t i = 0; i < tokens; i += LANES) {
         const __mmask16 mask = lanes(i, tokens);
-        largest = _mm512_mask_max_ps(largest, mask, largest, _mm512_load_ps(products + i));
+#pragma GCC unroll 4
+        for (int q = 0; q < count; q++)
+            largest[q] =
+                _mm512_mask_max_ps(largest[q], mask, largest[q], _mm512_load_ps(products + (size_t)q * width + i));
     }
-    const __m512 highest = _mm512_set1_ps(_mm512_reduce_max_ps(largest));
-    __m512 sum = _mm512_setzero_ps();
+#pragma GCC unroll 4
+    for (int q = 0; q < count; q++) largest[q] = _mm512_set1_ps(_mm512_reduce_max_ps(largest[q]));
     for (size_t i = 0; i < tokens; i += LANES) {
         const __mmask16 mask = lanes(i, tokens);
-        const __m512 power = _mm512_maskz_mov_ps(mask, exp_ps(_mm512_sub_ps(_mm512_load_ps(products + i), highest)));
-        _mm512_store_ps(products + i, power);
-        sum = _mm512_add_ps(sum, power);
+#pragma GCC unroll 4
+        for (int q = 0; q < count; q++) {
+            float *at = products + (size_t)q * width + i;
+            const __m512 power = _mm512_maskz_mov_ps(mask, exp_ps(_mm512_sub_ps(_mm512_load_ps(at), largest[q])));
+            _mm512_store_ps(at, power);
+            parts[q] = _mm512_add_ps(parts[q], power);
+        }
     }
-    return _mm512_reduce_add_ps(sum);
+#pragma GCC unroll 4
+    for (int q = 0; q < count; q++) sums[q] = _mm512_reduce_add_ps(parts[q]);
 }
 
 /* Means of values, weighted with the powers of `count` queries, a constant where this is inlined. */
@@ -142,7 +216,7 @@ INLINED void attend_some(const float *queries, int count, const float *columns, 
                          float *products) {
     float sums[QUERIES];
     multiply_keys(queries, count, stride, columns, width, size, 1 / sqrtf((float)size), products);
-    for (int q = 0; q < count; q++) sums[q] = exponentiate(products + (size_t)q * width, tokens);
+    exponentiate(products, width, count, tokens, sums);
     weigh_values(products, width, count, sums, values, tokens, stride, size, output, output_stride);
 }
 
@@ -155,33 +229,62 @@ VECTORISED void attend(const float *queries, size_t asked, const float *keys, co
     for (; query + QUERIES <= asked; query += QUERIES)
         attend_some(queries + query * stride, QUERIES, columns, values, tokens, width, stride, size,
                     output + query * output_stride, output_stride, products);
-    for (; query < asked; query++)
-        attend_some(queries + query * stride, 1, columns, values, tokens, width, stride, size,
-                    output + query * output_stride, output_stride, products);
+    queries += query * stride, output += query * output_stride;
+    switch (asked - query) {
+        case 3:
+            attend_some(queries, 3, columns, values, tokens, width, stride, size, output, output_stride, products);
+            break;
+        case 2:
+            attend_some(queries, 2, columns, values, tokens, width, stride, size, output, output_stride, products);
+            break;
+        case 1:
+            attend_some(queries, 1, columns, values, tokens, width, stride, size, output, output_stride, products);
+            break;
+        default: break;
+    }
 }
 
-VECTORISED void dense(const float *row, const float *weights, const float *bias, size_t channels, size_t outputs,
-                      float *output, int relu) {
-    for (size_t from = 0; from < outputs; from += 4 * LANES) {
+/* `count` is a constant where this is inlined. */
+INLINED void multiply_densely(const float *rows, size_t count, size_t stride, const float *weights, const float *bias,
+                              size_t channels, size_t outputs, float *output, size_t output_stride, int relu) {
+    for (size_t from = 0; from < outputs; from += STRIDE) {
         __mmask16 masks[4];
-        __m512 sums[4];
+        __m512 sums[MESSAGES][4];
 #pragma GCC unroll 4
         for (size_t v = 0; v < 4; v++) {
-            masks[v] = from + v * LANES < outputs ? lanes(from + v * LANES, outputs) : 0;
-            sums[v] = _mm512_maskz_loadu_ps(masks[v], bias + from + v * LANES);
+            masks[v] = lanes(from + v * LANES, outputs);
+#pragma GCC unroll 4
+            for (size_t r = 0; r < count; r++) sums[r][v] = _mm512_maskz_loadu_ps(masks[v], bias + from + v * LANES);
         }
         for (size_t i = 0; i < channels; i++) {
-            const __m512 value = _mm512_set1_ps(row[i]);
+            __m512 weight[4];
 #pragma GCC unroll 4
-            for (size_t v = 0; v < 4; v++) {
-                const float *weight = weights + i * outputs + from + v * LANES;
-                sums[v] = _mm512_fmadd_ps(value, _mm512_maskz_loadu_ps(masks[v], weight), sums[v]);
+            for (size_t v = 0; v < 4; v++)
+                weight[v] = _mm512_maskz_loadu_ps(masks[v], weights + i * outputs + from + v * LANES);
+#pragma GCC unroll 4
+            for (size_t r = 0; r < count; r++) {
+                const __m512 value = _mm512_set1_ps(rows[r * stride + i]);
+#pragma GCC unroll 4
+                for (size_t v = 0; v < 4; v++) sums[r][v] = _mm512_fmadd_ps(value, weight[v], sums[r][v]);
             }
         }
 #pragma GCC unroll 4
-        for (size_t v = 0; v < 4; v++) {
-            if (relu) sums[v] = _mm512_max_ps(sums[v], _mm512_setzero_ps());
-            _mm512_mask_storeu_ps(output + from + v * LANES, masks[v], sums[v]);
-        }
+        for (size_t r = 0; r < count; r++)
+#pragma GCC unroll 4
+            for (size_t v = 0; v < 4; v++) {
+                if (relu) sums[r][v] = _mm512_max_ps(_mm512_setzero_ps(), sums[r][v]); /* in this order NaN stays NaN */
+                _mm512_mask_storeu_ps(output + r * output_stride + from + v * LANES, masks[v], sums[r][v]);
+            }
     }
+}
+
+VECTORISED void dense(const float *rows, size_t count, size_t stride, const float *weights, const float *bias,
+                      size_t channels, size_t outputs, float *output, size_t output_stride, int relu) {
+    size_t row = 0;
+    for (; row + MESSAGES <= count; row += MESSAGES)
+        multiply_densely(rows + row * stride, MESSAGES, stride, weights, bias, channels, outputs,
+                         output + row * output_stride, output_stride, relu);
+    for (; row < count; row++)
+        multiply_densely(rows + row * stride, 1, stride, weights, bias, channels, outputs, output + row * output_stride,
+                         output_stride, relu);
 }

@@ -22,8 +22,9 @@ void attend(const float *queries, size_t asked, const float *keys, const float *
 
 #define ATTENTION_SCRATCH(tokens, size) ((((tokens) + 63) / 64 * 64) * ((size) + 4))
 
-/* output (outputs) = row (channels) x weights (channels, outputs) + bias, negative values to 0 where `relu`. */
-void dense(const float *row, const float *weights, const float *bias, size_t channels, size_t outputs, float *output,
-           int relu);
+/* output (count, outputs) = rows (count, channels) x weights (channels, outputs) + bias, negative values to 0 where
+ * `relu`; rows lie `stride` apart, those of the output `output_stride`. */
+void dense(const float *rows, size_t count, size_t stride, const float *weights, const float *bias, size_t channels,
+           size_t outputs, float *output, size_t output_stride, int relu);
 
 #endif

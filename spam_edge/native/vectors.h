@@ -9,11 +9,19 @@
 #define VECTORISED __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
 #define INLINED static inline __attribute__((always_inline)) VECTORISED
 
-enum { LANES = 16 };
+enum { LANES = 16, STRIDE = 4 * LANES /* what a loop does at once, lest it wait for its own last sum */ };
 
 /* The lanes that hold element `from` to `to` - 1 of a row. */
 INLINED __mmask16 lanes(size_t from, size_t to) {
+    if (from >= to) return 0;
     return to - from >= LANES ? (__mmask16)0xFFFF : (__mmask16)((1u << (to - from)) - 1);
+}
+
+/* The same, or all where `whole`, a constant where this is inlined. */
+INLINED __mmask16 lanes_of(int whole, size_t from, size_t to) { return whole ? (__mmask16)0xFFFF : lanes(from, to); }
+
+INLINED __m512 sum_of_four(const __m512 parts[4]) {
+    return _mm512_add_ps(_mm512_add_ps(parts[0], parts[1]), _mm512_add_ps(parts[2], parts[3]));
 }
 
 /* e to the power of x, relative error below 2e-7, for x at most 0. Range reduction by powers of two and a polynomial
