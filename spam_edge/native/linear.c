@@ -15,23 +15,60 @@ static int zero_point(const Quantizer *input) {
     return input->after_gelu && !(input->limit > 0) ? GELU_ZERO : SYMMETRIC_ZERO;
 }
 
+/* The bytes of a row that are left after `from`, at most STRIDE. */
+INLINED __mmask64 bytes_of(int whole, size_t from, size_t to) {
+    return whole || to - from >= STRIDE ? ~(__mmask64)0 : ((__mmask64)1 << (to - from)) - 1;
+}
+
+/* Four rows of 64 bytes to 64 groups of four, one byte of each row. Unpacking works within lanes of 128 bits, of which
+ * each vector of the result has one. */
+INLINED void interleave(const __m512i rows[QUAD], __m512i groups[4]) {
+    const __m512i low = _mm512_unpacklo_epi8(rows[0], rows[1]), other_low = _mm512_unpacklo_epi8(rows[2], rows[3]);
+    const __m512i high = _mm512_unpackhi_epi8(rows[0], rows[1]), other_high = _mm512_unpackhi_epi8(rows[2], rows[3]);
+    const __m512i a = _mm512_unpacklo_epi16(low, other_low), b = _mm512_unpackhi_epi16(low, other_low);
+    const __m512i c = _mm512_unpacklo_epi16(high, other_high), d = _mm512_unpackhi_epi16(high, other_high);
+    const __m512i even_a = _mm512_shuffle_i32x4(a, b, 0x88), even_c = _mm512_shuffle_i32x4(c, d, 0x88);
+    const __m512i odd_a = _mm512_shuffle_i32x4(a, b, 0xDD), odd_c = _mm512_shuffle_i32x4(c, d, 0xDD);
+    const __m512i order = _mm512_setr_epi64(0, 1, 4, 5, 8, 9, 12, 13),
+                  rest = _mm512_setr_epi64(2, 3, 6, 7, 10, 11, 14, 15);
+    groups[0] = _mm512_permutex2var_epi64(even_a, order, even_c);
+    groups[1] = _mm512_permutex2var_epi64(odd_a, order, odd_c);
+    groups[2] = _mm512_permutex2var_epi64(even_a, rest, even_c);
+    groups[3] = _mm512_permutex2var_epi64(odd_a, rest, odd_c);
+}
+
+VECTORISED static void pack_panel(Linear *linear, const int8_t *weights, size_t first) {
+    const size_t depth = linear->input.depth, outputs = linear->outputs;
+    const __mmask64 mask = bytes_of(0, first, outputs);
+    const __m512i zero = _mm512_set1_epi8((char)zero_point(&linear->input));
+    __m512i rows[QUAD], groups[4], sums[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) sums[v] = _mm512_setzero_si512();
+    for (size_t quad = 0; quad < depth; quad += QUAD) {
+#pragma GCC unroll 4
+        for (size_t i = 0; i < QUAD; i++)
+            rows[i] = _mm512_maskz_loadu_epi8(quad + i < linear->input.columns ? mask : 0,
+                                              weights + (quad + i) * outputs + first);
+        interleave(rows, groups);
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; v++) {
+            _mm512_store_si512(linear->packed + first * depth + quad * PANEL + v * 64, groups[v]);
+            sums[v] = _mm512_dpbusd_epi32(sums[v], zero, groups[v]);
+        }
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++)
+        _mm512_storeu_si512(linear->starts + first + v * LANES, _mm512_sub_epi32(_mm512_setzero_si512(), sums[v]));
+}
+
 int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias) {
-    const size_t depth = linear->input.depth, columns = linear->input.columns, outputs = linear->outputs;
-    const size_t width = padded(outputs);
-    linear->packed = aligned_alloc(64, depth * width);
+    const size_t outputs = linear->outputs, width = padded(outputs);
+    linear->packed = aligned_alloc(64, linear->input.depth * width);
     linear->starts = calloc(width, sizeof *linear->starts);
     linear->scales = calloc(width, sizeof *linear->scales);
     linear->bias = calloc(width, sizeof *linear->bias);
     if (!linear->packed || !linear->starts || !linear->scales || !linear->bias) return -1;
-    memset(linear->packed, 0, depth * width);
-    for (size_t column = 0; column < columns; column++) {
-        for (size_t output = 0; output < outputs; output++) {
-            const int8_t weight = weights[column * outputs + output];
-            const size_t panel = output / PANEL, quad = column / QUAD;
-            linear->packed[((panel * (depth / QUAD) + quad) * PANEL + output % PANEL) * QUAD + column % QUAD] = weight;
-            linear->starts[output] -= zero_point(&linear->input) * weight;
-        }
-    }
+    for (size_t first = 0; first < width; first += PANEL) pack_panel(linear, weights, first);
     memcpy(linear->scales, scales, outputs * sizeof *scales);
     if (bias) memcpy(linear->bias, bias, outputs * sizeof *bias);
     return 0;
@@ -55,11 +92,6 @@ INLINED void store_steps(uint8_t *to, __mmask64 mask, const __m512 steps[4], int
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i sorted = _mm512_permutexvar_epi32(order, bytes);
     _mm512_mask_storeu_epi8(to, mask, _mm512_xor_si512(sorted, _mm512_set1_epi8((char)SYMMETRIC_ZERO)));
-}
-
-/* The bytes of a row that are left after `from`, at most STRIDE. */
-INLINED __mmask64 bytes_of(int whole, size_t from, size_t to) {
-    return whole || to - from >= STRIDE ? ~(__mmask64)0 : ((__mmask64)1 << (to - from)) - 1;
 }
 
 /* STRIDE values of a row, or what is left of it, times what one column has of its channel. `whole` is a constant where
