@@ -23,17 +23,18 @@ from spam_edge.fused import obstacle
 from spam_edge.verification import Golden
 
 STOCK = "Optimum's dynamic int8, O2"
-_BARE = Recipe(gptq=False, outliers=0, fine_blocks=0, completed_outputs=0, fine_tokens=0)
+_BARE = Recipe(gptq=False, outliers=0, outliers_after_gelu=0, fine_layers=0, completed_outputs=0, fine_tokens=0)
 RECIPES: Mapping[str, Recipe] = {
     "one scale per token": _BARE,
     "and GPTQ": (_gptq := replace(_BARE, gptq=True)),
     "and frequent tokens in 16 bits": (_tokens := replace(_gptq, fine_tokens=Recipe().fine_tokens)),
     "and outlier channels split": (_split := replace(_tokens, outliers=Recipe().outliers)),
-    "and outputs completed": (_completed := replace(_split, completed_outputs=Recipe().completed_outputs)),
-    (SHIPS := f"and {Recipe().fine_blocks} blocks in 16 bits (ships)"): replace(
-        _completed, fine_blocks=Recipe().fine_blocks
+    "and those after Gelu": (_gelu := replace(_split, outliers_after_gelu=Recipe().outliers_after_gelu)),
+    "and outputs completed": (_completed := replace(_gelu, completed_outputs=Recipe().completed_outputs)),
+    (SHIPS := f"and attention of {Recipe().fine_layers} layers in 16 bits (ships)"): replace(
+        _completed, fine_layers=Recipe().fine_layers
     ),
-    "and all blocks in 16 bits": replace(_completed, fine_blocks=10_000),
+    "and attention of all layers in 16 bits": replace(_completed, fine_layers=10_000),
 }
 """Each is the one before with one thing more."""
 FUSED = "the same as one operator (ships)"

@@ -16,7 +16,8 @@ class Recipe:
         gptq: round weights so that the outputs stay close, not each to the nearest step.
         damping: see :func:`export.rounding.round_weights`.
         outliers: channels behind a layer norm that are split, because they are far larger than the others.
-        fine_blocks: attention and feed-forward blocks, from the first, whose activations have 16 bits.
+        outliers_after_gelu: channels of what comes from Gelu that are split, for the same reason.
+        fine_layers: layers, from the first, where what goes into attention has 16 bits.
         completed_layers: layers, from the first, where the outputs with the largest rounding errors are completed.
         completed_outputs: how many of them, each with the missing part of its weights in fp32.
         fine_tokens: rows of the embedding table that have 16 bits.
@@ -25,7 +26,8 @@ class Recipe:
     gptq: bool = True
     damping: float = 0.01
     outliers: int = 8
-    fine_blocks: int = 5
+    outliers_after_gelu: int = 15
+    fine_layers: int = 3
     completed_layers: int = 3
     completed_outputs: int = 2
     fine_tokens: int = 7000
@@ -34,7 +36,7 @@ class Recipe:
         """Return the recipe for a manifest."""
         return {
             "weights": f"int8, symmetric, per output channel, {'GPTQ' if self.gptq else 'rounded to nearest'}",
-            "activations": "uint8, dynamic, per token; symmetric but after Gelu; 16 bits, static, in the fine blocks",
+            "activations": "uint8, dynamic, per token; symmetric but after Gelu; 16 bits, static, into fine attention",
             "embeddings": "int8, symmetric, per row",
             "head": "fp32",
             "tool": TOOL,

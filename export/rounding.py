@@ -27,9 +27,11 @@ FINER = 2 * LEVELS
 DAMPINGS = (0.01, 0.003, 0.001, 0.02)
 """What is added to the diagonal of the second moments, as a share of its mean: GPTQ's own choice, and others."""
 _BLOCK = 128
+_INTO_ATTENTION = ("q_lin", "k_lin", "v_lin")
+_BEHIND_LAYER_NORM = (*_INTO_ATTENTION, "lin1")
+_AFTER_GELU = "lin2"
 _COMPLETED = "lin2"  # adds to all channels of the residual stream, the outliers among them
 _HEADROOM = 4  # 16 bits are enough for values so many times larger than those seen in calibration
-_BEHIND_LAYER_NORM = ("q_lin", "k_lin", "v_lin", "lin1")  # where the outliers are
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ def _scales(weights: Tensor) -> Tensor:
 
 
 def _round(name: str, weights: Tensor, seen: Activations, recipe: Recipe) -> RoundedLinear:
-    layer, fine = int(name.split(".")[1]), _block_of(name) < recipe.fine_blocks
+    layer = int(name.split(".")[1])
+    fine = name.endswith(_INTO_ATTENTION) and layer < recipe.fine_layers
     if recipe.gptq:
         rounded = round_weights(weights, seen.second_moment, damping=recipe.damping)
     else:
@@ -132,17 +135,22 @@ def _round(name: str, weights: Tensor, seen: Activations, recipe: Recipe) -> Rou
     outputs, remainder = _complete(weights - rounded, seen.second_moment, completed)
     return RoundedLinear(
         weights=rounded,
-        split=seen.peaks.split(recipe.outliers if name.endswith(_BEHIND_LAYER_NORM) and not fine else 0),
+        split=seen.peaks.split(0 if fine else _outliers(name, weights.shape[1], recipe)),
         limit=_HEADROOM * seen.peaks.largest if fine else None,
         completed=outputs,
         remainder=remainder,
     )
 
 
-def _block_of(name: str) -> int:
-    """Number the blocks: the attention of layer 0, its feed-forward layers, the attention of layer 1, ..."""
-    _, layer, block, _ = name.split(".")
-    return 2 * int(layer) + (block == "ffn")
+def _outliers(name: str, channels: int, recipe: Recipe) -> int:
+    """Return how many channels to split; one at least stays whole, for the others to be measured against."""
+    if name.endswith(_BEHIND_LAYER_NORM):
+        wanted = recipe.outliers
+    elif name.endswith(_AFTER_GELU):
+        wanted = recipe.outliers_after_gelu
+    else:
+        wanted = 0
+    return min(wanted, channels - 1)
 
 
 def _complete(lacking: Tensor, second_moment: Tensor, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -8,11 +8,14 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
+from export.calibrate import Activations
 from export.errors import ExportError
 from export.outliers import ChannelSplit
 from export.per_token import use_token_scales
-from export.rounding import RoundedLinear, round_to_nearest, round_weights
+from export.recipe import Recipe
+from export.rounding import RoundedLinear, round_linear_layers, round_to_nearest, round_weights
 
 
 def test_rounded_weights_are_on_the_grid_and_their_outputs_closer() -> None:
@@ -42,6 +45,41 @@ def test_a_row_of_zeros_stays_one() -> None:
     assert torch.equal(round_weights(torch.zeros(2, 8), torch.eye(8)), torch.zeros(2, 8))
 
 
+def _rounded(recipe: Recipe, *, dim: int, hidden_dim: int) -> dict[str, RoundedLinear]:
+    """Round a model of two layers, each of whose channels is larger than the one before."""
+    sizes = {"dim": dim, "hidden_dim": hidden_dim, "n_layers": 2, "n_heads": 2, "vocab_size": 20}
+    model = DistilBertForSequenceClassification(DistilBertConfig(**sizes))
+    layers = model.get_submodule("distilbert.transformer").named_modules()
+    dice, seen = torch.Generator().manual_seed(0), {}
+    for name, module in layers:
+        if isinstance(module, torch.nn.Linear):
+            seen[name] = Activations(module.in_features)
+            growing = 1 + torch.arange(module.in_features) / 2
+            seen[name].add(growing * torch.rand(300, module.in_features, generator=dice))
+    return round_linear_layers(model, seen, recipe)
+
+
+def _split_channels(layer: RoundedLinear) -> int:
+    return sum(columns > 1 for columns in layer.split.columns)
+
+
+def test_bits_are_spent_where_the_recipe_says() -> None:
+    layers = _rounded(Recipe(fine_layers=1, completed_layers=1), dim=32, hidden_dim=64)
+    into_attention = {f"layer.0.attention.{kind}_lin" for kind in "qkv"}
+    assert {name for name, layer in layers.items() if layer.limit is not None} == into_attention
+    assert {name for name, layer in layers.items() if len(layer.completed)} == {"layer.0.ffn.lin2"}
+    for name, layer in layers.items():
+        outliers = {"lin1": 8, "lin2": 15, "out_lin": 0}.get(name.rsplit(".")[-1], 8)
+        # the largest, of which the smallest are hardly larger than the others
+        assert _split_channels(layer) == (0 if name in into_attention else outliers), name
+
+
+def test_a_layer_of_few_channels_has_fewer_that_are_split() -> None:
+    layers = _rounded(Recipe(fine_layers=0), dim=4, hidden_dim=6)
+    found = {name.rsplit(".")[-1]: _split_channels(layer) for name, layer in layers.items()}
+    assert found == {"q_lin": 3, "k_lin": 3, "v_lin": 3, "out_lin": 0, "lin1": 3, "lin2": 5}
+
+
 LAYER = "layer.0.ffn.lin1"
 CHANNELS, OUTPUTS = 32, 8
 
@@ -51,13 +89,15 @@ def weights() -> NDArray[np.float32]:
     return np.random.default_rng(0).normal(size=(CHANNELS, OUTPUTS)).astype(np.float32)
 
 
-@pytest.fixture
-def quantized(tmp_path: object, weights: NDArray[np.float32]) -> onnx.ModelProto:
-    """A linear layer as onnxruntime's dynamic quantiser, which Optimum drives, writes it."""
+def _quantize(folder: object, weights: NDArray[np.float32], *, after_gelu: bool = False) -> onnx.ModelProto:
+    """Write a linear layer as onnxruntime's dynamic quantiser, which Optimum drives, does."""
     bias = np.linspace(-1, 1, OUTPUTS, dtype=np.float32)
+    before = [helper.make_node("Gelu", ["x"], ["gelu"], domain="com.microsoft")] if after_gelu else []
+    activation = "gelu" if after_gelu else "x"
     graph = helper.make_graph(
         [
-            helper.make_node("MatMul", ["x", "w"], ["/layer.0/ffn/lin1/MatMul_output_0"], name="linear"),
+            *before,
+            helper.make_node("MatMul", [activation, "w"], ["/layer.0/ffn/lin1/MatMul_output_0"], name="linear"),
             helper.make_node("Add", ["b", "/layer.0/ffn/lin1/MatMul_output_0"], ["y"], name="bias"),
         ],
         "linear",
@@ -65,11 +105,18 @@ def quantized(tmp_path: object, weights: NDArray[np.float32]) -> onnx.ModelProto
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "tokens", OUTPUTS])],
         [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(bias, "b")],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    source, target = f"{tmp_path}/model.onnx", f"{tmp_path}/quantized.onnx"
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    source, target = f"{folder}/model.onnx", f"{folder}/quantized.onnx"
     onnx.save(model, source)
-    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+    types = {"DefaultTensorType": TensorProto.FLOAT}  # behind Gelu, which it does not know, it would not know them
+    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8, extra_options=types)
     return onnx.load(target)
+
+
+@pytest.fixture
+def quantized(tmp_path: object, weights: NDArray[np.float32]) -> onnx.ModelProto:
+    return _quantize(tmp_path, weights)
 
 
 def _layer(
@@ -136,6 +183,28 @@ def test_a_split_outlier_does_not_coarsen_its_row(quantized: onnx.ModelProto, we
         np.square(y - exact).mean() for y in (found, np.rint(x / coarse) * coarse @ _on_grid(weights))
     )
     assert error < 0.2 * error_without
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("size", [0.01, 3.0], ids=["the smallest step", "a step of its own"])
+def test_a_split_channel_after_gelu_is_rounded_to_single_steps(
+    tmp_path: object, weights: NDArray[np.float32], size: float
+) -> None:
+    x = (size * np.random.default_rng(1).normal(size=(2, 50, CHANNELS))).astype(np.float32)
+    x[..., [3, 8]] *= 6
+    x[:, :7, [3, 8, 11]] = -0.75  # where Gelu is lowest
+    columns = tuple({3: 9, 8: 3}.get(channel, 1) for channel in range(CHANNELS))
+    quantized = _quantize(tmp_path, weights, after_gelu=True)
+    use_token_scales(quantized, {LAYER: _layer(columns=columns)})
+    found = _run(quantized, x)
+
+    after = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
+    steps = np.maximum((after / np.array(columns)).max(axis=-1, keepdims=True) / 223, 0.17 / 32)
+    expected = np.rint(after / steps) * steps @ _on_grid(weights)
+    # what lies in the middle between two steps may go to either
+    apart = np.abs(found - expected).max(axis=-1)
+    assert np.quantile(apart, 0.97) < 1e-4 * np.abs(expected).max()
+    assert (apart[..., None] <= 1.01 * steps * np.abs(weights).max()).all()
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -57,7 +57,7 @@ class Shape:
 
 
 SPLIT, FINE, COMPLETED = {"shares", "repeated", "offsets"}, {"limit"}, {"completed", "remainder"}
-PLAIN = Recipe(outliers=0, fine_blocks=0, completed_layers=0, fine_tokens=0)
+PLAIN = Recipe(outliers=0, outliers_after_gelu=0, fine_layers=0, completed_layers=0, fine_tokens=0)
 SHAPES = {
     # in registers of 16 and panels of 64, nothing here comes out even
     "narrow": Shape(
@@ -74,12 +74,19 @@ SHAPES = {
         {"dim": 72, "n_heads": 1, "hidden_dim": 200, "n_layers": 4}, Recipe(gptq=False, outliers=11),
         SPLIT | FINE | COMPLETED,
     ),
-    "16 bits throughout": Shape(
-        {"dim": 40, "n_heads": 4, "hidden_dim": 50, "n_layers": 3}, Recipe(fine_blocks=6), FINE | COMPLETED
+    "all attention in 16 bits": Shape(
+        {"dim": 40, "n_heads": 4, "hidden_dim": 50, "n_layers": 3}, Recipe(outliers=0, outliers_after_gelu=0),
+        FINE | COMPLETED,
+    ),
+    "split after Gelu alone": Shape(
+        {"dim": 40, "n_heads": 4, "hidden_dim": 70, "n_layers": 2}, replace(PLAIN, outliers_after_gelu=15), SPLIT
+    ),
+    "fewer channels than are split": Shape(
+        {"dim": 12, "n_heads": 3, "hidden_dim": 14, "n_layers": 4}, Recipe(outliers=15), SPLIT | FINE | COMPLETED
     ),
     # and here everything does
     "even": Shape(
-        {"dim": 64, "n_heads": 1, "hidden_dim": 128, "n_layers": 1}, Recipe(fine_blocks=1), SPLIT | FINE | COMPLETED
+        {"dim": 64, "n_heads": 1, "hidden_dim": 128, "n_layers": 1}, Recipe(), SPLIT | FINE | COMPLETED
     ),
 }  # fmt: skip
 
