@@ -25,7 +25,7 @@ class Recipe:
 
     gptq: bool = True
     damping: float = 0.01
-    outliers: int = 8
+    outliers: int = 15
     outliers_after_gelu: int = 15
     fine_layers: int = 3
     completed_layers: int = 3

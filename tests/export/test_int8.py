@@ -64,7 +64,7 @@ def _split_channels(layer: RoundedLinear) -> int:
 
 
 def test_bits_are_spent_where_the_recipe_says() -> None:
-    layers = _rounded(Recipe(fine_layers=1, completed_layers=1), dim=32, hidden_dim=64)
+    layers = _rounded(Recipe(outliers=8, fine_layers=1, completed_layers=1), dim=32, hidden_dim=64)
     into_attention = {f"layer.0.attention.{kind}_lin" for kind in "qkv"}
     assert {name for name, layer in layers.items() if layer.limit is not None} == into_attention
     assert {name for name, layer in layers.items() if len(layer.completed)} == {"layer.0.ffn.lin2"}
