@@ -36,7 +36,7 @@ from tests.parity.bundles import BUNDLES, TINY
 
 NUDGES = 6
 GELU_ERROR = 7.1e-6  # the most that the approximation is wrong by, as native/gelu.h says
-MARGIN = 3  # of so few nudges, none need be the one that moves a score most
+MARGINS = {np.median: 3, np.max: 6}  # of so few nudges, none need be the one that moves a score most
 # around the numbers of tokens that fill registers, tiles of rows and chunks of tiles, and as many as there can be
 LENGTHS = [*range(1, 8), *(16 * n + more for n in range(1, 9) for more in (-1, 0, 1)), 255, 256, 257, 511, 512]
 pytestmark = [
@@ -214,8 +214,8 @@ def shaped(
 
 def _assert_close_to_int8(measured: Measured) -> None:
     difference = np.abs(measured.fused - measured.int8)
-    for statistic in (np.max, np.mean):
-        assert statistic(difference) <= MARGIN * max(map(statistic, measured.nudges))
+    for statistic, margin in MARGINS.items():
+        assert statistic(difference) <= margin * max(map(statistic, measured.nudges))
 
 
 def _assert_the_same_in_any_batch(measured: Measured) -> None:
