@@ -201,10 +201,10 @@ def bench(*, runtime: RuntimeChoice, path: Path | None, seconds: int, as_json: b
 
     In JSON, "best" holds the arguments of RuntimeOptions.
     """
-    from spam_edge.bench import run_bench  # noqa: PLC0415
+    from spam_edge.bench.run import run_bench  # noqa: PLC0415
+    from spam_edge.bench.workload import read_texts  # noqa: PLC0415
     from spam_edge.bundle import Bundle  # noqa: PLC0415
     from spam_edge.verification import GOLDEN_NAME, Golden  # noqa: PLC0415
-    from spam_edge.workload import read_texts  # noqa: PLC0415
 
     options, read_options = runtime.options(), ReadOptions(**reading)
     bundle = Bundle.find(runtime.model)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from spam_edge.screening import Tally
 
 if TYPE_CHECKING:
-    from spam_edge.bench import BenchReport
-    from spam_edge.figures import Choice, Figures
+    from spam_edge.bench.figures import Choice, Figures
+    from spam_edge.bench.run import BenchReport
     from spam_edge.verification import VerificationReport
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from spam_edge import RuntimeOptions, SpamClassifier
-from spam_edge.contenders import thread_counts
+from spam_edge.bench.contenders import thread_counts
 from spam_edge.session import open_session
 from spam_edge.threads import available_threads
 

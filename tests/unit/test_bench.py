@@ -10,20 +10,21 @@ from typing import Any
 
 import pytest
 
-from spam_edge import InputError, RuntimeOptions, SpamClassifier, contenders, measuring
-from spam_edge.bench import BenchReport, run_bench
+from spam_edge import InputError, RuntimeOptions, SpamClassifier
+from spam_edge.bench import contenders, measuring
+from spam_edge.bench.contenders import Defaults, thread_counts, why_skipped
+from spam_edge.bench.figures import Choice, Figures, choose
+from spam_edge.bench.measuring import Contender, Turns, run_rounds
+from spam_edge.bench.run import BenchReport, run_bench
+from spam_edge.bench.workload import Workload, read_texts
 from spam_edge.bundle import Bundle
-from spam_edge.contenders import Defaults, thread_counts, why_skipped
 from spam_edge.engine import CPU, CUDA
-from spam_edge.figures import Choice, Figures, choose
 from spam_edge.manifest import Variant
-from spam_edge.measuring import Contender, Turns, run_rounds
 from spam_edge.processor import Processor
 from spam_edge.records import ReadOptions
 from spam_edge.session import open_session
 from spam_edge.threads import available_threads
 from spam_edge.verification import Golden
-from spam_edge.workload import Workload, read_texts
 
 TEXTS = ["see you at 5 then", "WINNER!! Call 09061701461 to claim your prize", "ok", "ok", "OK", ""]
 VARIANTS = {

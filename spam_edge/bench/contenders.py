@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
+from spam_edge.bench.figures import Figures
+from spam_edge.bench.measuring import Contender
 from spam_edge.bundle import Bundle
 from spam_edge.classifier import SpamClassifier
 from spam_edge.engine import CPU, CUDA
 from spam_edge.errors import ProviderUnavailableError
-from spam_edge.figures import Figures
 from spam_edge.fused import obstacle
 from spam_edge.manifest import Variant
-from spam_edge.measuring import Contender
 from spam_edge.processor import this_processor
 from spam_edge.session import RuntimeOptions, default_token_budget
 

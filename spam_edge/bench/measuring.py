@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from spam_edge.bench.figures import Figures
+from spam_edge.bench.workload import Workload
 from spam_edge.classifier import SpamClassifier
-from spam_edge.figures import Figures
 from spam_edge.session import RuntimeOptions
-from spam_edge.workload import Workload
 
 _WARM_UP = 8  # messages per thread in the first call, which is not counted, nor are those that follow until it is warm
 _WARM = 0.25  # of a turn: a call that takes so long tells how fast the setting is

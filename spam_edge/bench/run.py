@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from spam_edge.bench.contenders import Defaults
+from spam_edge.bench.figures import Choice, Figures, choose
+from spam_edge.bench.measuring import Turns, run_rounds
+from spam_edge.bench.workload import Workload
 from spam_edge.bundle import Bundle
 from spam_edge.classifier import SpamClassifier
-from spam_edge.contenders import Defaults
-from spam_edge.figures import Choice, Figures, choose
-from spam_edge.measuring import Turns, run_rounds
 from spam_edge.session import RuntimeOptions
 from spam_edge.threads import available_threads
-from spam_edge.workload import Workload
 
 _SHARE_OF_SETTINGS = 0.36  # of the time; the rest is for the token budgets
 _SETTING_TURNS = Turns(rounds=4, per_thread=16, singles=10)
