@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from spam_edge.errors import BundleIntegrityError, ProviderUnavailableError
-from spam_edge.fused import LIBRARY
+from spam_edge.fused import LIBRARY, OPERATOR
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -42,14 +42,17 @@ def import_onnxruntime() -> ModuleType:
     return onnxruntime  # type: ignore[no-any-return]
 
 
-def create_session(path: Path, *, optimization: str, provider: str, fused: bool = False) -> Any:
-    """Create an ``onnxruntime.InferenceSession`` of one thread on exactly this provider.
+def create_session(path: Path, *, optimization: str, provider: str, fused: bool = False, threads: int = 1) -> Any:
+    """Create an ``onnxruntime.InferenceSession`` on exactly this provider.
+
+    A run takes one thread, and the fused operator those that other runs leave idle as well.
 
     Args:
         path: ONNX file.
         optimization: graph optimisation level: ``all``, ``extended``, ``basic`` or ``disabled``.
         provider: :data:`CPU` or :data:`CUDA`.
         fused: the file needs the operator of :mod:`spam_edge.fused`.
+        threads: most that the fused operator may keep busy in this process.
 
     Raises:
         BundleIntegrityError: the file is missing or no ONNX model.
@@ -60,7 +63,7 @@ def create_session(path: Path, *, optimization: str, provider: str, fused: bool 
     if provider == CUDA:
         return _create_on_cuda(path, optimization)
     try:
-        return _create(path, optimization, provider, fused=fused)
+        return _create(path, optimization, provider, threads if fused else None)
     except Exception as error:  # onnxruntime has no common base class for its errors
         raise BundleIntegrityError(f"{path} cannot be opened ({reason_of(error)}); export the bundle again") from error
 
@@ -88,14 +91,15 @@ def reason_of(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _create(path: Path, optimization: str, provider: str, *, fused: bool = False) -> Any:
+def _create(path: Path, optimization: str, provider: str, threads_of_operator: int | None = None) -> Any:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # one pattern would be kept for every shape ever seen
     options.log_severity_level = _FATAL  # what matters arrives as an exception, or is checked after creation
-    if fused:
+    if threads_of_operator is not None:
+        options.add_session_config_entry(f"custom_op.{OPERATOR}.threads", str(threads_of_operator))
         options.register_custom_ops_library(str(LIBRARY))
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = {

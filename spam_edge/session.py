@@ -85,7 +85,9 @@ class Session:
         self._output = [bundle.manifest.output]
         path = bundle.file(file.file)
         self.saturates = provider == CPU and file.saturates and this_processor().saturates
-        self._session = create_session(path, optimization=file.optimization, provider=provider, fused=file.fused)
+        self._session = create_session(
+            path, optimization=file.optimization, provider=provider, fused=file.fused, threads=self.threads
+        )
         if provider == CUDA:
             self._try_out()
 

@@ -5,10 +5,15 @@
 #include <string.h>
 
 #include "rows.h"
+#include "team.h"
 
 /* Rows that pass through a feed-forward block together: few enough that what is between its layers stays in the cache,
  * and a whole number of tiles. */
-enum { CHUNK = 96, TOKENS_STEP = 256, WORKSPACES = sizeof(((Encoder *)0)->workspaces) / sizeof(void *) };
+enum { CHUNK = 96 };
+enum { TOKENS_STEP = 256, WORKSPACES = sizeof(((Encoder *)0)->workspaces) / sizeof(void *) };
+
+/* What is worth waiting for another thread: a run, and a part of one step of it. */
+enum { LEAST_TOKENS = 8, LEAST_ROWS = 4 };
 
 /* Memory of one run. It is kept for the next: a fresh one would be handed over page by page by the kernel. */
 typedef struct {
@@ -17,9 +22,10 @@ typedef struct {
     float *heads;   /* (3, tokens, width) queries, keys and values */
     float *context; /* (tokens, width) */
     float *wide;    /* (CHUNK, width of the feed-forward block) */
-    float *scratch; /* of attention */
+    float *scratch; /* of attention, `scratch_size` for each member of a team */
     uint8_t *bytes; /* quantised rows */
     float *steps;   /* their scales */
+    size_t scratch_size;
     size_t *starts; /* (tokens + 1) first row of each message, of which there are no more than tokens */
     void *memory;
 } Workspace;
@@ -36,6 +42,7 @@ static void *part(char **free_memory, size_t bytes) {
 static size_t lay_out(const Encoder *encoder, Workspace *workspace, char *memory) {
     const size_t width = padded(encoder->channels), wide = padded(encoder->hidden), tokens = workspace->tokens;
     const size_t rows = sizeof(float) * width * tokens;
+    const size_t members = encoder->threads < TEAM_MOST ? encoder->threads : TEAM_MOST;
     size_t narrow_depth = 0, wide_depth = 0;
     for (size_t i = 0; i < encoder->count; i++) {
         const Layer *layer = &encoder->layers[i];
@@ -49,7 +56,8 @@ static size_t lay_out(const Encoder *encoder, Workspace *workspace, char *memory
     workspace->heads = part(&end, 3 * rows);
     workspace->context = part(&end, rows);
     workspace->wide = part(&end, sizeof(float) * CHUNK * wide);
-    workspace->scratch = part(&end, sizeof(float) * ATTENTION_SCRATCH(tokens, encoder->channels / encoder->heads));
+    workspace->scratch_size = ATTENTION_SCRATCH(tokens, encoder->channels / encoder->heads);
+    workspace->scratch = part(&end, sizeof(float) * workspace->scratch_size * members);
     workspace->bytes = part(&end, larger(tokens * narrow_depth, CHUNK * wide_depth));
     workspace->steps = part(&end, sizeof(float) * larger(tokens, CHUNK));
     workspace->starts = part(&end, sizeof(size_t) * (tokens + 1));
@@ -97,7 +105,7 @@ static void leave_workspace(Encoder *encoder, Workspace *workspace) {
 }
 
 /* Counts the tokens of each message, of which there must be one, and nothing but padding behind them. */
-static int find_starts(Workspace *workspace, const int64_t *mask, size_t messages, size_t tokens) {
+static int find_starts(const Workspace *workspace, const int64_t *mask, size_t messages, size_t tokens) {
     size_t start = 0;
     for (size_t message = 0; message < messages; message++) {
         size_t length = 0;
@@ -122,87 +130,196 @@ static int look_up(const Table *table, int64_t row, float *to, size_t channels) 
     return ENCODER_DONE;
 }
 
+/* What follows is work for the members of a team: each kind with what it needs, and what does a part of it. */
+
+typedef struct {
+    const Encoder *encoder;
+    const Workspace *workspace;
+    const int64_t *ids;
+    size_t tokens; /* of each row of ids */
+    _Atomic(int) *status;
+} Embedding;
+
 /* Writes the rows of all messages one after the other, without padding. */
-static int embed(const Encoder *encoder, Workspace *workspace, const int64_t *ids, size_t messages, size_t tokens) {
-    const size_t channels = encoder->channels, width = padded(channels);
-    for (size_t message = 0; message < messages; message++) {
-        const size_t start = workspace->starts[message], length = workspace->starts[message + 1] - start;
-        for (size_t token = 0; token < length; token++) {
-            float *row = workspace->hidden + (start + token) * width;
-            memset(row, 0, width * sizeof *row);
-            int status = look_up(&encoder->words, ids[message * tokens + token], row, channels);
-            if (status == ENCODER_DONE) status = look_up(&encoder->positions, (int64_t)token, row, channels);
-            if (status != ENCODER_DONE) return status;
-            normalise(row, NULL, channels, encoder->norm.weight, encoder->norm.bias, encoder->epsilon);
+static void embed_rows(const void *argument, size_t from, size_t to, size_t member) {
+    const Embedding *work = argument;
+    const Encoder *encoder = work->encoder;
+    const size_t channels = encoder->channels, width = padded(channels), *starts = work->workspace->starts;
+    size_t message = 0;
+    for (size_t at = from; at < to; at++) {
+        while (starts[message + 1] <= at) message++;
+        const size_t token = at - starts[message];
+        float *row = work->workspace->hidden + at * width;
+        memset(row, 0, width * sizeof *row);
+        int status = look_up(&encoder->words, work->ids[message * work->tokens + token], row, channels);
+        if (status == ENCODER_DONE) status = look_up(&encoder->positions, (int64_t)token, row, channels);
+        if (status != ENCODER_DONE) {
+            atomic_store(work->status, status);
+            return;
         }
+        normalise(row, NULL, channels, encoder->norm.weight, encoder->norm.bias, encoder->epsilon);
     }
-    return ENCODER_DONE;
+    (void)member;
 }
 
-/* Attention of each message with itself; where `first_alone`, only the first token of each asks. Writes the context of
- * the rows that asked, one after the other. */
-static void attend_all(const Encoder *encoder, Workspace *workspace, size_t messages, int first_alone) {
+typedef struct {
+    const Quantizer *quantizer;
+    const float *rows;
+    size_t stride;
+    Quantized to;
+} Quantizing;
+
+static void quantize_part(const void *argument, size_t from, size_t to, size_t member) {
+    const Quantizing *work = argument;
+    const size_t size = planes(work->quantizer) * work->quantizer->depth;
+    Quantized part = {work->to.values + from * size, work->to.scales + from};
+    quantize_rows(work->quantizer, work->rows + from * work->stride, work->stride, to - from, &part);
+    (void)member;
+}
+
+/* Up to three products with the same rows. */
+typedef struct {
+    const Linear *linears[3];
+    float *outputs[3];
+    size_t count; /* of rows */
+    size_t stride;
+    const GeluTable *gelu;
+    Quantized rows;
+} Product;
+
+static void multiply_panels(const void *argument, size_t from, size_t to, size_t member) {
+    const Product *work = argument;
+    size_t first = 0;
+    for (int each = 0; each < 3 && work->linears[each]; each++) {
+        const size_t end = first + panels(work->linears[each]);
+        const size_t begin = from > first ? from : first, stop = to < end ? to : end;
+        if (begin < stop)
+            linear_multiply(work->linears[each], begin - first, stop - first, &work->rows, work->count,
+                            work->outputs[each], work->stride, work->gelu);
+        first = end;
+    }
+    (void)member;
+}
+
+/* Attention of each message with itself; where `first_alone`, only the first token of each asks. */
+typedef struct {
+    const Encoder *encoder;
+    const Workspace *workspace;
+    size_t messages;
+    int first_alone;
+} Attention;
+
+/* Units are the heads of the messages. Writes the context of the rows that asked, one after the other. */
+static void attend_heads(const void *argument, size_t from, size_t to, size_t member) {
+    const Attention *work = argument;
+    const Encoder *encoder = work->encoder;
+    const Workspace *workspace = work->workspace;
     const size_t width = padded(encoder->channels), size = encoder->channels / encoder->heads;
-    const size_t plane = workspace->starts[messages] * width;
-    for (size_t message = 0; message < messages; message++) {
+    const size_t plane = workspace->starts[work->messages] * width;
+    for (size_t unit = from; unit < to; unit++) {
+        const size_t message = unit / encoder->heads, column = unit % encoder->heads * size;
         const size_t start = workspace->starts[message], length = workspace->starts[message + 1] - start;
-        const size_t asked = first_alone ? 1 : length, to = first_alone ? message : start;
-        const float *queries = workspace->heads + to * width, *keys = workspace->heads + plane + start * width;
-        for (size_t head = 0; head < encoder->heads; head++)
-            attend(queries + head * size, asked, keys + head * size, keys + plane + head * size, length, width, size,
-                   workspace->context + to * width + head * size, width, workspace->scratch);
+        const size_t asked = work->first_alone ? 1 : length, row = work->first_alone ? message : start;
+        const float *queries = workspace->heads + row * width + column;
+        const float *keys = workspace->heads + plane + start * width + column;
+        attend(queries, asked, keys, keys + plane, length, width, size, workspace->context + row * width + column,
+               width, workspace->scratch + member * workspace->scratch_size);
     }
 }
 
-/* Replaces `rows` hidden rows by LayerNorm(hidden + output). */
-static void add_and_normalise(const Encoder *encoder, float *hidden, const float *output, size_t rows,
-                              const Norm *norm) {
-    const size_t width = padded(encoder->channels);
-    for (size_t row = 0; row < rows; row++)
-        normalise(hidden + row * width, output + row * width, encoder->channels, norm->weight, norm->bias,
-                  encoder->epsilon);
+/* Rows of the residual stream, to be replaced by LayerNorm(hidden + output). */
+typedef struct {
+    const Encoder *encoder;
+    float *hidden, *output;
+    const Norm *norm;
+    const Linear *incomplete; /* the layer whose output it is, if it has to be completed; NULL otherwise */
+    const float *wide;        /* what that layer was given */
+} Residual;
+
+static void add_and_normalise(const void *argument, size_t from, size_t to, size_t member) {
+    const Residual *work = argument;
+    const size_t channels = work->encoder->channels, width = padded(channels), wide = padded(work->encoder->hidden);
+    if (work->incomplete)
+        linear_complete(work->incomplete, work->wide + from * wide, wide, to - from, work->output + from * width,
+                        width);
+    for (size_t row = from; row < to; row++)
+        normalise(work->hidden + row * width, work->output + row * width, channels, work->norm->weight,
+                  work->norm->bias, work->encoder->epsilon);
+    (void)member;
 }
 
-static void feed_forward(const Encoder *encoder, Workspace *workspace, const Layer *layer, size_t rows) {
+/* A run, and who does it. */
+typedef struct {
+    const Encoder *encoder;
+    const Workspace *workspace;
+    size_t messages;
+    Team team;
+} Run;
+
+static void quantize(Run *run, const Quantizer *quantizer, const float *rows, size_t stride, size_t count) {
+    const Quantizing work = {quantizer, rows, stride, {run->workspace->bytes, run->workspace->steps}};
+    team_do(&run->team, quantize_part, &work, count, LEAST_ROWS);
+}
+
+/* Multiplies what was quantised last. */
+static void multiply(Run *run, const Linear *linear, size_t count, float *output, size_t stride,
+                     const GeluTable *gelu) {
+    const Workspace *workspace = run->workspace;
+    const Product work = {{linear}, {output}, count, stride, gelu, {workspace->bytes, workspace->steps}};
+    team_do(&run->team, multiply_panels, &work, panels(linear), 1);
+}
+
+static void attend_all(Run *run, int first_alone) {
+    const Attention work = {run->encoder, run->workspace, run->messages, first_alone};
+    team_do(&run->team, attend_heads, &work, run->messages * run->encoder->heads, 1);
+}
+
+static void feed_forward(Run *run, const Layer *layer, size_t rows) {
+    const Encoder *encoder = run->encoder;
+    const Workspace *workspace = run->workspace;
     const size_t width = padded(encoder->channels), wide = padded(encoder->hidden);
-    Quantized bytes = {workspace->bytes, workspace->steps};
     for (size_t row = 0; row < rows; row += CHUNK) {
         const size_t count = rows - row < CHUNK ? rows - row : CHUNK;
         float *hidden = workspace->hidden + row * width, *output = workspace->context;
-        quantize_rows(&layer->up.input, hidden, width, count, &bytes);
-        linear_multiply(&layer->up, &bytes, count, workspace->wide, wide, &encoder->gelu);
-        quantize_rows(&layer->down.input, workspace->wide, wide, count, &bytes);
-        linear_multiply(&layer->down, &bytes, count, output, width, NULL);
-        linear_complete(&layer->down, workspace->wide, wide, count, output, width);
-        add_and_normalise(encoder, hidden, output, count, &layer->output_norm);
+        quantize(run, &layer->up.input, hidden, width, count);
+        multiply(run, &layer->up, count, workspace->wide, wide, &encoder->gelu);
+        quantize(run, &layer->down.input, workspace->wide, wide, count);
+        multiply(run, &layer->down, count, output, width, NULL);
+        const Residual work = {encoder, hidden, output, &layer->output_norm, &layer->down, workspace->wide};
+        team_do(&run->team, add_and_normalise, &work, count, LEAST_ROWS);
     }
 }
 
 /* Moves the first row of each message to the front: of the last layer, nothing else is asked for. */
-static void keep_first_rows(const Encoder *encoder, Workspace *workspace, size_t messages) {
+static void keep_first_rows(const Encoder *encoder, const Workspace *workspace, size_t messages) {
     const size_t width = padded(encoder->channels);
     for (size_t message = 1; message < messages; message++)
         memmove(workspace->hidden + message * width, workspace->hidden + workspace->starts[message] * width,
                 width * sizeof(float));
 }
 
-static void run_layer(const Encoder *encoder, Workspace *workspace, const Layer *layer, size_t messages, int last) {
-    const size_t width = padded(encoder->channels), rows = workspace->starts[messages], plane = rows * width;
-    Quantized bytes = {workspace->bytes, workspace->steps};
-    quantize_rows(&layer->key.input, workspace->hidden, width, rows, &bytes);
-    linear_multiply(&layer->key, &bytes, rows, workspace->heads + plane, width, NULL);
-    linear_multiply(&layer->value, &bytes, rows, workspace->heads + 2 * plane, width, NULL);
+static void run_layer(Run *run, const Layer *layer, int last) {
+    const Encoder *encoder = run->encoder;
+    const Workspace *workspace = run->workspace;
+    const size_t width = padded(encoder->channels), rows = workspace->starts[run->messages], plane = rows * width;
+    float *queries = workspace->heads, *keys = queries + plane, *values = keys + plane;
+    const Quantized bytes = {workspace->bytes, workspace->steps};
+    const Product all = {
+        {&layer->key, &layer->value, last ? NULL : &layer->query}, {keys, values, queries}, rows, width, NULL, bytes};
+    quantize(run, &layer->key.input, workspace->hidden, width, rows);
+    team_do(&run->team, multiply_panels, &all, (last ? 2 : 3) * panels(&layer->key), 1);
+    const size_t asked = last ? run->messages : rows;
     if (last) { /* whose queries were quantised for the first tokens alone */
-        keep_first_rows(encoder, workspace, messages);
-        quantize_rows(&layer->query.input, workspace->hidden, width, messages, &bytes);
+        keep_first_rows(encoder, workspace, run->messages);
+        quantize(run, &layer->query.input, workspace->hidden, width, asked);
+        multiply(run, &layer->query, asked, queries, width, NULL);
     }
-    const size_t asked = last ? messages : rows;
-    linear_multiply(&layer->query, &bytes, asked, workspace->heads, width, NULL);
-    attend_all(encoder, workspace, messages, last);
-    quantize_rows(&layer->out.input, workspace->context, width, asked, &bytes);
-    linear_multiply(&layer->out, &bytes, asked, workspace->heads, width, NULL);
-    add_and_normalise(encoder, workspace->hidden, workspace->heads, asked, &layer->attention_norm);
-    feed_forward(encoder, workspace, layer, asked);
+    attend_all(run, last);
+    quantize(run, &layer->out.input, workspace->context, width, asked);
+    multiply(run, &layer->out, asked, queries, width, NULL);
+    const Residual work = {encoder, workspace->hidden, queries, &layer->attention_norm, NULL, NULL};
+    team_do(&run->team, add_and_normalise, &work, asked, LEAST_ROWS);
+    feed_forward(run, layer, asked);
 }
 
 static void classify(const Encoder *encoder, Workspace *workspace, size_t messages, float *logits) {
@@ -213,22 +330,45 @@ static void classify(const Encoder *encoder, Workspace *workspace, size_t messag
           logits, encoder->labels, 0);
 }
 
-int encoder_run(Encoder *encoder, const int64_t *ids, const int64_t *mask, size_t messages, size_t tokens,
-                float *logits) {
-    Workspace *workspace = take_workspace(encoder, messages * tokens);
-    if (!workspace) return ENCODER_NO_MEMORY;
-    int status = find_starts(workspace, mask, messages, tokens);
-    if (status == ENCODER_DONE) status = embed(encoder, workspace, ids, messages, tokens);
-    if (status == ENCODER_DONE) {
-        for (size_t i = 0; i < encoder->count; i++)
-            run_layer(encoder, workspace, &encoder->layers[i], messages, i + 1 == encoder->count);
-        classify(encoder, workspace, messages, logits);
-    }
-    leave_workspace(encoder, workspace);
+/* Has the embeddings in the workspace. */
+static int begin(Run *run, const int64_t *ids, const int64_t *mask, size_t tokens) {
+    _Atomic(int) status = find_starts(run->workspace, mask, run->messages, tokens);
+    if (status != ENCODER_DONE) return status;
+    const Embedding work = {run->encoder, run->workspace, ids, tokens, &status};
+    team_do(&run->team, embed_rows, &work, run->workspace->starts[run->messages], LEAST_ROWS);
     return status;
 }
 
+int encoder_run(Encoder *encoder, const int64_t *ids, const int64_t *mask, size_t messages, size_t tokens,
+                float *logits) {
+    Run run = {.encoder = encoder, .messages = messages};
+    team_begin(&run.team, messages * tokens < LEAST_TOKENS ? 1 : encoder->threads);
+    Workspace *workspace = take_workspace(encoder, messages * tokens);
+    int status = ENCODER_NO_MEMORY;
+    if (workspace) {
+        run.workspace = workspace;
+        status = begin(&run, ids, mask, tokens);
+    }
+    if (status == ENCODER_DONE) {
+        for (size_t i = 0; i < encoder->count; i++) run_layer(&run, &encoder->layers[i], i + 1 == encoder->count);
+        classify(encoder, workspace, messages, logits);
+    }
+    team_end(&run.team);
+    if (workspace) leave_workspace(encoder, workspace);
+    return status;
+}
+
+Encoder *encoder_new(size_t threads) {
+    Encoder *encoder = calloc(1, sizeof *encoder);
+    if (!encoder) return NULL;
+    encoder->threads = threads;
+    team_retain();
+    return encoder;
+}
+
 void encoder_free(Encoder *encoder) {
+    if (!encoder) return;
+    team_release();
     for (size_t i = 0; encoder->layers && i < encoder->count; i++) {
         Layer *layer = &encoder->layers[i];
         Linear *linears[] = {&layer->query, &layer->key, &layer->value, &layer->out, &layer->up, &layer->down};

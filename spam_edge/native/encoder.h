@@ -29,6 +29,7 @@ typedef struct {
 
 typedef struct {
     size_t channels, heads, hidden, labels, count; /* count: of layers */
+    size_t threads;                                /* that may be busy in this process */
     float epsilon;
     GeluTable gelu;
     Table words, positions;
@@ -41,8 +42,12 @@ typedef struct {
 
 enum { ENCODER_DONE = 0, ENCODER_NO_MEMORY, ENCODER_BAD_TOKEN };
 
+/* Returns an encoder without layers, or NULL without memory. */
+Encoder *encoder_new(size_t threads);
+
 /* Computes logits (messages, labels) of token ids (messages, tokens), of which the first of each row count, as many as
- * its mask (messages, tokens) has ones. May be called from several threads at once. */
+ * its mask (messages, tokens) has ones. May be called from several threads at once; a run that leaves threads idle is
+ * helped by them. */
 int encoder_run(Encoder *encoder, const int64_t *ids, const int64_t *mask, size_t messages, size_t tokens,
                 float *logits);
 

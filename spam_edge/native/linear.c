@@ -274,11 +274,11 @@ INLINED void multiply_tile(const Linear *linear, const Quantized *rows, size_t r
 }
 
 /* `fine` and `lines` are constants where this is inlined. */
-INLINED void multiply(const Linear *linear, const Quantized *rows, size_t count, float *output, size_t stride,
-                      const GeluTable *gelu, int fine, int lines) {
+INLINED void multiply(const Linear *linear, size_t from, size_t to, const Quantized *rows, size_t count, float *output,
+                      size_t stride, const GeluTable *gelu, int fine, int lines) {
     const size_t per_row = fine ? 2 : 1, whole = TILE / per_row, tiles = (count + whole - 1) / whole;
     const size_t bytes = linear->input.depth * PANEL, stretch = (QUAD * PANEL + tiles - 1) / tiles;
-    for (size_t panel = 0; panel < padded(linear->outputs) / PANEL; panel++) {
+    for (size_t panel = from; panel < to; panel++) {
         Ahead ahead = {(const char *)linear->packed + (panel + 1) * bytes, stretch, lines};
         size_t row = 0;
         for (; row + whole <= count; row += whole, ahead.from += bytes / tiles)
@@ -294,17 +294,17 @@ INLINED void multiply(const Linear *linear, const Quantized *rows, size_t count,
     }
 }
 
-VECTORISED void linear_multiply(const Linear *linear, const Quantized *rows, size_t count, float *output, size_t stride,
-                                const GeluTable *gelu) {
+VECTORISED void linear_multiply(const Linear *linear, size_t from, size_t to, const Quantized *rows, size_t count,
+                                float *output, size_t stride, const GeluTable *gelu) {
     const int fine = linear->input.limit > 0, few = count * (fine ? 2 : 1) <= 3 * TILE;
     if (fine && few)
-        multiply(linear, rows, count, output, stride, gelu, 1, 4);
+        multiply(linear, from, to, rows, count, output, stride, gelu, 1, 4);
     else if (fine)
-        multiply(linear, rows, count, output, stride, gelu, 1, 1);
+        multiply(linear, from, to, rows, count, output, stride, gelu, 1, 1);
     else if (few)
-        multiply(linear, rows, count, output, stride, gelu, 0, 4);
+        multiply(linear, from, to, rows, count, output, stride, gelu, 0, 4);
     else
-        multiply(linear, rows, count, output, stride, gelu, 0, 1);
+        multiply(linear, from, to, rows, count, output, stride, gelu, 0, 1);
 }
 
 INLINED void add_products(int whole, const float *row, const float *weights, size_t from, size_t channels,

@@ -55,9 +55,12 @@ static inline size_t planes(const Quantizer *quantizer) { return quantizer->limi
 /* Quantises rows of fp32, `stride` apart. */
 void quantize_rows(const Quantizer *quantizer, const float *rows, size_t stride, size_t count, Quantized *to);
 
-/* Multiplies: output (rows, `stride` apart) = activations x weights + bias, then Gelu where asked for. */
-void linear_multiply(const Linear *linear, const Quantized *rows, size_t count, float *output, size_t stride,
-                     const GeluTable *gelu);
+static inline size_t panels(const Linear *linear) { return padded(linear->outputs) / PANEL; }
+
+/* Multiplies: output (rows, `stride` apart) = activations x weights + bias, then Gelu where asked for. Only panels
+ * `from` to `to` - 1 of the outputs are computed. */
+void linear_multiply(const Linear *linear, size_t from, size_t to, const Quantized *rows, size_t count, float *output,
+                     size_t stride, const GeluTable *gelu);
 
 /* Adds what the completed outputs lack; `rows` are the activations before they were quantised. */
 void linear_complete(const Linear *linear, const float *rows, size_t stride, size_t count, float *output,

@@ -46,6 +46,8 @@ typedef Status *(*input_fn)(const KernelContext *context, size_t index, const Va
 typedef Status *(*output_fn)(KernelContext *context, size_t index, const int64_t *dimensions, size_t count,
                              Value **value);
 typedef void (*release_shape_fn)(Shape *shape);
+typedef Status *(*has_setting_fn)(const SessionOptions *options, const char *name, int *has);
+typedef Status *(*setting_fn)(const SessionOptions *options, const char *name, char *value, size_t *size);
 typedef Status *(*constant_input_fn)(const KernelInfo *info, size_t index, int *is_constant, const Value **value);
 
 enum {
@@ -62,6 +64,8 @@ enum {
     input = 90,
     output = 91,
     release_shape = 99,
+    has_setting = 237,
+    setting = 238,
     constant_input = 249,
 };
 

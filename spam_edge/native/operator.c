@@ -20,6 +20,12 @@ typedef struct {
     Encoder *encoder;
 } Kernel;
 
+/* An operator, and what the options of the session say of it. */
+typedef struct {
+    Operator operator_;
+    size_t threads; /* that may be busy in this process */
+} ConfiguredOperator;
+
 /* Hands out the constants one after the other. After the first failure, which is kept, all of them are empty. */
 typedef struct {
     Api api;
@@ -150,12 +156,11 @@ static Status *read_encoder(Api api, const KernelInfo *info, Encoder *encoder) {
 }
 
 static Status *create(const Operator *operator_, Api api, const KernelInfo *info, void **result) {
-    (void)operator_;
     Kernel *kernel = calloc(1, sizeof *kernel);
-    Encoder *encoder = calloc(1, sizeof *encoder);
+    Encoder *encoder = encoder_new(((const ConfiguredOperator *)operator_)->threads);
     if (!kernel || !encoder) {
         free(kernel);
-        free(encoder);
+        encoder_free(encoder);
         return fail(api, "SpamEncoder: out of memory");
     }
     Status *status = read_encoder(api, info, encoder);
@@ -246,12 +251,33 @@ static const Operator encoder_operator = {
     .compute = compute,
 };
 
+/* One thread where the options do not say how many. */
+static Status *read_threads(Api api, const SessionOptions *options, size_t *threads) {
+    static const char *const key = "custom_op.SpamEncoder.threads";
+    char text[24] = "1", *end = text;
+    size_t size = sizeof text;
+    int is_set = 0;
+    Status *status = CALL(api, has_setting)(options, key, &is_set);
+    if (!status && is_set) status = CALL(api, setting)(options, key, text, &size);
+    if (status) return status;
+    const long number = strtol(text, &end, 10);
+    if (number < 1 || *end) return fail(api, "custom_op.SpamEncoder.threads has to be a number of at least 1");
+    *threads = (size_t)number;
+    return NULL;
+}
+
 /* Called by onnxruntime when a session is given this library. */
 EXPORTED Status *RegisterCustomOps(SessionOptions *options, const ApiBase *base) {
     const Api api = base->get_api(API_VERSION);
+    size_t threads = 1;
+    Status *status = read_threads(api, options, &threads);
+    if (status) return status;
     Domain *domain = NULL;
-    Status *status = CALL(api, create_domain)("spam_edge", &domain);
-    if (!status) status = CALL(api, domain_add)(domain, &encoder_operator);
+    ConfiguredOperator *configured = calloc(1, sizeof *configured);
+    if (!configured) return fail(api, "SpamEncoder: out of memory");
+    *configured = (ConfiguredOperator){encoder_operator, threads};
+    status = CALL(api, create_domain)("spam_edge", &domain);
+    if (!status) status = CALL(api, domain_add)(domain, &configured->operator_);
     if (!status) status = CALL(api, add_domain)(options, domain);
-    return status; /* the domain has to outlive every session, and is small */
+    return status; /* domain and operator have to outlive every session, and are small */
 }
