@@ -88,7 +88,7 @@ def runtime_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--threads",
         type=click.IntRange(min=1),
-        help="Batches that run side by side on the CPU [default: the cores this process may use].",
+        help="Threads to keep busy on the CPU [default: the cores this process may use].",
     )
     @click.option(
         "--exact", is_flag=True, help="Decide messages near the threshold with the fp32 file, as PyTorch would."

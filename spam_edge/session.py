@@ -33,8 +33,9 @@ class RuntimeOptions:
         device: ``cpu``, ``cuda`` (CUDA or an error) or ``auto`` (CUDA if a session really runs on it).
         variant: ``fused`` (int8 as one operator), ``int8``, ``fp16``, ``fp32``, or ``auto`` for the one made for the
             device.
-        threads: inferences that run side by side on the CPU, each on one thread; by default as many as affinity and
-            cgroup quota leave to this process.
+        threads: inferences that run side by side on the CPU, each on one thread; ``fused`` also has those help that
+            would be idle, as with a single message. By default as many as affinity and cgroup quota leave to this
+            process.
         token_budget: most tokens of a batch, padding included, at least 1; by default what suits the device. It is a
             matter of speed alone; a longer message is a batch of its own.
         threshold: lowest score called positive, 0 to 1; by default the one shipped in the bundle.
@@ -94,7 +95,7 @@ class Session:
     def run_all(self, batches: Sequence[Batch]) -> list[NDArray[np.float32]]:
         """Return the logits of each batch, in their order; see :meth:`run`."""
         # Two runs of one thread each do more than one run on two threads, which wait for each other after every
-        # operator, and a score does not depend on how many there are.
+        # step, and a score does not depend on how many there are.
         if self.provider != CPU or self.threads == 1 or len(batches) < 2:
             return [self.run(*batch) for batch in batches]
         return list(self._pool.map(self.run, *zip(*batches, strict=True)))

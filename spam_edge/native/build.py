@@ -20,6 +20,8 @@ LIBRARY = _FOLDER / "libspam_encoder.so"
 _TARGET, _TAG = "x86_64-linux-gnu.2.17", "py3-none-manylinux_2_17_x86_64"
 # No -ffast-math: sums keep their order, so that a score does not depend on the batch.
 _FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+# The system calls into the library at every fork, see team.c, so it must not go when the last session does.
+_LINKED = ["-s", "-shared", "-fPIC", "-Wl,-z,nodelete", "-lm", "-lpthread"]
 
 
 class NativeBuildHook(BuildHookInterface[Any]):
@@ -46,9 +48,9 @@ def compile_library(target: Path) -> None:
         subprocess.CalledProcessError: the compiler is not there or not content; it has said why.
     """
     sources = sorted(map(str, _FOLDER.glob("*.c")))
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", _TARGET, *_FLAGS, "-s", "-shared", "-fPIC"]
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", _TARGET, *_FLAGS]
     scratch = target.with_suffix(".part")  # a process that runs the library must not see it change
-    subprocess.run([*command, *sources, "-lm", "-o", str(scratch)], check=True)
+    subprocess.run([*command, *sources, *_LINKED, "-o", str(scratch)], check=True)
     scratch.replace(target)
 
 

@@ -12,8 +12,9 @@
 enum { CHUNK = 96 };
 enum { TOKENS_STEP = 256, WORKSPACES = sizeof(((Encoder *)0)->workspaces) / sizeof(void *) };
 
-/* What is worth waiting for another thread: a run, and a part of one step of it. */
-enum { LEAST_TOKENS = 8, LEAST_ROWS = 4 };
+/* Where other threads help: from so many products of a weight on, less takes no longer than to wake one up; with so
+ * many rows at a time. */
+enum { LEAST_PRODUCTS = 1 << 22, LEAST_ROWS = 4 };
 
 /* Memory of one run. It is kept for the next: a fresh one would be handed over page by page by the kernel. */
 typedef struct {
@@ -339,10 +340,15 @@ static int begin(Run *run, const int64_t *ids, const int64_t *mask, size_t token
     return status;
 }
 
+/* Of weights with rows, more or less. */
+static size_t count_products(const Encoder *encoder, size_t rows) {
+    return rows * encoder->count * encoder->channels * (4 * encoder->channels + 2 * encoder->hidden);
+}
+
 int encoder_run(Encoder *encoder, const int64_t *ids, const int64_t *mask, size_t messages, size_t tokens,
                 float *logits) {
     Run run = {.encoder = encoder, .messages = messages};
-    team_begin(&run.team, messages * tokens < LEAST_TOKENS ? 1 : encoder->threads);
+    team_begin(&run.team, count_products(encoder, messages * tokens) < LEAST_PRODUCTS ? 1 : encoder->threads);
     Workspace *workspace = take_workspace(encoder, messages * tokens);
     int status = ENCODER_NO_MEMORY;
     if (workspace) {

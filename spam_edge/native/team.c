@@ -23,7 +23,7 @@ enum {
     STOPPED, /* has to end */
 };
 
-/* Spins before a thread offers its core to others: a partner that has one needs far less, one that lost it needs it. */
+/* Spins before a thread offers its core to others: one that is waited for may be waiting for a core itself. */
 enum { PATIENCE = 2000 };
 
 /* How long a thread has to be free before it is believed to stay so, where that was wrong before: between runs that
@@ -40,7 +40,7 @@ struct Helper {
 
 static struct Helper helpers[TEAM_MOST - 1];
 static _Atomic(size_t) busy;  /* threads that run, or belong to a run */
-static _Atomic(int) doubtful; /* a helper had to go before its run had ended, and no thread was free for long since */
+static _Atomic(int) doubtful; /* a helper had to go before its run had ended, and none was free for long since */
 static size_t users;
 static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;

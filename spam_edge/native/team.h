@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
     size_t threads; /* that may be busy in this process */
     size_t count;   /* of helpers */
-    size_t most;    /* of helpers */
+    size_t most;    /* of helpers that can be had */
     int64_t since;  /* when a thread was first found free; 0 where none is */
     struct Helper *helpers[TEAM_MOST - 1];
     Work work; /* what is being done, and until it is done, by how many */
@@ -33,8 +33,7 @@ typedef struct {
     Share shares[TEAM_MOST];
 } Team;
 
-/* Has to be called before anything else here, and `team_release` as often: the last one ends the threads, whose code
- * may then be unloaded. */
+/* Has to be called before anything else here, and `team_release` as often: the last one ends the threads. */
 void team_retain(void);
 void team_release(void);
 
