@@ -296,6 +296,7 @@ INLINED void multiply(const Linear *linear, size_t from, size_t to, const Quanti
 
 VECTORISED void linear_multiply(const Linear *linear, size_t from, size_t to, const Quantized *rows, size_t count,
                                 float *output, size_t stride, const GeluTable *gelu) {
+    if (count == 0) return; /* there is nothing to spread over */
     const int fine = linear->input.limit > 0, few = count * (fine ? 2 : 1) <= 3 * TILE;
     if (fine && few)
         multiply(linear, from, to, rows, count, output, stride, gelu, 1, 4);
