@@ -2,12 +2,12 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from spam_edge.background import Background
 from spam_edge.errors import BundleIntegrityError, BundleNotFoundError
 from spam_edge.manifest import MANIFEST_NAME, BundleFile, Manifest
 
@@ -93,7 +93,9 @@ class Verification:
         """Begin with files that will probably be needed."""
         self._bundle = bundle
         self._names = frozenset(names)
-        self._check = Background(lambda: bundle.verify(self._names), name="verification")
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="spam-edge-verification")
+        self._thread.start()
 
     def require(self, names: Iterable[str]) -> None:
         """Wait until it is certain that these files are the ones the exporter wrote.
@@ -101,13 +103,17 @@ class Verification:
         Raises:
             BundleIntegrityError: one of them is not.
         """
+        self._thread.join()
         wanted = frozenset(names)
-        try:
-            self._check.result()
-        except Exception:
-            if wanted & self._names:
-                raise
+        if self._error is not None and wanted & self._names:
+            raise self._error
         self._bundle.verify(sorted(wanted - self._names))
+
+    def _run(self) -> None:
+        try:
+            self._bundle.verify(self._names)
+        except Exception as error:  # whatever it is, it belongs to whoever needs the files
+            self._error = error
 
 
 def sha256_of(path: Path) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge import __version__
-from spam_edge.background import Background
 from spam_edge.batching import distinct_rows, pad_rows, plan_batches
 from spam_edge.bundle import TOKENIZER_NAME, Bundle
 from spam_edge.engine import import_onnxruntime
@@ -55,12 +54,8 @@ class SpamClassifier:
             bundle.verify([TOKENIZER_NAME])
         self.bundle = bundle
         self.options = options
-        opening = Background(self._open_session, name="opening")
-        try:
-            import_onnxruntime()  # here, for the tokenizer is read without a pause: only then both go on together
-            self._encoder = TextEncoder(bundle.file(TOKENIZER_NAME), max_length=bundle.manifest.max_length)
-        finally:
-            self._session = opening.result()
+        self._encoder = TextEncoder(bundle.file(TOKENIZER_NAME), max_length=bundle.manifest.max_length)
+        self._session = self._open_session()
         self._process = os.getpid()
         self._abandoned: list[Session | ExactSession] = []
 
