@@ -6,104 +6,11 @@
 
 #include "rows.h"
 #include "team.h"
-
-/* Rows that pass through a feed-forward block together: few enough that what is between its layers stays in the cache,
- * and a whole number of tiles. */
-enum { CHUNK = 96 };
-enum { TOKENS_STEP = 256, WORKSPACES = sizeof(((Encoder *)0)->workspaces) / sizeof(void *) };
+#include "workspace.h"
 
 /* Where other threads help: from so many products of a weight on, less takes no longer than to wake one up; with so
  * many rows at a time. */
 enum { LEAST_PRODUCTS = 1 << 22, LEAST_ROWS = 4 };
-
-/* Memory of one run. It is kept for the next: a fresh one would be handed over page by page by the kernel. */
-typedef struct {
-    size_t tokens;  /* what it is large enough for */
-    float *hidden;  /* (tokens, width) the residual stream */
-    float *heads;   /* (3, tokens, width) queries, keys and values */
-    float *context; /* (tokens, width) */
-    float *wide;    /* (CHUNK, width of the feed-forward block) */
-    float *scratch; /* of attention, `scratch_size` for each member of a team */
-    uint8_t *bytes; /* quantised rows */
-    float *steps;   /* their scales */
-    size_t scratch_size;
-    size_t *starts; /* (tokens + 1) first row of each message, of which there are no more than tokens */
-    void *memory;
-} Workspace;
-
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
-static void *part(char **free_memory, size_t bytes) {
-    char *start = *free_memory;
-    *free_memory += (bytes + 63) / 64 * 64;
-    return start;
-}
-
-/* Lays out a workspace in `memory`, or only returns its size where that is NULL. */
-static size_t lay_out(const Encoder *encoder, Workspace *workspace, char *memory) {
-    const size_t width = padded(encoder->channels), wide = padded(encoder->hidden), tokens = workspace->tokens;
-    const size_t rows = sizeof(float) * width * tokens;
-    const size_t members = encoder->threads < TEAM_MOST ? encoder->threads : TEAM_MOST;
-    size_t narrow_depth = 0, wide_depth = 0;
-    for (size_t i = 0; i < encoder->count; i++) {
-        const Layer *layer = &encoder->layers[i];
-        const Quantizer *narrow[] = {&layer->query.input, &layer->key.input, &layer->out.input, &layer->up.input};
-        for (int each = 0; each < 4; each++)
-            narrow_depth = larger(narrow_depth, planes(narrow[each]) * narrow[each]->depth);
-        wide_depth = larger(wide_depth, planes(&layer->down.input) * layer->down.input.depth);
-    }
-    char *end = memory;
-    workspace->hidden = part(&end, rows);
-    workspace->heads = part(&end, 3 * rows);
-    workspace->context = part(&end, rows);
-    workspace->wide = part(&end, sizeof(float) * CHUNK * wide);
-    workspace->scratch_size = ATTENTION_SCRATCH(tokens, encoder->channels / encoder->heads);
-    workspace->scratch = part(&end, sizeof(float) * workspace->scratch_size * members);
-    workspace->bytes = part(&end, larger(tokens * narrow_depth, CHUNK * wide_depth));
-    workspace->steps = part(&end, sizeof(float) * larger(tokens, CHUNK));
-    workspace->starts = part(&end, sizeof(size_t) * (tokens + 1));
-    return (size_t)(end - memory);
-}
-
-static void workspace_free(Workspace *workspace) {
-    if (workspace) free(workspace->memory);
-    free(workspace);
-}
-
-static Workspace *workspace_new(const Encoder *encoder, size_t tokens) {
-    Workspace *workspace = calloc(1, sizeof *workspace);
-    if (!workspace) return NULL;
-    workspace->tokens = tokens;
-    workspace->memory = aligned_alloc(64, lay_out(encoder, workspace, NULL));
-    if (!workspace->memory) {
-        free(workspace);
-        return NULL;
-    }
-    lay_out(encoder, workspace, workspace->memory);
-    return workspace;
-}
-
-/* Takes a workspace that an earlier run left and that is large enough, or makes one. There are few sizes, so that soon
- * none has to be replaced: freed and made anew in a slightly larger size, on one thread or another, they would leave
- * holes in the heap that are not filled again. */
-static Workspace *take_workspace(Encoder *encoder, size_t tokens) {
-    tokens = (tokens + TOKENS_STEP - 1) / TOKENS_STEP * TOKENS_STEP;
-    for (int i = 0; i < WORKSPACES; i++) {
-        Workspace *found = atomic_exchange((_Atomic(void *) *)&encoder->workspaces[i], NULL);
-        if (!found) continue;
-        if (found->tokens >= tokens) return found;
-        workspace_free(found);
-    }
-    return workspace_new(encoder, tokens);
-}
-
-static void leave_workspace(Encoder *encoder, Workspace *workspace) {
-    for (int i = 0; i < WORKSPACES; i++) {
-        void *none = NULL;
-        if (atomic_compare_exchange_strong((_Atomic(void *) *)&encoder->workspaces[i], &none, workspace)) return;
-    }
-    workspace_free(workspace);
-}
 
 /* Counts the tokens of each message, of which there must be one, and nothing but padding behind them. */
 static int find_starts(const Workspace *workspace, const int64_t *mask, size_t messages, size_t tokens) {
@@ -349,7 +256,7 @@ int encoder_run(Encoder *encoder, const int64_t *ids, const int64_t *mask, size_
                 float *logits) {
     Run run = {.encoder = encoder, .messages = messages};
     team_begin(&run.team, count_products(encoder, messages * tokens) < LEAST_PRODUCTS ? 1 : encoder->threads);
-    Workspace *workspace = take_workspace(encoder, messages * tokens);
+    Workspace *workspace = workspace_take(encoder, messages * tokens);
     int status = ENCODER_NO_MEMORY;
     if (workspace) {
         run.workspace = workspace;
@@ -360,7 +267,7 @@ int encoder_run(Encoder *encoder, const int64_t *ids, const int64_t *mask, size_
         classify(encoder, workspace, messages, logits);
     }
     team_end(&run.team);
-    if (workspace) leave_workspace(encoder, workspace);
+    if (workspace) workspace_leave(encoder, workspace);
     return status;
 }
 
@@ -381,6 +288,6 @@ void encoder_free(Encoder *encoder) {
         for (int each = 0; each < 6; each++) linear_free(linears[each]);
     }
     free(encoder->layers);
-    for (int i = 0; i < WORKSPACES; i++) workspace_free(encoder->workspaces[i]);
+    workspaces_free(encoder);
     free(encoder);
 }

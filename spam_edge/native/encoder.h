@@ -37,7 +37,7 @@ typedef struct {
     Layer *layers;
     const float *pooler, *pooler_bias;         /* (channels in, channels out), (channels) */
     const float *classifier, *classifier_bias; /* (channels, labels), (labels) */
-    void *workspaces[8];                       /* left by a run for the next; see encoder.c */
+    void *workspaces[8];                       /* left by a run for the next; see workspace.h */
 } Encoder;
 
 enum { ENCODER_DONE = 0, ENCODER_NO_MEMORY, ENCODER_BAD_TOKEN };
