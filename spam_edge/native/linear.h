@@ -7,29 +7,12 @@
 #include <stdint.h>
 
 #include "gelu.h"
+#include "quantize.h"
 
 enum { PANEL = 64 }; /* outputs computed together: four registers of sixteen */
 
 /* Rounds up to whole panels: rows of outputs are stored so far apart, so that no product has a remainder. */
 static inline size_t padded(size_t outputs) { return (outputs + PANEL - 1) / PANEL * PANEL; }
-
-/* How a row of fp32 activations becomes uint8. See export/per_token.py, whose file this computes. */
-typedef struct {
-    size_t channels;         /* of the activation */
-    size_t columns;          /* channels, then the repeated columns of those that were split */
-    size_t depth;            /* columns, rounded up to whole groups of four */
-    const float *shares;     /* (channels): what one column has of its channel; NULL where none is split */
-    const int32_t *repeated; /* (columns - channels): the channel of each column beyond the first */
-    const float *offsets;    /* (columns - channels): what is added before rounding, in steps */
-    float limit;             /* largest value where two planes of uint8 hold 16 bits; 0 where one plane does */
-    int after_gelu;          /* values are never below -0.17 */
-} Quantizer;
-
-/* Activations in uint8. Where there are 16 bits, row r is the pair of rows 2r, coarse, and 2r + 1, fine. */
-typedef struct {
-    uint8_t *values; /* (rows, depth) */
-    float *scales;   /* (rows): steps of each row; unused where there are 16 bits */
-} Quantized;
 
 /* One linear layer, ready to be multiplied with. */
 typedef struct {
@@ -48,12 +31,6 @@ typedef struct {
  * Returns 0, or -1 without memory. */
 int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias);
 void linear_free(Linear *linear);
-
-/* Rows of uint8 for each row of activations. */
-static inline size_t planes(const Quantizer *quantizer) { return quantizer->limit > 0 ? 2 : 1; }
-
-/* Quantises rows of fp32, `stride` apart. */
-void quantize_rows(const Quantizer *quantizer, const float *rows, size_t stride, size_t count, Quantized *to);
 
 static inline size_t panels(const Linear *linear) { return padded(linear->outputs) / PANEL; }
 

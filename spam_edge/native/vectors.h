@@ -20,6 +20,11 @@ INLINED __mmask16 lanes(size_t from, size_t to) {
 /* The same, or all where `whole`, a constant where this is inlined. */
 INLINED __mmask16 lanes_of(int whole, size_t from, size_t to) { return whole ? (__mmask16)0xFFFF : lanes(from, to); }
 
+/* The bytes of a row that are left after `from`, at most STRIDE. */
+INLINED __mmask64 bytes_of(int whole, size_t from, size_t to) {
+    return whole || to - from >= STRIDE ? ~(__mmask64)0 : ((__mmask64)1 << (to - from)) - 1;
+}
+
 INLINED __m512 sum_of_four(const __m512 parts[4]) {
     return _mm512_add_ps(_mm512_add_ps(parts[0], parts[1]), _mm512_add_ps(parts[2], parts[3]));
 }
