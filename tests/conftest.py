@@ -2,7 +2,8 @@
 
 import runpy
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what is marked ``fused`` where the operator cannot run."""
     if item.get_closest_marker("fused") and obstacle():
         pytest.skip(obstacle())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> Iterator[None]:
+    """Whatever a shell starts in the background ignores SIGINT, and so does all that it starts: also these tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", params=["int8", pytest.param("fused", marks=pytest.mark.fused)])

@@ -32,14 +32,6 @@ def environment(tiny_bundle: Path) -> Mapping[str, str]:
     return kept | {"SPAM_EDGE_MODEL": str(tiny_bundle), "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _interruptible() -> Iterator[None]:
-    """Whatever a shell starts in the background ignores SIGINT, and so does all that it starts: also these tests."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @contextmanager
 def started(arguments: list[str], environment: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
