@@ -2,20 +2,20 @@
 
 #include <math.h>
 
-/* Taylor polynomials of t (1 - distribution(t)) around the middle of each interval, in units of an interval, the power
- * after the last spread over those before it (Lanczos's economisation: u^4 is nearly u^2 / 4 - 1 / 128 for |u| up to a
- * half). The derivatives are those of the density times polynomials. */
+/* Taylor polynomials of t (1 - distribution(t)) around the middle of each interval, in units of an interval. The
+ * derivatives from the second on are those of the density times polynomials. */
 void gelu_prepare(GeluTable *table) {
     const double width = 1 / GELU_PER_UNIT;
     for (int interval = 0; interval < LANES; interval++) {
         const double t = interval * width, square = t * t;
         const double density = exp(-square / 2) / sqrt(2 * acos(-1)), above = erfc(t / sqrt(2)) / 2;
-        const double fourth = density * (square * square - 7 * square + 4) * pow(width, 4) / 24;
         const double taylor[] = {
-            t * above - fourth / 128,
+            t * above,
             (above - t * density) * width,
-            density * (square - 2) * pow(width, 2) / 2 + fourth / 4,
+            density * (square - 2) * pow(width, 2) / 2,
             density * t * (4 - square) * pow(width, 3) / 6,
+            density * (square * square - 7 * square + 4) * pow(width, 4) / 24,
+            density * t * (11 * square - square * square - 18) * pow(width, 5) / 120,
         };
         for (int n = 0; n <= GELU_DEGREE; n++) table->coefficients[GELU_DEGREE - n][interval] = (float)taylor[n];
     }

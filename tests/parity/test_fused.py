@@ -35,8 +35,8 @@ from spam_edge.verification import Golden
 from tests.parity.bundles import BUNDLES, TINY
 
 NUDGES = 6
-GELU_ERROR = 7.1e-6  # the most that the approximation is wrong by, as native/gelu.h says
-MARGINS = {np.median: 3, np.max: 6}  # of so few nudges, none need be the one that moves a score most
+GELU_ERROR = 7e-7  # the most that the approximation is wrong by, as native/gelu.h says
+MARGIN = 3  # of so few nudges, none need be the one that moves a score most
 # around the numbers of tokens that fill registers, tiles of rows and chunks of tiles, and as many as there can be
 LENGTHS = [*range(1, 8), *(16 * n + more for n in range(1, 9) for more in (-1, 0, 1)), 255, 256, 257, 511, 512]
 pytestmark = [
@@ -214,8 +214,8 @@ def shaped(
 
 def _assert_close_to_int8(measured: Measured) -> None:
     difference = np.abs(measured.fused - measured.int8)
-    for statistic, margin in MARGINS.items():
-        assert statistic(difference) <= margin * max(map(statistic, measured.nudges))
+    for statistic in (np.max, np.mean):
+        assert statistic(difference) <= MARGIN * max(map(statistic, measured.nudges))
 
 
 def _assert_the_same_in_any_batch(measured: Measured) -> None:
@@ -250,7 +250,7 @@ def test_any_text_is_nearer_to_int8_than_that_is_to_pytorch(texts: list[str]) ->
     fused, int8 = (SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant=v)) for v in ("fused", "int8"))
     band = int8.manifest.variants["int8"].error_band
     assert band is not None
-    assert np.abs(fused.logits(texts) - int8.logits(texts)).max() <= band / 4
+    assert np.abs(fused.logits(texts) - int8.logits(texts)).max() <= band / 10
 
 
 @pytest.mark.slow
