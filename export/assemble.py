@@ -34,6 +34,7 @@ from export.quantize import Quantizer
 from export.recipe import Recipe
 from export.reference import PyTorchReference
 from export.rounding import DAMPINGS
+from export.without_vnni import path_without_vnni
 from spam_edge.atomic import atomic_directory, is_replaceable
 from spam_edge.bundle import sha256_of
 from spam_edge.engine import CPU, CUDA
@@ -54,13 +55,20 @@ _FUSED_FILES: Mapping[str, Variant] = {
 }
 _FILES: Mapping[str, Variant] = {
     **({} if obstacle() else _FUSED_FILES),
-    SHIPPED: Variant(_INT8_FILE, (CPU,), 1, optimization="disabled"),
+    SHIPPED: Variant(
+        _INT8_FILE,
+        (CPU,),
+        1,
+        optimization="disabled",
+        without_vnni=path_without_vnni(Path(_INT8_FILE)).as_posix(),
+    ),
     "fp16": Variant("onnx/model_fp16.onnx", (CUDA, CPU), 1),
     "fp32": Variant("onnx/model.onnx", (CPU, CUDA), 1),
 }
 
 _ROUNDED = [variant for variant in (SHIPPED, FUSED) if variant in _FILES]
 """What is made of the rounded weights."""
+_ROUNDED_FILES = sorted({file for variant in _ROUNDED for file in _FILES[variant].needs})
 
 Report = Callable[[str], None]
 
@@ -140,12 +148,11 @@ def export_bundle(
         report(format_table(kept.parities))
         require_parity(kept.parities)
         findings = _examine(kept, origin, folder, report, candidates=candidates)
-        manifest = _with(kept.manifest, SHIPPED, saturates=findings.audit.matters)
         shipped = kept.measured[SHIPPED]
         metrics = metrics_on_test(
             kept.decision, origin.checkpoint, shipped=SHIPPED, measured=shipped, expected=origin.expected
         )
-        manifest = replace(manifest, metrics={"test": metrics})
+        manifest = replace(kept.manifest, metrics={"test": metrics})
         write_golden(origin.golden, folder)
         findings.write_parity(folder, manifest)
         write_card(folder, manifest, origin.checkpoint, findings, scores=kept.decision.scores(shipped.test))
@@ -187,7 +194,7 @@ def _keep_the_closest(tries: Iterable[_Quantized], folder: Path, report: Report)
     Whether one of a thousand messages lies so close to the threshold that rounding moves it across is chance; where
     the labels are right or wrong is not looked at.
     """
-    files = [folder / _FILES[variant].file for variant in _ROUNDED]
+    files = [folder / file for file in _ROUNDED_FILES]
     kept: list[_Quantized] = []
     with _scratch() as scratch:
         for quantized in tries:

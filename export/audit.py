@@ -1,8 +1,10 @@
 """What the int8 file says on x86 processors without VNNI, whose kernels add pairs of products in 16 bits.
 
 There onnxruntime multiplies uint8 activations by int8 weights with ``vpmaddubsw``: the products of two neighbours
-along the inner dimension, zero point included, are added in 16 bits, and what does not fit is cut off. Here
-onnxruntime runs the file, but of each product only the exact integer sums; what the pairs would have lost is
+along the inner dimension, zero point included, are added in 16 bits, and what does not fit is cut off. This is why the
+runtime opens another graph there (:mod:`export.without_vnni`), and says what a program does that opens the int8 file.
+
+Here onnxruntime runs the file, but of each product only the exact integer sums; what the pairs would have lost is
 subtracted from them, and so travels on through the network as it would there.
 """
 
@@ -21,9 +23,6 @@ from export.errors import ExportError
 from export.gate import Decision, compare
 from spam_edge.engine import CPU, create_session
 from spam_edge.manifest import Manifest
-
-TOLERATED_DP = 0.02
-"""Largest change of a score that is let pass as it is."""
 
 _LOWEST, _HIGHEST = -(2**15), 2**15 - 1
 
@@ -72,15 +71,10 @@ class Audit:
         """Those that do not fit into 16 bits."""
         return sum(product.saturating for product in self.products)
 
-    @property
-    def matters(self) -> bool:
-        """Whether the file should not be run with 16-bit pair sums."""
-        return self.flips > 0 or self.max_abs_dp > TOLERATED_DP
-
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form, totals and verdict included."""
+        """Return the JSON form, totals included."""
         totals = {"pairs": self.pairs, "saturating": self.saturating}
-        return totals | asdict(self) | {"matters": self.matters}
+        return totals | asdict(self)
 
 
 def audit_pair_sums(path: Path, manifest: Manifest, token_ids: Sequence[Sequence[int]]) -> Audit:

@@ -17,9 +17,11 @@ from export.graph import export_fp32, fuse_as_it_comes
 from export.measure import Logits
 from export.quantize import Quantizer, infer_types, run_quantizer
 from export.recipe import Recipe
+from export.without_vnni import path_without_vnni
 from spam_edge.batching import pad_rows, plan_batches
 from spam_edge.engine import CPU, create_session
 from spam_edge.fused import obstacle
+from spam_edge.processor import this_processor
 from spam_edge.verification import Golden
 
 STOCK = "Optimum's dynamic int8, O2"
@@ -134,6 +136,8 @@ class _Engine:
 
     def __init__(self, title: str, path: Path, checkpoint: Checkpoint) -> None:
         level = "all" if title == STOCK else "disabled"
+        if title in RECIPES and this_processor().saturates:
+            path, level = path_without_vnni(path), "basic"
         self._session = create_session(path, optimization=level, provider=CPU, fused=title == FUSED)
         self._pad_token_id = checkpoint.pad_token_id
 

@@ -18,12 +18,12 @@ from transformers import PreTrainedModel
 
 from export.errors import ExportError
 from export.rounding import RoundedLinear
+from export.shared_weights import SharedWeights
 from spam_edge.fused import DOMAIN, OPERATOR
 
 _LINEARS = ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2")
 _TABLES = ("word_embeddings", "position_embeddings")
 _PRODUCT = re.compile(r"(layer\.\d+)/(\w+)/(\w+)/MatMul")
-_SHARED_BYTES = 1024  # a constant of at least so many bytes is looked for in the int8 file
 _NO_FLOATS = np.empty(0, dtype=np.float32)
 _NO_NUMBERS = np.empty(0, dtype=np.int32)
 
@@ -41,8 +41,8 @@ def write_fused(int8_file: Path, target: Path, *, model: PreTrainedModel, layers
         ExportError: the int8 file is not of the form that is relied on.
     """
     constants = list(_constants(_Int8File.read(int8_file), model, layers))
-    writer = _Writer(int8_file)
-    names = [writer.add(name, value) for name, value in constants]
+    weights = SharedWeights(int8_file)
+    names = [weights.add(name, value) for name, value in constants]
     config = model.config
     node = helper.make_node(
         OPERATOR,
@@ -59,7 +59,7 @@ def write_fused(int8_file: Path, target: Path, *, model: PreTrainedModel, layers
         "spam-edge",
         [helper.make_tensor_value_info(name, TensorProto.INT64, rows) for name in ("input_ids", "attention_mask")],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch_size", config.num_labels])],
-        writer.tensors,
+        weights.tensors,
     )
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid(DOMAIN, 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), target)
@@ -156,23 +156,3 @@ def _parameters(model: PreTrainedModel, name: str) -> Iterator[tuple[str, NDArra
     weight = model.get_parameter(f"{name}.weight").detach().numpy()
     yield f"{name}.weight", np.ascontiguousarray(weight.T)
     yield f"{name}.bias", model.get_parameter(f"{name}.bias").detach().numpy()
-
-
-class _Writer:
-    """Collects constants; those that the int8 file has as well stay there."""
-
-    def __init__(self, int8_file: Path) -> None:
-        self.tensors: list[onnx.TensorProto] = []
-        self._file = int8_file.name
-        self._bytes = int8_file.read_bytes()
-
-    def add(self, name: str, value: NDArray[Any]) -> str:
-        tensor = numpy_helper.from_array(value, name)
-        offset = self._bytes.find(tensor.raw_data) if value.nbytes >= _SHARED_BYTES else -1
-        if offset >= 0:
-            tensor.ClearField("raw_data")
-            tensor.data_location = TensorProto.EXTERNAL
-            for key, entry in (("location", self._file), ("offset", offset), ("length", value.nbytes)):
-                tensor.external_data.add(key=key, value=str(entry))
-        self.tensors.append(tensor)
-        return name

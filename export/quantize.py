@@ -24,6 +24,7 @@ from export.per_token import use_token_scales
 from export.recipe import Recipe
 from export.reference import PyTorchReference
 from export.rounding import RoundedLinear, round_linear_layers, with_rounded_weights
+from export.without_vnni import write_without_vnni
 
 _SLOWER_FUSED = ["SkipLayerNormFusion", "BiasGeluFusion"]
 _TABLES = 2  # words and positions
@@ -43,10 +44,10 @@ class Quantizer:
         self._activations = watch_linear_layers(self._reference, checkpoint.train.texts)
 
     def write(self, target: Path, recipe: Recipe, *, fused: Path | None = None) -> None:
-        """Write an int8 file, optimised for good.
+        """Write an int8 file, optimised for good, and beside it its graph for processors without VNNI.
 
         Args:
-            target: where to write it.
+            target: where to write it; see :func:`export.without_vnni.path_without_vnni` for the other.
             recipe: how to round.
             fused: where to write the same model as one operator, in the same folder; see :mod:`export.fused`.
 
@@ -67,6 +68,7 @@ class Quantizer:
             target,
             {"MatMulIntegerToFloat": len(layers) + fine, "MultiHeadAttention": attentions, "DynamicQuantizeLinear": 0},
         )
+        write_without_vnni(target)
         if fused is not None:
             write_fused(target, fused, model=self._reference.model, layers=layers)
 

@@ -18,7 +18,7 @@ class ExactSession:
         provider: of the fast session.
         threads: of the fast session.
         token_budget: of the fast session.
-        saturates: of the fast session.
+        file: of the fast session.
         rescored: rows that went through the reference session so far.
     """
 
@@ -35,7 +35,7 @@ class ExactSession:
             error_band: by how much the fast session's difference of logits may be wrong.
         """
         self.variant, self.provider, self.threads = fast.variant, fast.provider, fast.threads
-        self.token_budget, self.saturates = fast.token_budget, fast.saturates
+        self.token_budget, self.file = fast.token_budget, fast.file
         self.rescored = 0
         self._counting = threading.Lock()
         self._fast = fast

@@ -40,7 +40,8 @@ class Variant:
             None where it was not measured.
         optimization: graph optimisation level for the session: ``all``, ``extended``, ``basic`` or ``disabled``.
             A file that was optimised at export is opened with ``disabled``, which also starts faster.
-        saturates: its verdicts suffer, as measured at export, where the processor adds int8 products in 16 bits.
+        without_vnni: file of the bundle that takes its place on x86 processors without VNNI, where onnxruntime's fast
+            int8 products are not exact. It reads its weights from ``file``.
         fused: it is one operator, which not every installation and processor has; see :mod:`spam_edge.fused`.
         weights: file of the bundle that it reads its weights from, if it does not hold them itself.
     """
@@ -50,14 +51,14 @@ class Variant:
     bytes: int
     optimization: str = "all"
     error_band: float | None = None
-    saturates: bool = False
+    without_vnni: str | None = None
     fused: bool = False
     weights: str | None = None
 
     @property
     def needs(self) -> list[str]:
         """The files it is made of."""
-        return [self.file] if self.weights is None else [self.file, self.weights]
+        return [file for file in (self.file, self.weights, self.without_vnni) if file is not None]
 
     def __post_init__(self) -> None:
         _require(_is_inside(self.file), "variants.file", "a relative path inside the bundle")
@@ -69,11 +70,9 @@ class Variant:
             "one of all, extended, basic, disabled",
         )
         _require(self.error_band is None or self.error_band >= 0, "variants.error_band", "a number of at least 0")
-        _require(isinstance(self.saturates, bool), "variants.saturates", "true or false")
         _require(isinstance(self.fused, bool), "variants.fused", "true or false")
-        _require(
-            self.weights is None or _is_inside(self.weights), "variants.weights", "a relative path inside the bundle"
-        )
+        for name, beside in (("weights", self.weights), ("without_vnni", self.without_vnni)):
+            _require(beside is None or _is_inside(beside), f"variants.{name}", "a relative path inside the bundle")
 
 
 @dataclass(frozen=True, slots=True)

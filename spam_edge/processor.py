@@ -43,20 +43,12 @@ class Processor:
         """The architecture, on x86-64 with what decides on int8."""
         return f"x86-64 {'with' if self.vnni else 'without'} VNNI" if self.machine == "x86-64" else self.machine
 
-    def describe(self, *, variant: str, trusted: bool) -> str:
-        """Return for people what it is, and what that means for int8.
-
-        Args:
-            variant: name of the file in use.
-            trusted: whether that file gives the same scores here as elsewhere.
-        """
+    @property
+    def description(self) -> str:
+        """What it is and means for int8, for people."""
         if self.machine != "x86-64":
             return self.name
-        if self.vnni:
-            return f"{self.name}: int8 sums are exact"
-        if trusted:
-            return f"{self.name}: {variant} does not suffer from it"
-        return f"{self.name}: {variant} sums saturate and scores differ, use fp32"
+        return f"{self.name}: int8 sums are exact" + ("" if self.vnni else ", but slower")
 
 
 @cache

@@ -72,7 +72,7 @@ class Session:
         provider: execution provider the session runs on.
         threads: inferences that run side by side.
         token_budget: most tokens of a batch, padding included.
-        saturates: sums of the file do not fit onnxruntime's kernels for this processor, so that scores differ.
+        file: path of the ONNX file inside the bundle.
     """
 
     def __init__(self, bundle: Bundle, *, variant: str, provider: str, options: RuntimeOptions) -> None:
@@ -84,10 +84,9 @@ class Session:
         self.token_budget = options.token_budget or default_token_budget(file, provider)
         self._inputs = bundle.manifest.inputs
         self._output = [bundle.manifest.output]
-        path = bundle.file(file.file)
-        self.saturates = provider == CPU and file.saturates and this_processor().saturates
+        self.file, optimization = _choose_file(file, provider)
         self._session = create_session(
-            path, optimization=file.optimization, provider=provider, fused=file.fused, threads=self.threads
+            bundle.file(self.file), optimization=optimization, provider=provider, fused=file.fused, threads=self.threads
         )
         if provider == CUDA:
             self._try_out()
@@ -148,8 +147,7 @@ def open_session(bundle: Bundle, options: RuntimeOptions) -> Session:
 def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) -> str:
     """Name the file for a provider: the one asked for, else the first made for it, else the first that runs on it.
 
-    A file that needs the fused operator is passed over where there is none, and one whose sums saturate on this
-    processor comes last.
+    A file that needs the fused operator is passed over where there is none.
 
     Raises:
         ProviderUnavailableError: the bundle lacks the file, or it is not meant for this provider.
@@ -170,9 +168,7 @@ def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) 
     ]
     if not usable:
         raise ProviderUnavailableError(f"this bundle has no file for {device}; it has {', '.join(variants)}")
-    suffers = provider == CPU and this_processor().saturates
-    exact = [name for name in usable if not (suffers and variants[name].saturates)] or usable
-    return next((name for name in exact if variants[name].providers[0] == provider), exact[0])
+    return next((name for name in usable if variants[name].providers[0] == provider), usable[0])
 
 
 def default_token_budget(file: Variant, provider: str) -> int:
@@ -180,6 +176,13 @@ def default_token_budget(file: Variant, provider: str) -> int:
     if provider == CUDA:
         return CUDA_TOKEN_BUDGET
     return FUSED_TOKEN_BUDGET if file.fused else TOKEN_BUDGET
+
+
+def _choose_file(variant: Variant, provider: str) -> tuple[str, str]:
+    """Return the file of a variant that is exact on this processor, and its level of graph optimisation."""
+    if provider == CPU and variant.without_vnni is not None and this_processor().saturates:
+        return variant.without_vnni, "basic"  # which folds constants: the weights, turned into uint8
+    return variant.file, variant.optimization
 
 
 def _begin_to_verify(bundle: Bundle, options: RuntimeOptions) -> Verification | None:

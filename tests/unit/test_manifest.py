@@ -21,16 +21,10 @@ def test_round_trip(data: dict[str, Any]) -> None:
     assert Manifest.from_dict(json.loads(json.dumps(manifest.to_dict()))) == manifest
 
 
-def test_a_manifest_from_before_the_audit_is_read(data: dict[str, Any]) -> None:
-    for variant in data["variants"].values():
-        variant.pop("saturates", None)
-    assert not any(variant.saturates for variant in Manifest.from_dict(data).variants.values())
-
-
 def test_a_manifest_from_before_the_fused_operator_is_read(data: dict[str, Any]) -> None:
     del data["variants"]["fused"]
     for variant in data["variants"].values():
-        del variant["fused"], variant["weights"]
+        del variant["fused"], variant["weights"], variant["without_vnni"]
     for variant in Manifest.from_dict(data).variants.values():
         assert (variant.fused, variant.needs) == (False, [variant.file])
 
@@ -87,8 +81,9 @@ def test_a_variant_whose_weights_are_not_listed_is_refused(data: dict[str, Any])
 def test_paths_outside_the_bundle_are_refused(path: str) -> None:
     with pytest.raises(ManifestError, match=r"variants\.file must be .* inside the bundle"):
         Variant(path, ("CPUExecutionProvider",), 1)
-    with pytest.raises(ManifestError, match=r"variants\.weights must be .* inside the bundle"):
-        Variant("model.onnx", ("CPUExecutionProvider",), 1, weights=path)
+    for field in ("weights", "without_vnni"):
+        with pytest.raises(ManifestError, match=rf"variants\.{field} must be .* inside the bundle"):
+            Variant("model.onnx", ("CPUExecutionProvider",), 1, **{field: path})
 
 
 def test_parts_are_validated_when_built() -> None:
@@ -98,8 +93,6 @@ def test_parts_are_validated_when_built() -> None:
         Variant("model.onnx", (), 1)
     with pytest.raises(ManifestError, match="optimization"):
         Variant("model.onnx", ("CPUExecutionProvider",), 1, optimization="most")
-    with pytest.raises(ManifestError, match=r"variants\.saturates must be true or false"):
-        Variant("model.onnx", ("CPUExecutionProvider",), 1, saturates="no")  # type: ignore[arg-type]
     with pytest.raises(ManifestError, match=r"variants\.fused must be true or false"):
         Variant("model.onnx", ("CPUExecutionProvider",), 1, fused="no")  # type: ignore[arg-type]
 

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from spam_edge import RuntimeOptions, SpamClassifier, processor
 from spam_edge.cli import main
-from spam_edge.manifest import MANIFEST_NAME
 from spam_edge.processor import Processor, this_processor
 
 HASWELL = "processor\t: 0\nflags\t\t: fpu sse4_2 avx f16c avx2 bmi2\nbugs\t\t: x\n\nprocessor\t: 1\nflags\t: avx_vnni\n"
@@ -22,8 +21,7 @@ ICE_LAKE = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS}\n"
 ALDER_LAKE = "processor\t: 0\nflags\t\t: fpu avx2 avx_vnni\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\n"
 WITH = "x86-64 with VNNI: int8 sums are exact"
-FP32 = "x86-64 without VNNI: fp32 does not suffer from it"
-WARNING = "x86-64 without VNNI: int8 sums saturate and scores differ, use fp32"
+WITHOUT = "x86-64 without VNNI: int8 sums are exact, but slower"
 
 
 @pytest.fixture(autouse=True)
@@ -95,77 +93,36 @@ def test_this_machine() -> None:
     assert here.vnni or here.machine != "x86-64" or not processor._numpy_found_vnni()
 
 
-def _mark(bundle: Path, *, saturates: bool) -> Path:
-    path = bundle / MANIFEST_NAME
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    manifest["variants"]["int8"]["saturates"] = saturates
-    path.write_text(json.dumps(manifest), encoding="utf-8")
-    return bundle
-
-
-@pytest.fixture
-def marked_bundle(bundle_copy: Path) -> Path:
-    """A bundle whose int8 file is one that saturates, as the export found."""
-    return _mark(bundle_copy, saturates=True)
-
-
 @pytest.mark.parametrize(
-    ("cpuinfo", "machine", "variant", "line"),
+    ("cpuinfo", "machine", "line", "file"),
     [
-        (ICE_LAKE, "x86_64", "auto", WITH),
-        (HASWELL, "x86_64", "auto", FP32),
-        (HASWELL, "x86_64", "int8", WARNING),
-        (HASWELL, "x86_64", "fp32", FP32),
-        (ARM, "aarch64", "auto", "aarch64"),
+        (ICE_LAKE, "x86_64", WITH, "onnx/model_quantized.onnx"),
+        (HASWELL, "x86_64", WITHOUT, "onnx/model_quantized_without_vnni.onnx"),
+        (ARM, "aarch64", "aarch64", "onnx/model_quantized.onnx"),
     ],
 )
 def test_info_says_so(
-    marked_bundle: Path,
+    tiny_bundle: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     cpuinfo: str,
     machine: str,
     *,
-    variant: str,
     line: str,
+    file: str,
 ) -> None:
     _fake(monkeypatch, tmp_path, cpuinfo, machine)
-    arguments = ["info", "--device", "cpu", "--model", str(marked_bundle), "--variant", variant]
+    arguments = ["info", "--device", "cpu", "--model", str(tiny_bundle), "--variant", "int8"]
     shown = CliRunner().invoke(main, arguments, catch_exceptions=False).stdout.splitlines()
     assert [entry.split(maxsplit=1)[1] for entry in shown if entry.startswith("processor ")] == [line]
-    as_json = CliRunner().invoke(main, [*arguments, "--json"], catch_exceptions=False).stdout
-    assert json.loads(as_json)["processor"] == line
+    as_json = json.loads(CliRunner().invoke(main, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert (as_json["processor"], as_json["file"]) == (line, file)
 
 
-@pytest.mark.parametrize("exact", [False, True])
-def test_without_vnni_the_scores_are_those_of_fp32(
-    marked_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact: bool
+@pytest.mark.parametrize("cpuinfo", [HASWELL, ICE_LAKE])
+def test_other_files_are_the_same_everywhere(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpuinfo: str
 ) -> None:
-    texts = ["WINNER!! Call 09061701461 to claim your prize", "see you at 5 then", ""]
-    expected = SpamClassifier.load(marked_bundle, RuntimeOptions(device="cpu", variant="fp32")).logits(texts)
-    this_processor.cache_clear()
-    _fake(monkeypatch, tmp_path, HASWELL)
-    classifier = SpamClassifier.load(marked_bundle, RuntimeOptions(device="cpu", exact=exact))
-    assert classifier.variant == "fp32"
-    assert np.array_equal(classifier.logits(texts), expected)
-
-
-def test_a_bundle_of_int8_alone_is_still_used(
-    marked_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = marked_bundle / MANIFEST_NAME
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    manifest["variants"] = {"int8": manifest["variants"]["int8"]}
-    path.write_text(json.dumps(manifest), encoding="utf-8")
-    _fake(monkeypatch, tmp_path, HASWELL)
-    classifier = SpamClassifier.load(marked_bundle, RuntimeOptions(device="cpu"))
-    assert (classifier.variant, classifier.describe()["processor"]) == ("int8", WARNING)
-
-
-def test_a_file_that_does_not_suffer_is_used(
-    bundle_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _fake(monkeypatch, tmp_path, HASWELL)
-    classifier = SpamClassifier.load(_mark(bundle_copy, saturates=False), RuntimeOptions(device="cpu"))
-    expected = "x86-64 without VNNI: int8 does not suffer from it"
-    assert (classifier.variant, classifier.describe()["processor"]) == ("int8", expected)
+    _fake(monkeypatch, tmp_path, cpuinfo)
+    classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant="fp32"))
+    assert classifier.describe()["file"] == "onnx/model.onnx"
