@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from spam_edge.errors import BundleIntegrityError, ProviderUnavailableError
-from spam_edge.fused import LIBRARY, OPERATOR
+from spam_edge.fused import OPERATOR, library
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -100,7 +100,7 @@ def _create(path: Path, optimization: str, provider: str, threads_of_operator: i
     options.log_severity_level = _FATAL  # what matters arrives as an exception, or is checked after creation
     if threads_of_operator is not None:
         options.add_session_config_entry(f"custom_op.{OPERATOR}.threads", str(threads_of_operator))
-        options.register_custom_ops_library(str(LIBRARY))
+        options.register_custom_ops_library(str(library()))
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = {
         "all": levels.ORT_ENABLE_ALL,

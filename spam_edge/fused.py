@@ -13,23 +13,28 @@ from spam_edge.processor import this_processor
 DOMAIN = "spam_edge"
 """Operator domain in an ONNX file; the folder ``native`` says the same in C."""
 OPERATOR = "SpamEncoder"
-LIBRARY = Path(__file__).parent / "native" / "libspam_encoder.so"
+FOLDER = Path(__file__).parent / "native"
+
+
+def library() -> Path:
+    """Return the library that is compiled for this processor; it may not be there, see :func:`obstacle`."""
+    return FOLDER / f"libspam_encoder_{this_processor().vectors}.so"
 
 
 def obstacle() -> str:
     """Say why the operator cannot run here; empty if it can."""
-    if not LIBRARY.is_file():
+    if not any(FOLDER.glob("libspam_encoder_*.so")):
         return "this installation has no fused operator: it is built for Linux on x86-64"
-    if not this_processor().wide_vnni:
-        return "the fused operator needs a processor with AVX-512 and VNNI"
-    return _refusal(LIBRARY)
+    if not library().is_file():
+        return "the fused operator needs a processor with AVX2 and FMA"
+    return _refusal(library())
 
 
 @cache
-def _refusal(library: Path) -> str:
+def _refusal(path: Path) -> str:
     """Say why the system does not load the library; empty if it does."""
     try:
-        ctypes.CDLL(str(library))
+        ctypes.CDLL(str(path))
     except OSError as error:
         return f"the fused operator does not load ({error}); install spam-edge again"
     return ""

@@ -15,7 +15,10 @@ import numpy as np
 _CPUINFO = Path("/proc/cpuinfo")
 _X86_64 = {"x86_64", "amd64"}
 _VNNI_FLAGS = {"avx512_vnni", "avx_vnni"}
-_WIDE_VNNI_FLAGS = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "fma"}
+_VECTORS = {
+    "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "fma"},
+    "avx2": {"avx2", "fma"},
+}
 _NUMPY_GROUPS_WITH_VNNI = {"AVX512_CLX", "AVX512_ICL", "AVX512_SPR"}
 
 
@@ -26,12 +29,13 @@ class Processor:
     Attributes:
         machine: the architecture: ``x86-64``, ``aarch64``, ...
         vnni: whether it is known to have VNNI; of no meaning on other architectures than x86-64.
-        wide_vnni: whether it is known to have it for registers of 512 bits, and what belongs to it.
+        vectors: which of the instructions that the fused operator is compiled for it has: ``avx512`` (with VNNI), else
+            ``avx2``; empty where it is not known to have either.
     """
 
     machine: str
     vnni: bool
-    wide_vnni: bool = False
+    vectors: str = ""
 
     @property
     def saturates(self) -> bool:
@@ -60,7 +64,8 @@ def this_processor() -> Processor:
     flags = _cpu_flags()
     if flags is None:
         return Processor("x86-64", vnni=_numpy_found_vnni())
-    return Processor("x86-64", vnni=not flags.isdisjoint(_VNNI_FLAGS), wide_vnni=flags >= _WIDE_VNNI_FLAGS)
+    vectors = next((name for name, needed in _VECTORS.items() if flags >= needed), "")
+    return Processor("x86-64", vnni=not flags.isdisjoint(_VNNI_FLAGS), vectors=vectors)
 
 
 def _cpu_flags() -> set[str] | None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from spam_edge.fused import obstacle
+from tests.vectors import fused_vectors, use_vectors
 
 # A loaded machine is slow, not wrong.
 settings.register_profile("spam-edge", deadline=None)
@@ -30,6 +31,15 @@ def _interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module", params=["avx512", "avx2"])
+def vectors(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each library of the fused operator that this processor can run, in turns."""
+    if request.param not in fused_vectors():
+        pytest.skip(f"this processor does not run the library for {request.param}")
+    with use_vectors(request.param):
+        yield request.param
 
 
 @pytest.fixture(scope="session", params=["int8", pytest.param("fused", marks=pytest.mark.fused)])

@@ -165,7 +165,7 @@ typedef struct {
 } Run;
 
 static void quantize(Run *run, const Quantizer *quantizer, const float *rows, size_t stride, size_t count) {
-    const Quantizing work = {quantizer, rows, stride, {run->workspace->bytes, run->workspace->steps}};
+    const Quantizing work = {quantizer, rows, stride, {run->workspace->quantised, run->workspace->scales}};
     team_do(&run->team, quantize_part, &work, count, LEAST_ROWS);
 }
 
@@ -173,7 +173,7 @@ static void quantize(Run *run, const Quantizer *quantizer, const float *rows, si
 static void multiply(Run *run, const Linear *linear, size_t count, float *output, size_t stride,
                      const GeluTable *gelu) {
     const Workspace *workspace = run->workspace;
-    const Product work = {{linear}, {output}, count, stride, gelu, {workspace->bytes, workspace->steps}};
+    const Product work = {{linear}, {output}, count, stride, gelu, {workspace->quantised, workspace->scales}};
     team_do(&run->team, multiply_panels, &work, panels(linear), 1);
 }
 
@@ -211,9 +211,9 @@ static void run_layer(Run *run, const Layer *layer, int last) {
     const Workspace *workspace = run->workspace;
     const size_t width = padded(encoder->channels), rows = workspace->starts[run->messages], plane = rows * width;
     float *queries = workspace->heads, *keys = queries + plane, *values = keys + plane;
-    const Quantized bytes = {workspace->bytes, workspace->steps};
+    const Quantized quantised = {workspace->quantised, workspace->scales};
     const Product all = {
-        {&layer->key, &layer->value, last ? NULL : &layer->query}, {keys, values, queries}, rows, width, NULL, bytes};
+        {&layer->key, &layer->value, last ? NULL : &layer->query}, {keys, values, queries}, rows, width, NULL, quantised};
     quantize(run, &layer->key.input, workspace->hidden, width, rows);
     team_do(&run->team, multiply_panels, &all, (last ? 2 : 3) * panels(&layer->key), 1);
     const size_t asked = last ? run->messages : rows;

@@ -6,7 +6,7 @@
  * derivatives from the second on are those of the density times polynomials. */
 void gelu_prepare(GeluTable *table) {
     const double width = 1 / GELU_PER_UNIT;
-    for (int interval = 0; interval < LANES; interval++) {
+    for (int interval = 0; interval < GELU_INTERVALS; interval++) {
         const double t = interval * width, square = t * t;
         const double density = exp(-square / 2) / sqrt(2 * acos(-1)), above = erfc(t / sqrt(2)) / 2;
         const double taylor[] = {

@@ -5,11 +5,11 @@
 
 #include "vectors.h"
 
-enum { GELU_DEGREE = 5 };
+enum { GELU_DEGREE = 5, GELU_INTERVALS = 16 };
 
 /* Coefficients of polynomials, one for each of sixteen intervals of |x|, highest power first. */
 typedef struct {
-    float coefficients[GELU_DEGREE + 1][LANES];
+    float coefficients[GELU_DEGREE + 1][GELU_INTERVALS];
 } GeluTable;
 
 void gelu_prepare(GeluTable *table);
@@ -20,17 +20,16 @@ void gelu_prepare(GeluTable *table);
 
 /* Gelu(x) = max(x, 0) - |x| (1 - distribution(|x|)), of which the second is tabulated. Absolute error up to
  * 7e-7, most of it where the table ends. */
-INLINED __m512 gelu_ps(const GeluTable *table, __m512 x) {
-    const __m512 per_unit = _mm512_set1_ps(GELU_PER_UNIT), whole = _mm512_set1_ps(0x1.8p23f); /* has no fraction */
-    const __m512 size = _mm512_range_ps(x, _mm512_set1_ps(GELU_END), 0xA); /* smaller absolute value, without sign */
-    const __m512 middle = _mm512_fmadd_ps(size, per_unit, whole);
-    const __m512i interval = _mm512_castps_si512(middle); /* in the lowest bits, which are those that count */
-    const __m512 off = _mm512_fmsub_ps(size, per_unit, _mm512_sub_ps(middle, whole));
-    __m512 tail = _mm512_permutexvar_ps(interval, _mm512_loadu_ps(table->coefficients[0]));
+INLINED Floats gelu_of(const GeluTable *table, Floats x) {
+    const Floats per_unit = v_all(GELU_PER_UNIT), whole = v_all(0x1.8p23f); /* has no fraction */
+    const Floats size = v_absolute_at_most(x, GELU_END);
+    const Floats interval = v_multiply_add(size, per_unit, whole); /* in the lowest bits, which are those that count */
+    const Floats off = v_multiply_subtract(size, per_unit, v_subtract(interval, whole));
+    Floats tail = v_look_up(table->coefficients[0], interval);
 #pragma GCC unroll 5
     for (int i = 1; i <= GELU_DEGREE; i++)
-        tail = _mm512_fmadd_ps(tail, off, _mm512_permutexvar_ps(interval, _mm512_loadu_ps(table->coefficients[i])));
-    return _mm512_sub_ps(_mm512_max_ps(_mm512_setzero_ps(), x), tail); /* in this order, NaN stays NaN */
+        tail = v_multiply_add(tail, off, v_look_up(table->coefficients[i], interval));
+    return v_subtract(v_larger(v_zero(), x), tail); /* in this order, NaN stays NaN */
 }
 
 #endif

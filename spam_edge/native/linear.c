@@ -6,48 +6,14 @@
 #include "gelu.h"
 #include "vectors.h"
 
-enum { QUAD = 4 }; /* bytes whose products are added at once */
-enum { TILE = 6 }; /* rows of uint8 whose sums stay in registers */
-/* Four rows of 64 bytes to 64 groups of four, one byte of each row. Unpacking works within lanes of 128 bits, of which
- * each vector of the result has one. */
-INLINED void interleave(const __m512i rows[QUAD], __m512i groups[4]) {
-    const __m512i low = _mm512_unpacklo_epi8(rows[0], rows[1]), other_low = _mm512_unpacklo_epi8(rows[2], rows[3]);
-    const __m512i high = _mm512_unpackhi_epi8(rows[0], rows[1]), other_high = _mm512_unpackhi_epi8(rows[2], rows[3]);
-    const __m512i a = _mm512_unpacklo_epi16(low, other_low), b = _mm512_unpackhi_epi16(low, other_low);
-    const __m512i c = _mm512_unpacklo_epi16(high, other_high), d = _mm512_unpackhi_epi16(high, other_high);
-    const __m512i even_a = _mm512_shuffle_i32x4(a, b, 0x88), even_c = _mm512_shuffle_i32x4(c, d, 0x88);
-    const __m512i odd_a = _mm512_shuffle_i32x4(a, b, 0xDD), odd_c = _mm512_shuffle_i32x4(c, d, 0xDD);
-    const __m512i order = _mm512_setr_epi64(0, 1, 4, 5, 8, 9, 12, 13),
-                  rest = _mm512_setr_epi64(2, 3, 6, 7, 10, 11, 14, 15);
-    groups[0] = _mm512_permutex2var_epi64(even_a, order, even_c);
-    groups[1] = _mm512_permutex2var_epi64(odd_a, order, odd_c);
-    groups[2] = _mm512_permutex2var_epi64(even_a, rest, even_c);
-    groups[3] = _mm512_permutex2var_epi64(odd_a, rest, odd_c);
-}
+#ifdef SPAM_EDGE_AVX2
+#include "products_avx2.h"
+#else
+#include "products_avx512.h"
+#endif
 
-VECTORISED static void pack_panel(Linear *linear, const int8_t *weights, size_t first) {
-    const size_t depth = linear->input.depth, outputs = linear->outputs;
-    const __mmask64 mask = bytes_of(0, first, outputs);
-    const __m512i zero = _mm512_set1_epi8((char)zero_point(&linear->input));
-    __m512i rows[QUAD], groups[4], sums[4];
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; v++) sums[v] = _mm512_setzero_si512();
-    for (size_t quad = 0; quad < depth; quad += QUAD) {
-#pragma GCC unroll 4
-        for (size_t i = 0; i < QUAD; i++)
-            rows[i] = _mm512_maskz_loadu_epi8(quad + i < linear->input.columns ? mask : 0,
-                                              weights + (quad + i) * outputs + first);
-        interleave(rows, groups);
-#pragma GCC unroll 4
-        for (int v = 0; v < 4; v++) {
-            _mm512_store_si512(linear->packed + first * depth + quad * PANEL + v * 64, groups[v]);
-            sums[v] = _mm512_dpbusd_epi32(sums[v], zero, groups[v]);
-        }
-    }
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; v++)
-        _mm512_storeu_si512(linear->starts + first + v * LANES, _mm512_sub_epi32(_mm512_setzero_si512(), sums[v]));
-}
+enum { TILE = 6 };                /* rows of steps whose sums stay in registers */
+enum { VECTORS = PANEL / LANES }; /* registers for the outputs of a panel */
 
 int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias) {
     const size_t outputs = linear->outputs, width = padded(outputs);
@@ -79,57 +45,54 @@ typedef struct {
 
 /* Sums of products of `rows` rows with one panel. `rows` is a constant where this is
  * inlined, and the loops over it are unrolled, or the compiler would keep the sums in memory. */
-INLINED void sum_products(const uint8_t *values, size_t depth, const int8_t *panel, const int32_t *starts, int rows,
-                          Ahead ahead, __m512i sums[TILE][4]) {
+INLINED void sum_products(const Step *values, size_t depth, const int8_t *panel, const int32_t *starts, int rows,
+                          Ahead ahead, Integers sums[TILE][VECTORS]) {
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; v++) {
-        const __m512i start = _mm512_loadu_si512(starts + v * LANES);
+    for (int v = 0; v < VECTORS; v++) {
+        const Integers start = v_load_integers(starts + v * LANES);
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) sums[r][v] = start;
     }
-    for (size_t quad = 0; quad < depth; quad += QUAD) {
-        __m512i weights[4];
+    for (size_t column = 0; column < depth; column += GROUP) {
+        Integers weights[VECTORS];
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; v++) weights[v] = _mm512_load_si512(panel + quad * PANEL + v * 64);
+        for (int v = 0; v < VECTORS; v++) weights[v] = v_load_weights(panel + column * PANEL, v);
 #pragma GCC unroll 4
         for (int line = 0; line < ahead.lines; line++) _mm_prefetch(ahead.from + line * 64, _MM_HINT_T1);
         ahead.from += ahead.stretch;
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
-            int32_t four;
-            memcpy(&four, values + (size_t)r * depth + quad, sizeof four);
-            const __m512i activations = _mm512_set1_epi32(four);
+            const Integers steps = v_load_steps(values + (size_t)r * depth + column);
 #pragma GCC unroll 4
-            for (int v = 0; v < 4; v++) sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], activations, weights[v]);
+            for (int v = 0; v < VECTORS; v++) sums[r][v] = v_add_products(sums[r][v], steps, weights[v]);
         }
     }
 }
 
-/* `rows_of_bytes` rows of uint8 with one panel: as many rows of outputs, or half as many where `fine`. Both are
+/* `rows_of_steps` rows of steps with one panel: as many rows of outputs, or half as many where `fine`. Both are
  * constants where this is inlined. */
-INLINED void multiply_tile(const Linear *linear, const Quantized *rows, size_t row, size_t panel, int rows_of_bytes,
+INLINED void multiply_tile(const Linear *linear, const Quantized *rows, size_t row, size_t panel, int rows_of_steps,
                            int fine, Ahead ahead, float *output, size_t stride, const GeluTable *gelu) {
     const size_t depth = linear->input.depth, first = panel * PANEL;
     const float step = coarse_step(&linear->input);
-    __m512i sums[TILE][4];
+    Integers sums[TILE][VECTORS];
     sum_products(rows->values + row * (fine ? 2 : 1) * depth, depth, linear->packed + first * depth,
-                 linear->starts + first, rows_of_bytes, ahead, sums);
+                 linear->starts + first, rows_of_steps, ahead, sums);
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; v++) {
+    for (int v = 0; v < VECTORS; v++) {
         const size_t at = first + (size_t)v * LANES;
-        const __m512 scale = _mm512_loadu_ps(linear->scales + at), bias = _mm512_loadu_ps(linear->bias + at);
+        const Floats scale = v_load(linear->scales + at), bias = v_load(linear->bias + at);
 #pragma GCC unroll 6
-        for (int r = 0; r < (fine ? rows_of_bytes / 2 : rows_of_bytes); r++) {
-            __m512 value;
+        for (int r = 0; r < (fine ? rows_of_steps / 2 : rows_of_steps); r++) {
+            Floats value;
             if (fine) {
-                value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[2 * r + 1][v]), _mm512_set1_ps(1 / FINER),
-                                        _mm512_cvtepi32_ps(sums[2 * r][v]));
-                value = _mm512_fmadd_ps(value, _mm512_mul_ps(scale, _mm512_set1_ps(step)), bias);
+                value = v_multiply_add(v_floats(sums[2 * r + 1][v]), v_all(1 / FINER), v_floats(sums[2 * r][v]));
+                value = v_multiply_add(value, v_multiply(scale, v_all(step)), bias);
             } else {
-                value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][v]), scale);
-                value = _mm512_fmadd_ps(value, _mm512_set1_ps(rows->scales[row + (size_t)r]), bias);
+                value = v_multiply(v_floats(sums[r][v]), scale);
+                value = v_multiply_add(value, v_all(rows->scales[row + (size_t)r]), bias);
             }
-            _mm512_storeu_ps(output + (row + (size_t)r) * stride + at, gelu ? gelu_ps(gelu, value) : value);
+            v_store(output + (row + (size_t)r) * stride + at, gelu ? gelu_of(gelu, value) : value);
         }
     }
 }
@@ -138,7 +101,7 @@ INLINED void multiply_tile(const Linear *linear, const Quantized *rows, size_t r
 INLINED void multiply(const Linear *linear, size_t from, size_t to, const Quantized *rows, size_t count, float *output,
                       size_t stride, const GeluTable *gelu, int fine, int lines) {
     const size_t per_row = fine ? 2 : 1, whole = TILE / per_row, tiles = (count + whole - 1) / whole;
-    const size_t bytes = linear->input.depth * PANEL, stretch = (QUAD * PANEL + tiles - 1) / tiles;
+    const size_t bytes = linear->input.depth * PANEL, stretch = (GROUP * PANEL + tiles - 1) / tiles;
     for (size_t panel = from; panel < to; panel++) {
         Ahead ahead = {(const char *)linear->packed + (panel + 1) * bytes, stretch, lines};
         size_t row = 0;
@@ -160,23 +123,22 @@ VECTORISED void linear_multiply(const Linear *linear, size_t from, size_t to, co
     if (count == 0) return; /* there is nothing to spread over */
     const int fine = linear->input.limit > 0, few = count * (fine ? 2 : 1) <= 3 * TILE;
     if (fine && few)
-        multiply(linear, from, to, rows, count, output, stride, gelu, 1, 4);
+        multiply(linear, from, to, rows, count, output, stride, gelu, 1, LINES);
     else if (fine)
         multiply(linear, from, to, rows, count, output, stride, gelu, 1, 1);
     else if (few)
-        multiply(linear, from, to, rows, count, output, stride, gelu, 0, 4);
+        multiply(linear, from, to, rows, count, output, stride, gelu, 0, LINES);
     else
         multiply(linear, from, to, rows, count, output, stride, gelu, 0, 1);
 }
 
 INLINED void add_products(int whole, const float *row, const float *weights, size_t from, size_t channels,
-                          __m512 sums[4]) {
+                          Floats sums[4]) {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; v++) {
         const size_t at = from + (size_t)v * LANES;
-        const __mmask16 mask = lanes_of(whole, at, channels);
-        sums[v] =
-            _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, row + at), _mm512_maskz_loadu_ps(mask, weights + at), sums[v]);
+        const Lanes mask = lanes_of(whole, at, channels);
+        sums[v] = v_multiply_add(v_load_some(mask, row + at), v_load_some(mask, weights + at), sums[v]);
     }
 }
 
@@ -187,14 +149,13 @@ VECTORISED void linear_complete(const Linear *linear, const float *rows, size_t 
         const float *values = rows + row * stride;
         for (size_t each = 0; each < linear->completed; each++) {
             const float *remainder = linear->remainder + each * channels;
-            __m512 sums[4];
+            Floats sums[4];
 #pragma GCC unroll 4
-            for (int v = 0; v < 4; v++) sums[v] = _mm512_setzero_ps();
+            for (int v = 0; v < 4; v++) sums[v] = v_zero();
             size_t i = 0;
             for (; i + STRIDE <= channels; i += STRIDE) add_products(1, values, remainder, i, channels, sums);
             if (i < channels) add_products(0, values, remainder, i, channels, sums);
-            output[row * output_stride + (size_t)linear->completed_outputs[each]] +=
-                _mm512_reduce_add_ps(sum_of_four(sums));
+            output[row * output_stride + (size_t)linear->completed_outputs[each]] += v_sum(sum_of_four(sums));
         }
     }
 }

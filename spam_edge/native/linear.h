@@ -1,4 +1,4 @@
-/* Linear layers with int8 weights on rows of uint8 activations, summed exactly in int32. */
+/* Linear layers with int8 weights on rows of activations in steps, summed exactly in int32. */
 
 #ifndef SPAM_EDGE_LINEAR_H
 #define SPAM_EDGE_LINEAR_H
@@ -9,8 +9,6 @@
 #include "gelu.h"
 #include "quantize.h"
 
-enum { PANEL = 64 }; /* outputs computed together: four registers of sixteen */
-
 /* Rounds up to whole panels: rows of outputs are stored so far apart, so that no product has a remainder. */
 static inline size_t padded(size_t outputs) { return (outputs + PANEL - 1) / PANEL * PANEL; }
 
@@ -18,7 +16,7 @@ static inline size_t padded(size_t outputs) { return (outputs + PANEL - 1) / PAN
 typedef struct {
     Quantizer input;
     size_t outputs;
-    int8_t *packed;   /* (panels, depth / 4, PANEL, 4): four weights of an output lie together */
+    int8_t *packed;   /* (panels, depth / GROUP, PANEL, GROUP): weights whose products are added at once lie together */
     int32_t *starts;  /* (padded outputs): what sums start from: less what the zero point adds to them */
     float *scales;    /* (padded outputs) */
     float *bias;      /* (padded outputs) */

@@ -1,4 +1,4 @@
-/* Rows of fp32 activations to uint8, each with a scale of its own, or to 16 bits. */
+/* Rows of fp32 activations to 256 steps, each with a scale of its own, or to 16 bits. */
 
 #ifndef SPAM_EDGE_QUANTIZE_H
 #define SPAM_EDGE_QUANTIZE_H
@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vectors.h"
+
 enum { SYMMETRIC_ZERO = 128, GELU_ZERO = 32 };
 #define SYMMETRIC_STEPS 127.0f
 #define FINER 254.0f /* fine steps in a coarse one */
 
-/* How a row of fp32 activations becomes uint8. See export/per_token.py, whose file this computes. */
+/* How a row of fp32 activations becomes steps of a byte. See export/per_token.py, whose file this computes. */
 typedef struct {
     size_t channels;         /* of the activation */
     size_t columns;          /* channels, then the repeated columns of those that were split */
@@ -18,17 +20,17 @@ typedef struct {
     const float *shares;     /* (channels): what one column has of its channel; NULL where none is split */
     const int32_t *repeated; /* (columns - channels): the channel of each column beyond the first */
     const float *offsets;    /* (columns - channels): what is added before rounding, in steps */
-    float limit;             /* largest value where two planes of uint8 hold 16 bits; 0 where one plane does */
+    float limit;             /* largest value where two planes of 8 bits hold 16; 0 where one plane does */
     int after_gelu;          /* values are never below -0.17 */
 } Quantizer;
 
-/* Activations in uint8. Where there are 16 bits, row r is the pair of rows 2r, coarse, and 2r + 1, fine. */
+/* Activations in steps. Where there are 16 bits, row r is the pair of rows 2r, coarse, and 2r + 1, fine. */
 typedef struct {
-    uint8_t *values; /* (rows, depth) */
+    Step *values;  /* (rows, depth) */
     float *scales;   /* (rows): steps of each row; unused where there are 16 bits */
 } Quantized;
 
-/* The byte that stands for 0. */
+/* The step that stands for 0, of those that a byte holds. */
 static inline int zero_point(const Quantizer *quantizer) {
     return quantizer->after_gelu && !(quantizer->limit > 0) ? GELU_ZERO : SYMMETRIC_ZERO;
 }
@@ -36,7 +38,7 @@ static inline int zero_point(const Quantizer *quantizer) {
 /* The step of the coarse one of two planes. */
 static inline float coarse_step(const Quantizer *quantizer) { return quantizer->limit / SYMMETRIC_STEPS; }
 
-/* Rows of uint8 for each row of activations. */
+/* Rows of steps for each row of activations. */
 static inline size_t planes(const Quantizer *quantizer) { return quantizer->limit > 0 ? 2 : 1; }
 
 /* Quantises rows of fp32, `stride` apart. */

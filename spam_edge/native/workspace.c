@@ -36,8 +36,8 @@ static size_t lay_out(const Encoder *encoder, Workspace *workspace, char *memory
     workspace->wide = part(&end, sizeof(float) * CHUNK * wide);
     workspace->scratch_size = ATTENTION_SCRATCH(tokens, encoder->channels / encoder->heads);
     workspace->scratch = part(&end, sizeof(float) * workspace->scratch_size * members);
-    workspace->bytes = part(&end, larger(tokens * narrow_depth, CHUNK * wide_depth));
-    workspace->steps = part(&end, sizeof(float) * larger(tokens, CHUNK));
+    workspace->quantised = part(&end, sizeof(Step) * larger(tokens * narrow_depth, CHUNK * wide_depth));
+    workspace->scales = part(&end, sizeof(float) * larger(tokens, CHUNK));
     workspace->starts = part(&end, sizeof(size_t) * (tokens + 1));
     return (size_t)(end - memory);
 }

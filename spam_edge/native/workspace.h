@@ -17,8 +17,8 @@ typedef struct {
     float *context; /* (tokens, width) */
     float *wide;    /* (CHUNK, width of the feed-forward block) */
     float *scratch; /* of attention, `scratch_size` for each member of a team */
-    uint8_t *bytes; /* quantised rows */
-    float *steps;   /* their scales */
+    Step *quantised; /* rows in steps */
+    float *scales;   /* and what a step is in each */
     size_t scratch_size;
     size_t *starts; /* (tokens + 1) first row of each message, of which there are no more than tokens */
     void *memory;

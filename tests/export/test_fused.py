@@ -117,7 +117,7 @@ def test_without_the_operator_it_is_left_out_and_that_is_said(tiny_checkpoint: P
     """In a process that looks for the library where there is none."""
     code = (
         "import sys; from pathlib import Path; from spam_edge import fused\n"
-        "fused.LIBRARY = Path('nowhere.so')\n"
+        "fused.FOLDER = Path('nowhere')\n"
         "from export.assemble import export_bundle\n"
         "export_bundle(Path(sys.argv[1]), Path(sys.argv[2]), name='t', version='1', report=print)"
     )

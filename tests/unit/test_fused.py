@@ -1,6 +1,6 @@
 """The fused variant in the runtime: where it is taken, what is said where it cannot be, and what it makes of bad input.
 
-Processors without AVX-512 and VNNI are faked by the text of /proc/cpuinfo: one machine has one processor.
+Processors without AVX2 are faked by the text of /proc/cpuinfo: one machine has one processor.
 """
 
 import os
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from spam_edge import BundleIntegrityError, ProviderUnavailableError, RuntimeOptions, SpamClassifier, fused, processor
 from spam_edge.batching import Batch, pad_rows
 from spam_edge.bundle import Bundle
-from spam_edge.fused import LIBRARY, obstacle
+from spam_edge.fused import library, obstacle
 from spam_edge.processor import this_processor
 from spam_edge.session import Session, open_session
 
@@ -26,7 +26,7 @@ POSITIONS = 64  # rows of the tiny model's table of positions, and so the longes
 FUSED = RuntimeOptions(device="cpu", variant="fused", threads=1)
 WEIGHTS = "onnx/model_quantized.onnx"
 MISSING = "this installation has no fused operator: it is built for Linux on x86-64"
-UNFIT = "the fused operator needs a processor with AVX-512 and VNNI"
+UNFIT = "the fused operator needs a processor with AVX2 and FMA"
 
 
 @pytest.fixture
@@ -37,22 +37,22 @@ def _look_again() -> Iterator[None]:
 
 
 def _without_library(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
-    monkeypatch.setattr(fused, "LIBRARY", folder / "libspam_encoder.so")
+    monkeypatch.setattr(fused, "FOLDER", folder)
     return MISSING
 
 
-def _without_avx512(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
-    """Make believe that this is a processor with VNNI for registers of 256 bits alone."""
-    (folder / "cpuinfo").write_text("flags\t\t: fpu fma avx2 avx_vnni\n", encoding="utf-8")
-    (folder / "libspam_encoder.so").touch()
+def _without_avx2(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
+    """Make believe that this is a processor of before 2013."""
+    (folder / "cpuinfo").write_text("flags\t\t: fpu sse4_2 avx\n", encoding="utf-8")
+    (folder / "libspam_encoder_avx2.so").touch()
     monkeypatch.setattr(processor, "_CPUINFO", folder / "cpuinfo")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(fused, "LIBRARY", folder / "libspam_encoder.so")
+    monkeypatch.setattr(fused, "FOLDER", folder)
     return UNFIT
 
 
 @pytest.mark.usefixtures("_look_again")
-@pytest.mark.parametrize("hinder", [_without_library, _without_avx512])
+@pytest.mark.parametrize("hinder", [_without_library, _without_avx2])
 @pytest.mark.parametrize("exact", [False, True])
 def test_where_it_cannot_run_auto_takes_int8_and_asking_for_it_says_why(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hinder: Callable[[pytest.MonkeyPatch, Path], str], exact: bool
@@ -68,9 +68,8 @@ def test_where_it_cannot_run_auto_takes_int8_and_asking_for_it_says_why(
 
 @pytest.mark.fused
 def test_a_library_that_does_not_load_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    library = tmp_path / "libspam_encoder.so"
-    library.write_bytes(b"for another system")
-    monkeypatch.setattr(fused, "LIBRARY", library)
+    (tmp_path / library().name).write_bytes(b"for another system")
+    monkeypatch.setattr(fused, "FOLDER", tmp_path)
     assert SpamClassifier.load(TINY, RuntimeOptions(device="cpu")).variant == "int8"
     with pytest.raises(
         ProviderUnavailableError, match=r"operator does not load \(.*\); install spam-edge again; leave"
@@ -82,15 +81,15 @@ def test_this_machine() -> None:
     """Read from what the machine says of itself, without our own reading of it."""
     cpuinfo = Path("/proc/cpuinfo")
     flags = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.is_file() else set()
-    fits = sys.platform == "linux" and platform.machine() == "x86_64" and {"avx512_vnni", "avx512vl"} <= flags
-    assert (obstacle() == "") == (fits and LIBRARY.is_file())
+    fits = sys.platform == "linux" and platform.machine() == "x86_64" and {"avx2", "fma"} <= flags
+    assert (obstacle() == "") == (fits and library().is_file())
 
 
 @pytest.mark.fused
 def test_it_is_what_auto_takes_and_it_says_so() -> None:
     description = SpamClassifier.load(TINY, RuntimeOptions(device="cpu")).describe()
     assert (description["variant"], description["file"]) == ("fused", "onnx/model_fused.onnx")
-    assert description["processor"] == "x86-64 with VNNI: int8 sums are exact"
+    assert description["processor"] == this_processor().description
 
 
 @pytest.mark.fused
@@ -138,7 +137,7 @@ def _load(bundle: Path) -> SpamClassifier:
 
 
 @pytest.fixture(scope="module")
-def session() -> Session:
+def session(vectors: str) -> Session:
     return open_session(Bundle.find(TINY), FUSED)
 
 

@@ -14,7 +14,9 @@ from spam_edge import RuntimeOptions, SpamClassifier, processor
 from spam_edge.cli import main
 from spam_edge.processor import Processor, this_processor
 
-HASWELL = "processor\t: 0\nflags\t\t: fpu sse4_2 avx f16c avx2 bmi2\nbugs\t\t: x\n\nprocessor\t: 1\nflags\t: avx_vnni\n"
+HASWELL = (
+    "processor\t: 0\nflags\t\t: fpu avx f16c fma avx2 bmi2\nbugs\t\t: x\n\nprocessor\t: 1\nflags\t: avx_vnni\n"
+)
 SKYLAKE_X = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512bw avx512vl\n"
 ICE_LAKE_FLAGS = "fpu fma avx2 avx512f avx512dq avx512cd avx512bw avx512vl avx512_vnni avx512_bitalg"
 ICE_LAKE = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS}\n"
@@ -42,9 +44,9 @@ def _fake(monkeypatch: pytest.MonkeyPatch, folder: Path, cpuinfo: str | None, ma
 @pytest.mark.parametrize(
     ("cpuinfo", "machine", "expected"),
     [
-        (HASWELL, "x86_64", Processor("x86-64", vnni=False)),
+        (HASWELL, "x86_64", Processor("x86-64", vnni=False, vectors="avx2")),
         (SKYLAKE_X, "x86_64", Processor("x86-64", vnni=False)),
-        (ICE_LAKE, "x86_64", Processor("x86-64", vnni=True, wide_vnni=True)),
+        (ICE_LAKE, "x86_64", Processor("x86-64", vnni=True, vectors="avx512")),
         (ALDER_LAKE, "AMD64", Processor("x86-64", vnni=True)),
         (ARM, "aarch64", Processor("aarch64", vnni=False)),
         (None, "", Processor("unknown", vnni=False)),
@@ -58,15 +60,21 @@ def test_flags(
     assert this_processor().saturates == (expected.machine == "x86-64" and not expected.vnni)
 
 
-@pytest.mark.parametrize("flag", ["fma", "avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"])
-def test_wide_vnni_is_all_that_the_fused_operator_is_compiled_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flag: str
+@pytest.mark.parametrize(
+    ("cpuinfo", "flag", "left"),
+    [
+        *((ICE_LAKE, flag, "avx2") for flag in ("avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni")),
+        *((cpuinfo, flag, "") for cpuinfo, flag in ((ICE_LAKE, "fma"), (HASWELL, "fma"), (HASWELL, "avx2"))),
+    ],
+)
+def test_vectors_are_all_that_a_library_of_the_fused_operator_is_compiled_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, cpuinfo: str, flag: str, left: str
 ) -> None:
-    _fake(monkeypatch, tmp_path, ICE_LAKE)
-    assert this_processor().wide_vnni
+    _fake(monkeypatch, tmp_path, cpuinfo)
+    assert this_processor().vectors
     this_processor.cache_clear()
-    _fake(monkeypatch, tmp_path, ICE_LAKE.replace(f" {flag} ", " "))
-    assert not this_processor().wide_vnni
+    _fake(monkeypatch, tmp_path, cpuinfo.replace(f" {flag} ", " "))
+    assert this_processor().vectors == left
 
 
 @pytest.mark.parametrize(

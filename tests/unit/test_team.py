@@ -207,10 +207,10 @@ def test_a_fork_after_the_last_session_has_gone() -> None:
     """Onnxruntime unloads the library then, if nobody else holds it, and the system still calls it at every fork."""
     code = """
 import onnxruntime
-from spam_edge.fused import LIBRARY
+from spam_edge.fused import library
 options = onnxruntime.SessionOptions()
 options.add_session_config_entry("custom_op.SpamEncoder.threads", "2")
-options.register_custom_ops_library(str(LIBRARY))
+options.register_custom_ops_library(str(library()))
 file, providers = sys.argv[1] + "/onnx/model_fused.onnx", ["CPUExecutionProvider"]
 helped = onnxruntime.InferenceSession(file, options, providers=providers)
 ids, mask = batch()

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 RUNTIME = ("numpy", "tokenizers", "click", "onnxruntime")
 # numpy keeps its shared libraries in a folder beside the package
 BESIDE = ("numpy.libs", "onnxruntime.libs", "tokenizers.libs")
-LIBRARY = "spam_edge/native/libspam_encoder.so"
+LIBRARIES = [f"spam_edge/native/libspam_encoder_{vectors}.so" for vectors in ("avx2", "avx512")]
 COMPILED = sys.platform == "linux" and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
 def test_c_is_compiled_and_does_not_travel(wheel: Path) -> None:
     """Where the fused operator cannot be compiled, the wheel is one of Python alone."""
     names = zipfile.ZipFile(wheel).namelist()
-    assert [name for name in names if "/native/" in name] == ([LIBRARY] if COMPILED else [])
+    assert sorted(name for name in names if "/native/" in name) == (LIBRARIES if COMPILED else [])
     tag = "py3-none-manylinux_2_17_x86_64" if COMPILED else "py3-none-any"
     assert wheel.name.endswith(f"-{tag}.whl")
     [metadata] = [name for name in names if name.endswith(".dist-info/WHEEL")]
@@ -71,9 +71,10 @@ def test_c_is_compiled_and_does_not_travel(wheel: Path) -> None:
 
 
 @pytest.mark.skipif(not COMPILED, reason="the fused operator is compiled for Linux on x86-64 alone")
-def test_the_library_asks_for_no_more_than_its_tag_says(wheel: Path) -> None:
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_a_library_asks_for_no_more_than_its_tag_says(wheel: Path, name: str) -> None:
     """No newer C library than 2.17, and no other; the names are read out of the file, as strings."""
-    library = zipfile.ZipFile(wheel).read(LIBRARY)
+    library = zipfile.ZipFile(wheel).read(name)
     versions = {tuple(map(int, found.split(b"."))) for found in re.findall(rb"\0GLIBC_([\d.]+)(?=\0)", library)}
     assert versions
     assert max(versions) <= (2, 17)
