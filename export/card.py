@@ -27,8 +27,8 @@ another way.
 """
 _FUSED = """\
 The fused file is the int8 model as one operator, which spam-edge brings along for Linux on x86-64 with AVX2 or AVX-512
-and VNNI, with the same scores to the bit on both. It reads its weights from the int8 file and differs from it by rounding
-alone. Other programs, and spam-edge on other processors, take the other files."""
+and VNNI, with the same scores to the bit on both. It reads its weights from the int8 file and differs from it by
+rounding alone. Other programs, and spam-edge on other processors, take the other files."""
 _UCI = """\
 The messages are from the [SMS Spam Collection](https://doi.org/10.24432/C5CC84) of Tiago A. Almeida and José María
 Gómez Hidalgo, licensed [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). They were de-duplicated and split.

@@ -309,14 +309,11 @@ def test_any_shape_has_the_same_logits_on_any_processor(shape_reference: Referen
 @pytest.mark.slow
 def test_any_shape_is_as_close_to_pytorch_as_the_gate_asks(shaped: Measured) -> None:
     decision = Decision(temperature=1.0, positive_index=1, threshold=0.5)
-    parity = compare(
-        "fused", "random", measured=shaped.fused, reference=shaped.reference.files.pytorch, decision=decision
-    )
+    pytorch = shaped.reference.files.pytorch
+    parity = compare("fused", "random", measured=shaped.fused, reference=pytorch, decision=decision)
     # random tokens mean nothing, so that some may lie as near to the threshold as they like
     assert parity.within(replace(LIMITS["fused"], flips=None)), parity
-    assert (
-        np.ptp(pytorch, axis=0).min() > 0.5
-    )  # a model that says the same of everything proves nothing
+    assert np.ptp(pytorch, axis=0).min() > 0.5  # a model that says the same of everything proves nothing
 
 
 @pytest.mark.slow

@@ -14,9 +14,7 @@ from spam_edge import RuntimeOptions, SpamClassifier, processor
 from spam_edge.cli import main
 from spam_edge.processor import Processor, this_processor
 
-HASWELL = (
-    "processor\t: 0\nflags\t\t: fpu avx f16c fma avx2 bmi2\nbugs\t\t: x\n\nprocessor\t: 1\nflags\t: avx_vnni\n"
-)
+HASWELL = "processor\t: 0\nflags\t\t: fpu avx f16c fma avx2 bmi2\nbugs\t\t: x\n\nprocessor\t: 1\nflags\t: avx_vnni\n"
 SKYLAKE_X = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512bw avx512vl\n"
 ICE_LAKE_FLAGS = "fpu fma avx2 avx512f avx512dq avx512cd avx512bw avx512vl avx512_vnni avx512_bitalg"
 ICE_LAKE = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS}\n"
