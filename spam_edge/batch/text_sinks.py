@@ -97,7 +97,7 @@ class JsonSink(TextSink):
             begin = known[:-1].rstrip()
             verdict = (
                 f"{label_key}: {json.dumps(label, ensure_ascii=False)}, "
-                f"{score_key}: {'null' if score is None else score}, {truncated_key}: {_boolean(truncated, 'null')}"
+                f"{score_key}: {'null' if score is None else str(score)}, {truncated_key}: {_boolean(truncated, 'null')}"
             )
             self._buffer.write(f"{begin}{'' if begin == '{' else ', '}{verdict}}}\n".encode())
 
