@@ -49,7 +49,7 @@ def judged(classifier: SpamClassifier) -> Callable[[list[str | None]], list[tupl
 
 
 def messages(count: int, start: int = 0) -> list[str]:
-    kinds = ("Free prize {}! Txt WIN to 88222 now, 150p/msg", "see you at {} then", "line one {}\nand, \"two\" ü")
+    kinds = ("Free prize {}! Txt WIN to 88222 now, 150p/msg", "see you at {} then", 'line one {}\nand, "two" ü')
     return [kinds[number % 3].format(number) for number in range(start, start + count)]
 
 
