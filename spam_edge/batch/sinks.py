@@ -44,6 +44,6 @@ class SinkOptions:
             case "jsonl":
                 return JsonSink(self.format, self.verdict_names, names, source)
             case _ if source.kind == "parquet":
-                return ArrowCsvSink(self.format, self.verdict_names, schema, header=header)
+                return ArrowCsvSink(self.format, self.verdict_names, schema, source, header=header)
             case _:
                 return CsvSink(self.format, self.verdict_names, names, header=header)

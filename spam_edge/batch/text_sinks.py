@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
@@ -66,9 +67,12 @@ class CsvSink(TextSink):
 class ArrowCsvSink(TextSink):
     """CSV or TSV out of Parquet with flat columns; text is quoted, so that it differs from null."""
 
-    def __init__(self, output_format: str, verdict_names: VerdictNames, schema: Any, *, header: bool) -> None:
+    def __init__(
+        self, output_format: str, verdict_names: VerdictNames, schema: Any, source: Input, *, header: bool
+    ) -> None:
         """Begin with the header, if there is to be one."""
         super().__init__(output_format, verdict_names)
+        self._name = source.name
         self._style = pyarrow.csv.WriteOptions(include_header=False, delimiter=self._delimiter)
         if header:
             names = (name.replace('"', '""') for name in (*schema.names, *verdict_names))
@@ -78,6 +82,13 @@ class ArrowCsvSink(TextSink):
         """Take rows with their verdicts."""
         if block.batch is not None:
             plain = pa.RecordBatch.from_arrays([*map(_decoded, block.batch.columns)], names=block.batch.schema.names)
+            try:
+                plain.validate(full=True)
+            except pa.ArrowInvalid as error:  # text that is not utf-8
+                raise InputError(
+                    f"{self._name}: rows from {block.rows[0].place} on do not fit into CSV ({error}); "
+                    "use --format parquet"
+                ) from error
             pyarrow.csv.write_csv(with_verdicts(plain, columns, self._verdict_names), self._buffer, self._style)
 
 
@@ -92,14 +103,12 @@ class JsonSink(TextSink):
 
     def add(self, block: Block, columns: Columns) -> None:
         """Take rows with their verdicts."""
-        label_key, score_key, truncated_key = self._keys
         for known, (_, label, score, truncated) in zip(self._objects(block), beside(block, columns), strict=True):
             begin = known[:-1].rstrip()
-            verdict = (
-                f"{label_key}: {json.dumps(label, ensure_ascii=False)}, "
-                f"{score_key}: {'null' if score is None else str(score)}, {truncated_key}: {_boolean(truncated, 'null')}"
-            )
-            self._buffer.write(f"{begin}{'' if begin == '{' else ', '}{verdict}}}\n".encode())
+            comma = "" if begin == "{" else ", "
+            values = (json.dumps(label, ensure_ascii=False), _number(score), _boolean(truncated, "null"))
+            verdict = ", ".join(f"{key}: {value}" for key, value in zip(self._keys, values, strict=True))
+            self._buffer.write(f"{begin}{comma}{verdict}}}\n".encode())
 
     def _objects(self, block: Block) -> Iterator[str]:
         if block.batch is None:
@@ -116,6 +125,11 @@ class JsonSink(TextSink):
 
     def _object(self, cells: list[str] | None) -> str:
         return "{}" if cells is None else json.dumps(dict(zip(self._names, cells, strict=True)), ensure_ascii=False)
+
+
+def _number(score: np.float32 | None) -> str:
+    # As an np.float32 it is written with as few digits as tell it from others; as a float it would have all.
+    return "null" if score is None else str(score)
 
 
 def _boolean(value: bool | None, missing: str) -> str:

@@ -91,6 +91,9 @@ def test_null_keeps_their_place(files: Path, run_job: RunJob) -> None:
     table = pq.read_table(files / "out-in.parquet")
     assert table["id"].to_pylist() == [1, 2, 3, 4]
     assert [label is None for label in table["label"].to_pylist()] == [False, True, True, False]
+    for output in ("parquet.csv", "parquet.jsonl"):  # text cannot hold the bytes that are no text
+        with pytest.raises(InputError, match=r"rows from 1 on do not fit into .*--format parquet"):
+            run_job(files / "in.parquet", output=files / output, on_error="null")
     run_job(files / "in.csv", output=files / "csv.parquet", on_error="null")
     assert pq.read_table(files / "csv.parquet")["id"].to_pylist() == ["1", None, None, None, None, "6"]
 

@@ -114,7 +114,7 @@ def test_the_report_may_lie_in_the_output(tmp_path: Path, source: Path, run_job:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "output"),
+    "places",
     [
         ("data/in.csv", "data/in.csv"),
         ("data/in.csv", "data"),
@@ -127,8 +127,9 @@ def test_the_report_may_lie_in_the_output(tmp_path: Path, source: Path, run_job:
     ],
 )
 def test_a_job_does_not_eat_what_it_writes(
-    tmp_path: Path, source: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch, inputs: str, output: str
+    tmp_path: Path, source: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch, places: tuple[str, str]
 ) -> None:
+    inputs, output = places
     monkeypatch.chdir(tmp_path)
     before = source.read_bytes()
     with pytest.raises(JobError, match="name another --output"):
@@ -152,7 +153,7 @@ def test_one_file_needs_one_set_of_columns(tmp_path: Path, source: Path, run_job
 
 
 def test_the_output_must_be_possible(tmp_path: Path, source: Path, run_job: RunJob) -> None:
-    with pytest.raises(JobError, match="the folder of .* does not exist"):
+    with pytest.raises(JobError, match=r"the folder of .* does not exist"):
         run_job(source, output=tmp_path / "no" / "out.csv")
     (tmp_path / "file").touch()
     with pytest.raises(JobError, match="is no folder"):
@@ -166,7 +167,7 @@ def test_the_output_must_be_possible(tmp_path: Path, source: Path, run_job: RunJ
               {"resume": True, "force": True}],
 )  # fmt: skip
 def test_options_that_make_no_sense(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="must be|choose one"):
+    with pytest.raises(ValueError, match=r"must be|choose one"):
         BatchJob(**{"inputs": ["a.csv"], "output": "out"} | wrong)  # type: ignore[arg-type]
 
 
