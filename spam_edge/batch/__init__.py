@@ -1,8 +1,7 @@
 """Batch jobs: tables of messages to tables with verdicts, on many cores, resumable after any death.
 
 >>> from spam_edge.batch import BatchJob
->>> BatchJob(inputs=["messages/*.parquet"], output="verdicts").run().labels
-{'HAM': 4825, 'SPAM': 747}
+>>> report = BatchJob(inputs=["messages/*.parquet"], output="verdicts", resume=True).run()
 """
 
 from spam_edge.batch.engine import Engine, Model, Verdicts
