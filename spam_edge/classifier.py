@@ -204,7 +204,7 @@ class SpamClassifier:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A session cannot be pickled. The digest makes sure that the other process opens the same model.
-        return _reload, (self.bundle.path, self.options, self.bundle.digest)
+        return reopen, (self.bundle.path, self.options, self.bundle.digest)
 
     def _stream(self, texts: Iterator[str], window: int) -> Iterator[Prediction]:
         # Tokenising is so small a part of the work that a thread which does it ahead wins nothing that can be measured.
@@ -257,7 +257,12 @@ class SpamClassifier:
         return self._session
 
 
-def _reload(path: Path, options: RuntimeOptions, digest: str) -> SpamClassifier:
+def reopen(path: Path, options: RuntimeOptions, digest: str) -> SpamClassifier:
+    """Open in a worker the bundle that a job started with.
+
+    Raises:
+        BundleIntegrityError: there is another one at its place now.
+    """
     bundle = Bundle.find(path)
     if bundle.digest != digest:
         raise BundleIntegrityError(

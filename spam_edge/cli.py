@@ -18,6 +18,7 @@ import click
 from spam_edge import __version__, records, writers
 from spam_edge.atomic import atomic_file
 from spam_edge.cli_base import ErrorGroup, RuntimeChoice, examples, reading_options, runtime_options
+from spam_edge.cli_batch import batch
 from spam_edge.console import Console
 from spam_edge.errors import InputError
 from spam_edge.records import STDIN, ReadOptions
@@ -32,14 +33,14 @@ SPAM_FOUND = 3
 
 @click.group(
     cls=ErrorGroup,
+    commands=[batch],
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
         "spam-edge classify messages.txt",
         "tail -f incoming.log | spam-edge classify --only spam",
         "spam-edge verify",
         "",
-        'Shell completion: eval "$(_SPAM_EDGE_COMPLETE=bash_source spam-edge)"',
-        "(or zsh_source, fish_source)",
+        'Shell completion: eval "$(_SPAM_EDGE_COMPLETE=bash_source spam-edge)" (or zsh_source, fish_source)',
     ),
 )
 @click.version_option(__version__, prog_name="spam-edge")

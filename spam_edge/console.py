@@ -17,7 +17,9 @@ class Console(AbstractContextManager["Console"]):
         """Prepare a bar over ``total`` bytes, or whatever ``label`` says; without it there are only notes."""
         self._bar: Any = None
         if total is not None:
-            self._bar = click.progressbar(length=total, label=label, file=sys.stderr)
+            self._bar = click.progressbar(
+                length=total, label=label, file=sys.stderr, item_show_func=lambda detail: detail
+            )
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -34,7 +36,7 @@ class Console(AbstractContextManager["Console"]):
         """Print a line, clear of the bar."""
         click.echo(line if self._bar is None else _ERASE_LINE + line, err=True)
 
-    def advance(self, count: int) -> None:
-        """Move the bar on."""
+    def advance(self, count: int, detail: str | None = None) -> None:
+        """Move the bar on, and say at its end what there is to say."""
         if self._bar is not None:
-            self._bar.update(count)
+            self._bar.update(count, detail)

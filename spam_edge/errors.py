@@ -5,7 +5,9 @@
     ├── ManifestError             manifest.json cannot be read or says something impossible
     ├── BundleIntegrityError      a file of the bundle is missing, changed or does not match the others
     ├── ProviderUnavailableError  onnxruntime, or the device asked of it, is not usable here
-    └── InputError                the data handed in cannot be read as messages
+    ├── InputError                the data handed in cannot be read as messages
+    ├── JobError                  a batch job may not begin or go on: its output, its options, what it began with
+    └── WorkerError               the workers of a batch job keep dying
 
 Every message says what is wrong, where, and what to do next, on one line.
 """
@@ -33,3 +35,11 @@ class ProviderUnavailableError(SpamEdgeError):
 
 class InputError(SpamEdgeError):
     """The input cannot be read as messages: wrong encoding, missing column, broken line, not text."""
+
+
+class JobError(SpamEdgeError):
+    """A batch job may not write where it should, or not go on with what was begun otherwise."""
+
+
+class WorkerError(SpamEdgeError):
+    """The worker processes of a batch job died again and again."""

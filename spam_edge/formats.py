@@ -7,6 +7,7 @@ it can still be read) or ``None`` for a blank line. What spoils the whole file r
 import csv
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,18 +38,31 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that could not be read, and why."""
+    """A row that could not be read, and why; ``kind`` names the sort of reason, for counting."""
 
     file: str
     line: int
     reason: str
+    kind: str = "encoding"
 
 
 Row = Message | BadRow | None
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a CSV table, as many values as the header has, and the number of its first line."""
+
+    values: list[str]
+    line: int
+
+
 class Unusable(Exception):
-    """Why a row or a header gives no text; it becomes a bad row or an ``InputError``."""
+    """Why a row or a header gives no text; it becomes a bad row of that kind or an ``InputError``."""
+
+    def __init__(self, reason: str, kind: str = "text") -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 def text_rows(lines: LineSource) -> Iterator[Row]:
@@ -82,12 +96,37 @@ def csv_rows(lines: LineSource, column: str | None, delimiter: str = ",") -> Ite
 
     On a pipe, a record of several lines that has only begun to arrive holds back those read together with it.
     """
-    records = csv.reader(lines, delimiter=delimiter, strict=True)
-    header = _csv_header(lines, records)
+    header, records = csv_records(lines, delimiter)
     try:
         index = choose_column(header, column)
     except Unusable as error:
         raise InputError(f"{lines.name}: {error}") from error
+    for record in records:
+        yield Message(record.values[index], lines.name, record.line) if isinstance(record, Record) else record
+
+
+def csv_records(lines: LineSource, delimiter: str = ",") -> tuple[list[str], Iterator[Record | BadRow | None]]:
+    """Return the header of a table and an iterator over its records; ``None`` stands for a blank line.
+
+    Raises:
+        InputError: there is no header that can be read.
+    """
+    records = csv.reader(lines, delimiter=delimiter, strict=True)
+    header = _csv_header(lines, records)
+    return header, _csv_body(lines, records, len(header))
+
+
+@contextmanager
+def long_fields() -> Iterator[None]:
+    """Let CSV fields be as long as lines may be, instead of 131,072 characters; the limit belongs to the process."""
+    before = csv.field_size_limit(LONGEST_LINE)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _csv_body(lines: LineSource, records: Iterator[list[str]], width: int) -> Iterator[Record | BadRow | None]:
     while True:
         first = lines.number + 1
         try:
@@ -95,16 +134,17 @@ def csv_rows(lines: LineSource, column: str | None, delimiter: str = ",") -> Ite
         except StopIteration:
             return
         except csv.Error as error:
-            yield BadRow(lines.name, first, lines.take_fault() or _csv_reason(error))
+            fault = lines.take_fault()
+            yield BadRow(lines.name, first, fault or _csv_reason(error), "encoding" if fault else "quoting")
             continue
         if fault := lines.take_fault():
             yield BadRow(lines.name, first, fault)
         elif not fields:
             yield None
-        elif len(fields) != len(header):
-            yield BadRow(lines.name, first, f"{len(fields)} fields where the header has {len(header)}")
+        elif len(fields) != width:
+            yield BadRow(lines.name, first, f"{len(fields)} fields where the header has {width}", "fields")
         else:
-            yield Message(fields[index], lines.name, first)
+            yield Record(fields, first)
 
 
 def jsonl_rows(lines: LineSource, column: str | None) -> Iterator[Row]:
@@ -118,7 +158,7 @@ def jsonl_rows(lines: LineSource, column: str | None) -> Iterator[Row]:
             try:
                 yield Message(_json_text(line, column), lines.name, lines.number)
             except Unusable as error:
-                yield BadRow(lines.name, lines.number, str(error))
+                yield BadRow(lines.name, lines.number, str(error), error.kind)
 
 
 def parquet_rows(path: Path, name: str, column: str | None) -> Iterator[Row]:
@@ -183,36 +223,60 @@ def _csv_reason(error: csv.Error) -> str:
     return f"not quoted as CSV should be ({reason})"
 
 
-def _json_text(line: str, column: str | None) -> str:
+def json_value(line: str) -> Any:
+    """Return what a line of JSON says.
+
+    Raises:
+        Unusable: it is no JSON.
+    """
     try:
-        value: Any = json.loads(line.rstrip())
+        return json.loads(line.rstrip())
     except json.JSONDecodeError as error:
-        raise Unusable(f"broken JSON at column {error.colno} ({error.msg})") from error
+        raise Unusable(f"broken JSON at column {error.colno} ({error.msg})", "json") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested as deep
-        raise Unusable(f"JSON that cannot be read ({error})") from error
-    if isinstance(value, dict):
-        names = list(value)
-        value = value[names[choose_column(names, column)]]
-    return _checked_text(value)
+        raise Unusable(f"JSON that cannot be read ({error})", "json") from error
 
 
-def _parquet_row(cell: Any, name: str, number: int) -> Row:
-    try:
-        return Message(_checked_text(cell.as_py()), name, number)
-    except UnicodeDecodeError as error:
-        return BadRow(name, number, f"the text is not utf-8 ({error.reason} at byte {error.start + 1})")
-    except Unusable as error:
-        return BadRow(name, number, str(error))
+def checked_text(value: object) -> str:
+    """Return the value if it is a text of whole characters.
 
-
-def _checked_text(value: object) -> str:
+    Raises:
+        Unusable: it is not.
+    """
     if not isinstance(value, str):
         raise Unusable(f"the text is {'null' if value is None else type(value).__name__}, not a string")
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise Unusable("the text holds half of a surrogate pair, which is no character") from error
+        raise Unusable("the text holds half of a surrogate pair, which is no character", "encoding") from error
     return value
+
+
+def _json_text(line: str, column: str | None) -> str:
+    value = json_value(line)
+    if isinstance(value, dict):
+        names = list(value)
+        value = value[names[choose_column(names, column)]]
+    return checked_text(value)
+
+
+def _parquet_row(cell: Any, name: str, number: int) -> Row:
+    try:
+        return Message(cell_text(cell), name, number)
+    except Unusable as error:
+        return BadRow(name, number, str(error), error.kind)
+
+
+def cell_text(cell: Any) -> str:
+    """Return the text in a cell of a pyarrow column.
+
+    Raises:
+        Unusable: there is none.
+    """
+    try:
+        return checked_text(cell.as_py())
+    except UnicodeDecodeError as error:
+        raise Unusable(f"the text is not utf-8 ({error.reason} at byte {error.start + 1})", "encoding") from error
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -39,13 +39,19 @@ class LineSource:
         position: bytes read so far.
     """
 
-    def __init__(self, read: Callable[[int], bytes], *, name: str, encoding: str = "utf-8") -> None:
-        """Wrap a function that returns the next bytes, at most as many as asked for, or none at the end."""
+    def __init__(
+        self, read: Callable[[int], bytes], *, name: str, encoding: str = "utf-8", allow_nul: bool = False
+    ) -> None:
+        """Wrap a function that returns the next bytes, at most as many as asked for, or none at the end.
+
+        A stream with a NUL among its first bytes is refused as binary, unless ``allow_nul`` says otherwise.
+        """
         self.name = name
         self.number = 0
         self.position = 0
         self._read = read
         self._encoding = encoding
+        self._allow_nul = allow_nul
         # The byte order mark that Windows programs put before UTF-8 is not part of the first message.
         plain = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
         self._decoder = codecs.getincrementaldecoder(plain)(_MARK)
@@ -110,6 +116,8 @@ class LineSource:
             return
         if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise InputError(f"{self.name} looks like UTF-16; say so with --encoding utf-16")
+        if self._allow_nul:
+            return
         raise InputError(f"{self.name} is a binary file; give text, CSV, TSV, JSON Lines or a .parquet file")
 
     def _describe(self, line: str, index: int) -> str:

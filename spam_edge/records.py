@@ -23,7 +23,7 @@ STDIN = Path("-")
 WINDOW = 1024
 """Rows in a window at most."""
 
-_SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class ReadOptions:
         """Name the format of a file."""
         if self.whole_file:
             return "text"
-        return self.input_format or _SUFFIXES.get(path.suffix.lower(), "text")
+        return self.input_format or SUFFIXES.get(path.suffix.lower(), "text")
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,17 +21,19 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-def _cgroup_quota() -> int:
-    """Whole CPUs granted by ``cpu.max`` of this process's cgroup and of those above it."""
-    quota = math.inf
+def cgroup_folders() -> Iterator[Path]:
+    """Yield the cgroup v2 folders of this process: its own and those above it."""
     with suppress(OSError):
         # cgroup v2 has one line: 0::/path
         unified = [line for line in _CGROUP_OF_SELF.read_text().splitlines() if line.startswith("0::")]
         for line in unified:
             group = _CGROUP_ROOT / line.removeprefix("0::").lstrip("/")
-            for folder in (group, *group.parents):
-                if folder.is_relative_to(_CGROUP_ROOT):
-                    quota = min(quota, _read_cpu_max(folder / "cpu.max"))
+            yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(_CGROUP_ROOT))
+
+
+def _cgroup_quota() -> int:
+    """Whole CPUs granted by ``cpu.max`` of this process's cgroup and of those above it."""
+    quota = min((_read_cpu_max(folder / "cpu.max") for folder in cgroup_folders()), default=math.inf)
     return max(1, math.ceil(quota)) if math.isfinite(quota) else os.cpu_count() or 1
 
 

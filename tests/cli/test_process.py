@@ -167,7 +167,7 @@ def test_help_does_not_wait_for_the_engine(arguments: list[str], environment: Ma
     ("words", "completion"),
     [
         ("cl", "plain,classify"),
-        ("b", "plain,bench"),
+        ("be", "plain,bench"),
         ("bench --sec", "plain,--seconds"),
         ("bench --file in", "file,in"),
     ],

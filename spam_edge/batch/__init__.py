@@ -1,0 +1,11 @@
+"""Batch jobs: tables of messages to tables with verdicts, on many cores, resumable after any death.
+
+>>> from spam_edge.batch import BatchJob
+>>> report = BatchJob(inputs=["messages/*.parquet"], output="verdicts", resume=True).run()
+"""
+
+from spam_edge.batch.engine import Engine, Model, Verdicts
+from spam_edge.batch.job import BatchJob, Progress
+from spam_edge.batch.report import BatchReport
+
+__all__ = ["BatchJob", "BatchReport", "Engine", "Model", "Progress", "Verdicts"]

@@ -1,0 +1,82 @@
+"""What a job needs of whatever classifies: take a list of texts, give verdicts later."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spam_edge.bundle import Bundle
+from spam_edge.classifier import SpamClassifier, reopen
+from spam_edge.session import RuntimeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Verdicts on texts, in their order; all arrays have the shape (texts,).
+
+    Attributes:
+        score: calibrated probability of the positive class.
+        positive: whether it reaches the threshold.
+        truncated: whether the text was longer than the model reads.
+    """
+
+    score: NDArray[np.float32]
+    positive: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """How every worker opens the one model of a job: by digest, so that two are never mixed."""
+
+    path: Path
+    options: RuntimeOptions
+    digest: str
+
+    @classmethod
+    def of(cls, bundle: Bundle, options: RuntimeOptions) -> Self:
+        """Describe a bundle that was found."""
+        return cls(bundle.path, options, bundle.digest)
+
+    def open(self) -> SpamClassifier:
+        """Open it, in whichever process this is.
+
+        Raises:
+            BundleIntegrityError: there is another bundle at its place now, or it is damaged.
+        """
+        return reopen(self.path, self.options, self.digest)
+
+
+class Engine(AbstractContextManager["Engine"], Protocol):
+    """Classifies texts somewhere else. Leaving its context ends all its work, at once after an exception.
+
+    Attributes:
+        name: what reports call it.
+        workers: lists of texts that are classified at the same time.
+    """
+
+    name: str
+    workers: int
+
+    def submit(self, texts: Sequence[str]) -> Future[Verdicts]:
+        """Begin to classify texts; the future raises what the classifier raises."""
+
+
+OpenEngine = Callable[[Model, int | None], Engine]
+"""Makes the engine of a job, for a model and the number of workers that was asked for, if any."""
+
+
+def judge(classifier: SpamClassifier, texts: Sequence[str]) -> Verdicts:
+    """Classify texts as :meth:`SpamClassifier.classify_batch` does."""
+    predictions = classifier.classify_batch(texts)
+    positive = classifier.manifest.positive_label
+    return Verdicts(
+        np.array([prediction.score for prediction in predictions], dtype=np.float32),
+        np.array([prediction.label == positive for prediction in predictions], dtype=np.bool_),
+        np.array([prediction.truncated for prediction in predictions], dtype=np.bool_),
+    )

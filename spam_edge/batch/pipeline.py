@@ -1,0 +1,209 @@
+"""Rows to workers and back: part by part, in order, with a bounded number of chunks under way."""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from spam_edge.batch.blocks import Block, Chunk, cut
+from spam_edge.batch.columns import Columns
+from spam_edge.batch.engine import Engine, Verdicts
+from spam_edge.batch.inputs import Input
+from spam_edge.batch.journal import Counts, Journal, Record, is_intact
+from spam_edge.batch.plan import Plan
+from spam_edge.batch.sinks import Sink
+from spam_edge.batch.sources import Source
+from spam_edge.bundle import sha256_of
+from spam_edge.errors import InputError, JobError
+
+_AHEAD = 2
+"""Chunks per worker that wait for it, beside the one it is at."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """A part that is being read or written."""
+
+    number: int
+    input: int
+    first_row: int
+    record: Record | None  # of an earlier run
+    counts: Counts = field(default_factory=Counts)
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+    rows: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    sink: Sink | None = None
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A chunk whose verdicts are awaited."""
+
+    part: _Part
+    block: Block
+    verdicts: "Future[Verdicts]"
+    closes_part: bool
+
+
+class Pipeline:
+    """One run of a job.
+
+    Attributes:
+        records: of the parts that are finished, in their order.
+        resumed: how many of them an earlier run finished.
+        classified: rows that this run classified.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        engine: Engine,
+        *,
+        on_error: str,
+        part_rows: int,
+        tell: Callable[[int, int], None],
+    ) -> None:
+        """Prepare; ``tell`` is called with rows that are done and the bytes of all inputs that were read for them."""
+        self.records: list[Record] = []
+        self.resumed = 0
+        self.classified = 0
+        self._plan, self._journal, self._engine = plan, journal, engine
+        self._on_error, self._part_rows, self._tell = on_error, part_rows, tell
+        self._pending: deque[_Pending] = deque()
+        self._number = 0
+        self._bytes_before = 0
+        self._json_schema: Any = None
+
+    def run(self) -> None:
+        """Read all inputs and write all parts that are not there yet.
+
+        Raises:
+            SpamEdgeError: a row or file cannot be read, or the workers give up. Where that is possible, parts that
+                were read to their end before are finished first.
+        """
+        for index, (found, source) in enumerate(zip(self._plan.inputs, self._plan.sources, strict=True)):
+            try:
+                self._read(index, found, source)
+            except InputError:
+                self._finish_read_parts()
+                raise
+            self._bytes_before += found.bytes
+        while self._pending:
+            self._receive()
+
+    def _read(self, index: int, found: Input, source: Source) -> None:
+        row = 0
+        part = None
+        for chunk in cut(source.blocks(), part_rows=self._part_rows):
+            part = part or self._begin_part(index, found, row)
+            self._take(part, chunk)
+            row += len(chunk.block.rows)
+            if chunk.closes_part:
+                part = None
+
+    def _begin_part(self, index: int, found: Input, row: int) -> _Part:
+        record = self._journal.part(self._number)
+        if record and not is_intact(self._plan.layout.part(self._number, found.stem), record):
+            record = None
+        self._number += 1
+        return _Part(self._number - 1, index, row, record)
+
+    def _take(self, part: _Part, chunk: Chunk) -> None:
+        part.counts.rows += len(chunk.block.rows)
+        chunk.block.digest_into(part.rows)
+        if part.record:
+            self._tell(len(chunk.block.rows), self._bytes_before + chunk.block.position)
+            if chunk.closes_part:
+                self._skip(part, part.record)
+            return
+        self._reject(part, chunk.block)
+        block = chunk.block.readable() if self._on_error == "skip" else chunk.block
+        self._pending.append(_Pending(part, block, self._engine.submit(block.texts), chunk.closes_part))
+        while len(self._pending) > self._engine.workers * (1 + _AHEAD):
+            self._receive()
+
+    def _skip(self, part: _Part, record: Record) -> None:
+        if (part.rows.hexdigest(), part.first_row) != (record.rows_sha256, record.first_row):
+            name = self._plan.inputs[part.input].name
+            raise JobError(f"cannot resume: {name} was changed since the job began; --force begins again")
+        while self._pending:  # parts before it may have been lost
+            self._receive()
+        self.resumed += 1
+        self._keep(part, record)
+
+    def _reject(self, part: _Part, block: Block) -> None:
+        place = "row" if block.batch is not None else "line"
+        for fault in (row.fault for row in block.rows if row.fault):
+            if self._on_error == "fail":
+                raise InputError(
+                    f"{fault.file}:{fault.line}: {fault.reason}; --on-error skip leaves such rows out, "
+                    "null keeps their places"
+                )
+            part.counts.errors[fault.kind] = part.counts.errors.get(fault.kind, 0) + 1
+            part.rejects.append({"file": fault.file, place: fault.line, "reason": fault.reason})
+
+    def _receive(self) -> None:
+        """Wait for the verdicts of the oldest chunk."""
+        chunk = self._pending.popleft()
+        part, rows = chunk.part, chunk.block.rows
+        manifest = self._plan.bundle.manifest
+        labels = (manifest.negative_label, manifest.positive_label)
+        columns = Columns.of(rows, chunk.verdicts.result(), labels)
+        part.sink = part.sink or self._open_sink(part)
+        part.sink.add(chunk.block, columns)
+        positive = sum(label == labels[1] for label in columns.label)
+        negative = sum(label == labels[0] for label in columns.label)
+        part.counts.add(
+            Counts(
+                written=len(rows),
+                labels={labels[0]: negative, labels[1]: positive},
+                null=sum(row.text is None and row.fault is None for row in rows),
+                truncated=sum(bool(truncated) for truncated in columns.truncated),
+            )
+        )
+        self.classified += len(rows)
+        self._tell(len(rows), self._bytes_before + chunk.block.position)
+        if chunk.closes_part:
+            self._close(part, part.sink)
+
+    def _open_sink(self, part: _Part) -> Sink:
+        source = self._plan.sources[part.input]
+        found = self._plan.inputs[part.input]
+        schema = self._json_schema if found.kind == "jsonl" else source.schema
+        header = not self._plan.layout.single or part.number == 0
+        return self._plan.sinks.open(found, source.names, schema, header=header)
+
+    def _close(self, part: _Part, sink: Sink) -> None:
+        path = self._plan.layout.part(part.number, self._plan.inputs[part.input].stem)
+        sink.save(path)
+        record = Record(
+            file=path.name,
+            input=part.input,
+            first_row=part.first_row,
+            counts=part.counts,
+            sha256=sha256_of(path),
+            rows_sha256=part.rows.hexdigest(),
+            rejects=part.rejects,
+        )
+        self._journal.add(part.number, record)
+        self._keep(part, record)
+
+    def _keep(self, part: _Part, record: Record) -> None:
+        self.records.append(record)
+        found = self._plan.inputs[part.input]
+        is_table = found.kind == "jsonl" and self._plan.layout.format == "parquet"
+        if is_table and self._json_schema is None and record.counts.written:
+            schema = pq.read_schema(self._plan.layout.part(part.number, found.stem))
+            for name in self._plan.sinks.verdict_names:
+                schema = schema.remove(schema.get_field_index(name))
+            self._json_schema = schema.remove_metadata()
+
+    def _finish_read_parts(self) -> None:
+        """Write the parts that only wait for their verdicts; what comes after them is lost."""
+        whole = [index for index, chunk in enumerate(self._pending) if chunk.closes_part]
+        for _ in range(whole[-1] + 1 if whole else 0):
+            self._receive()

@@ -1,0 +1,144 @@
+"""``spam-edge batch`` as a process of its own."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from .conftest import messages, write_csv
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("SPAM_EDGE_MODEL", str(tiny_bundle))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.chdir(tmp_path)
+    return [sys.executable, "-m", "spam_edge", "batch", "--device", "cpu"]
+
+
+@pytest.fixture
+def run(command: list[str]) -> Run:
+    return lambda *arguments: subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_report_and_summary(tmp_path: Path, run: Run) -> None:
+    write_csv(tmp_path / "in.csv", messages(30))
+    done = run("in.csv", "-o", "out.csv", "--report", "report.json", "--workers", "1")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert re.search(r"^rows +30\n.*^parts +1$.*rows/s\n$", done.stderr, flags=re.DOTALL | re.MULTILINE)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["rows"] == report["written"] == sum(report["labels"].values()) == 30
+    assert report["spam_share"] == report["labels"]["SPAM"] / 30
+    assert (report["bundle"]["name"], report["inputs"], report["schema_version"]) == ("tiny", ["in.csv"], 1)
+    again = run("in.csv", "-o", "out.csv", "--report", "-", "--resume", "--quiet")
+    assert json.loads(again.stdout) == report | {"already_finished": True}
+    assert again.stderr == ""
+    assert "out.csv is finished already" in run("in.csv", "-o", "out.csv", "--resume").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["no.csv", "-o", "out"], 1, "Error: no.csv does not exist; check the path"),
+        (["in.csv", "-o", "in.csv"], 1, "Error: in.csv is or holds the input in.csv"),
+        (["in.csv", "-o", "out", "--resume", "--force"], 2, "choose one"),
+        (["in.csv", "-o", "out", "--text-column", "x"], 1, "--text-column takes one of: 'id', 'text', 'note'"),
+        (["in.csv"], 2, "--output"),
+        (["in.csv", "-o", "out", "--model", "nowhere"], 1, "Error: no bundle"),
+    ],
+)
+def test_errors_are_one_line(tmp_path: Path, run: Run, arguments: list[str], code: int, message: str) -> None:
+    write_csv(tmp_path / "in.csv", ["a"])
+    done = run(*arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_pyarrow(command: list[str], tmp_path: Path) -> None:
+    write_csv(tmp_path / "in.csv", ["a"])
+    code = "import sys; sys.modules['pyarrow'] = None; from spam_edge.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "batch", "in.csv", "-o", "out"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "Error: batch jobs need pyarrow; pip install 'spam-edge[batch]'\n")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_leave_a_job_that_goes_on(
+    tmp_path: Path, command: list[str], run: Run, number: int, workers: str
+) -> None:
+    write_csv(tmp_path / "in.csv", messages(20_000))
+    arguments = ["in.csv", "-o", "out", "--part-rows", "1000", "--workers", workers]
+    with subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not (tmp_path / "out" / ".spam-edge" / "part-00001.json").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.killpg(process.pid, number)  # as a terminal and systemd do, to the workers too
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert "--resume goes on with the job" in said
+    assert "Traceback" not in said
+    done = run(*arguments, "--resume", "--report", "-")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["rows"], report["parts"]) == (20_000, 20)
+    assert report["parts_resumed"] >= 2
+
+
+def test_progress_on_a_terminal(tmp_path: Path, command: list[str]) -> None:
+    write_csv(tmp_path / "in.csv", messages(4000))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([*command, "in.csv", "-o", "out", "--workers", "1"], stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(ours, 4096)
+            except OSError:  # the other side was closed
+                break
+    os.close(ours)
+    assert process.returncode == 0
+    assert re.search(rb"Classifying.*100%.*4,000 rows, [\d,]+ rows/s", shown, flags=re.DOTALL)
+
+
+PEAK = """
+from spam_edge.cli import main
+main(standalone_mode=False)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, command: list[str], kind: str) -> None:
+    peaks = []
+    for rows in (10_000, 200_000):
+        path = write_csv(tmp_path / f"{rows}.csv", messages(10_000) * (rows // 10_000))
+        if kind == "parquet":
+            options = pyarrow.csv.ParseOptions(newlines_in_values=True)
+            table = pyarrow.csv.read_csv(path, parse_options=options)
+            pyarrow.parquet.write_table(table, tmp_path / f"{rows}.parquet", row_group_size=10_000)
+        arguments = [f"{rows}.{kind}", "-o", f"out{rows}.{kind}", "--workers", "1", "--part-rows", "5000", "--quiet"]
+        # What wait4() says of a child counts what this process had when it was forked, too.
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, *command[3:], *arguments], stdout=subprocess.PIPE, check=True
+        )
+        peaks.append(int(done.stdout) / 1024)
+    assert peaks[1] - peaks[0] < 30, peaks

@@ -1,0 +1,151 @@
+"""Workers: the same verdicts from any number, and what happens when they, or their parent, are killed."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from spam_edge import RuntimeOptions, SpamClassifier
+from spam_edge.batch import Model, Verdicts, resources
+from spam_edge.batch.local import ProcessEngine, ThreadEngine, open_local_engine
+from spam_edge.bundle import Bundle
+from spam_edge.errors import BundleIntegrityError, WorkerError
+
+from .conftest import OPTIONS, RunJob, contents, messages, write_csv
+
+ROOT = Path(__file__).parents[2]
+posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+
+@pytest.fixture
+def model(tiny_bundle: Path) -> Model:
+    return Model.of(Bundle.find(tiny_bundle), OPTIONS)
+
+
+def test_processes_give_what_a_thread_gives(tmp_path: Path, run_job: RunJob) -> None:
+    source = write_csv(tmp_path / "in.csv", messages(5000))
+    reports = [run_job(source, output=tmp_path / f"out{count}", part_rows=1500, workers=count) for count in (1, 2)]
+    assert [(report.engine, report.workers) for report in reports] == [("thread", 1), ("processes", 2)]
+    assert contents(tmp_path / "out1") == contents(tmp_path / "out2")
+    assert not multiprocessing.active_children()
+
+
+def workers() -> list[int]:
+    return [child.pid for child in multiprocessing.active_children() if child.pid]
+
+
+@posix
+def test_a_killed_worker_is_replaced(model: Model, classifier: SpamClassifier) -> None:
+    with ProcessEngine(model, 2) as engine:
+        engine.submit(["first"]).result()
+        futures = [engine.submit(messages(600, start)) for start in range(0, 6000, 600)]
+        os.kill(workers()[0], signal.SIGKILL)
+        scores = [score for future in futures for score in future.result(60).score.tolist()]
+    assert scores == classifier.score(messages(6000)).tolist()
+    assert not workers()
+
+
+@posix
+def test_workers_that_keep_dying_end_the_job(tmp_path: Path, run_job: RunJob) -> None:
+    class Doomed(ProcessEngine):
+        def submit(self, texts: Sequence[str]) -> Future[Verdicts]:
+            return super().submit(["kill me" if "kill me" in text else text for text in texts])
+
+        def _open_pool(self) -> None:
+            super()._open_pool()
+            self._pool.submit(os._exit, 1)
+
+    source = write_csv(tmp_path / "in.csv", messages(40))
+    with pytest.raises(WorkerError, match=r"died 3 times in a row.*--workers.*--resume"):
+        run_job(source, output=tmp_path / "out", open_engine=lambda model, _: Doomed(model, 1))
+    assert run_job(source, output=tmp_path / "out", resume=True).rows == 40
+    assert not workers()
+
+
+def test_a_bundle_that_was_replaced_is_not_mixed_in(model: Model, bundle_copy: Path) -> None:
+    with ProcessEngine(Model.of(Bundle.find(bundle_copy), OPTIONS), 2) as engine:
+        manifest = bundle_copy / "manifest.json"
+        manifest.write_text(manifest.read_text() + "\n")
+        with pytest.raises(BundleIntegrityError, match="another model than the one this job started with"):
+            engine.submit(["text"]).result(60)
+    shutil.rmtree(bundle_copy)
+
+
+@posix
+def test_leaving_after_an_error_waits_for_nobody(model: Model) -> None:
+    engine = ProcessEngine(model, 1)
+    with pytest.raises(KeyboardInterrupt), engine:
+        engine.submit(["first"]).result()
+        pending = engine.submit(messages(200_000))
+        time.sleep(0.5)
+        start = time.monotonic()
+        raise KeyboardInterrupt
+    assert time.monotonic() - start < 5
+    assert pending.done()
+    assert not workers()
+
+
+@posix
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path, tiny_bundle: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", messages(200_000))
+    command = [sys.executable, "-m", "spam_edge", "batch", str(source), "-o", str(tmp_path / "out"), "--workers", "2"]
+    with subprocess.Popen([*command, "--model", str(tiny_bundle), "--part-rows", "1000"], cwd=ROOT) as process:
+        wait_until(lambda: list((tmp_path / "out").glob("part*")))
+        children = children_of(process.pid)
+        assert len(children) >= 2
+        process.kill()
+    wait_until(lambda: not any(Path(f"/proc/{child}").exists() and not is_zombie(child) for child in children), 10)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def fields(pid: int | str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return ["Z", "0"]
+
+
+def children_of(parent: int) -> list[int]:
+    found = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [pid for pid in found if fields(pid)[1] == str(parent)]
+
+
+def is_zombie(pid: int) -> bool:
+    return fields(pid)[0] == "Z"
+
+
+def test_workers_fit_into_processor_and_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Model) -> None:
+    monkeypatch.setattr(resources, "available_threads", lambda: 8)
+    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(resources, "cgroup_folders", lambda: iter([tmp_path / "mine", tmp_path]))
+    (tmp_path / "mine").mkdir()
+    cpu = RuntimeOptions(device="cpu")
+    assert resources.default_workers(cpu) == 8
+    assert resources.default_workers(replace(cpu, threads=3)) == 2
+    assert resources.default_workers(RuntimeOptions(device="cuda")) == 1
+    (tmp_path / "meminfo").write_text("MemTotal: 9999999 kB\nMemAvailable: 1300000 kB\n")
+    assert resources.default_workers(cpu) == 5
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "mine" / "memory.max").write_text(f"{900 * 2**20}\n")
+    (tmp_path / "mine" / "memory.current").write_text(f"{100 * 2**20}\n")
+    assert resources.default_workers(cpu) == 3
+    (tmp_path / "mine" / "memory.current").write_text(f"{900 * 2**20}\n")
+    assert resources.default_workers(cpu) == 1
+    with open_local_engine(model, None) as engine:
+        assert isinstance(engine, ThreadEngine)

@@ -1,0 +1,181 @@
+"""Which inputs a job takes, and where it does not write."""
+
+from pathlib import Path
+
+import pytest
+
+from spam_edge.batch import BatchJob
+from spam_edge.batch.inputs import find_inputs
+from spam_edge.errors import InputError, JobError
+from spam_edge.records import ReadOptions
+
+from .conftest import RunJob, contents, messages, write_csv
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.csv", "a.jsonl.zst", "sub/c.PARQUET", "sub/d.tsv.gz", ".hidden.csv", ".h/e.csv", "_temporary/f.csv",
+                 "g.csv.partial", "note.txt", "sub/deep/h.ndjson"):  # fmt: skip
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "data"
+
+
+def found(*patterns: str) -> list[str]:
+    return [source.name for source in find_inputs(patterns, ReadOptions())]
+
+
+@pytest.mark.usefixtures("tree")
+def test_folders_globs_and_repeats() -> None:
+    everything = ["a.jsonl.zst", "b.csv", "sub/c.PARQUET", "sub/d.tsv.gz", "sub/deep/h.ndjson"]
+    assert found("data") == [f"data/{name}" for name in everything]
+    assert found("data/b.csv", "data", "./data/*.csv")[:2] == ["data/b.csv", "data/a.jsonl.zst"]
+    assert len(found("data/b.csv", "data", "./data/*.csv")) == 5
+    assert found("data/**/*.gz", "data/*/c.*") == ["data/sub/d.tsv.gz", "data/sub/c.PARQUET"]
+    assert found("data/.hidden.csv") == ["data/.hidden.csv"]  # named by hand
+    formats = [source.format for source in find_inputs(["data"], ReadOptions())]
+    assert formats == ["jsonl.zst", "csv", "parquet", "tsv.gz", "jsonl"]
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ("data/*.xml", "matches no file; check the path"),
+        ("data/x.csv", "does not exist"),
+        ("data/.h/..", "no error"),
+        ("data/note.txt", "no format that a batch job reads .*--input-format"),
+    ],
+)
+def test_inputs_that_are_none(pattern: str, reason: str) -> None:
+    if reason == "no error":
+        assert found(pattern)
+        return
+    with pytest.raises(InputError, match=reason):
+        found(pattern)
+    (Path("data") / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no file of a known format"):
+        found("data/empty")
+
+
+def test_input_format_is_for_all(tree: Path) -> None:
+    assert [source.format for source in find_inputs([tree / "note.txt"], ReadOptions(input_format="csv"))] == ["csv"]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    return write_csv(tmp_path / "data" / "in.csv", messages(4))
+
+
+def test_nothing_is_replaced_without_force(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+    for output in (tmp_path / "out", tmp_path / "out.csv"):
+        run_job(source, output=output, part_rows=1)
+        with pytest.raises(JobError, match="finished job; --force does it again"):
+            run_job(source, output=output)
+        (output if output.is_dir() else tmp_path / ".out.csv.spam-edge").joinpath(".spam-edge").mkdir(exist_ok=True)
+        before = contents(output)
+        run_job(source, output=output, force=True, part_rows=4) if output.is_dir() else None
+        assert output.is_file() or len(contents(output)) == 1 < len(before)
+    (tmp_path / "mine.csv").write_text("mine")
+    with pytest.raises(JobError, match="exists; --force replaces it"):
+        run_job(source, output=tmp_path / "mine.csv")
+    assert (tmp_path / "mine.csv").read_text() == "mine"
+    run_job(source, output=tmp_path / "mine.csv", force=True)
+    assert (tmp_path / "mine.csv").read_text().startswith("id,text")
+
+
+def test_an_unfinished_job_is_not_begun_again(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+    with source.open("a") as stream:
+        stream.write("too,few\n")
+    with pytest.raises(InputError):
+        run_job(source, output=tmp_path / "out", part_rows=2)
+    with pytest.raises(JobError, match="an unfinished job; --resume goes on with it, --force begins again"):
+        run_job(source, output=tmp_path / "out", part_rows=2)
+    assert run_job(source, output=tmp_path / "out", force=True, on_error="skip").parts_resumed == 0
+
+
+def test_what_others_wrote_is_never_removed(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").touch()
+    for force in (False, True):
+        with pytest.raises(JobError, match=r"holds 'thesis\.txt', which is not from a job"):
+            run_job(source, output=tmp_path / "out", force=force)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
+
+
+def test_the_report_may_lie_in_the_output(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+    report = tmp_path / "out" / "report.json"
+    run_job(source, output=tmp_path / "out", report=report)
+    report.touch()
+    run_job(source, output=tmp_path / "out", report=report, force=True)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("data/in.csv", "data/in.csv"),
+        ("data/in.csv", "data"),
+        ("data", "data/out"),
+        ("data", "data/out.csv"),
+        ("data/**/*.csv", "data/out"),
+        ("data/*.csv", "data/out.csv"),
+        ("data/in.csv", "."),
+        ("data", "data"),
+    ],
+)
+def test_a_job_does_not_eat_what_it_writes(
+    tmp_path: Path, source: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch, places: tuple[str, str]
+) -> None:
+    inputs, output = places
+    monkeypatch.chdir(tmp_path)
+    before = source.read_bytes()
+    with pytest.raises(JobError, match="name another --output"):
+        run_job(inputs, output=Path(output), force=True)
+    assert source.read_bytes() == before
+
+
+def test_beside_the_input_is_fine(
+    tmp_path: Path, source: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_job("data/i*.csv", output=Path("data/out.csv")).rows == 4
+    assert run_job("data/in.csv", output=Path("data/parts")).rows == 4
+
+
+def test_one_file_needs_one_set_of_columns(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+    (tmp_path / "other.csv").write_text("text\nhi\n")
+    with pytest.raises(JobError, match=r"other\.csv has other columns than .*in\.csv; .*name a folder"):
+        run_job(source, tmp_path / "other.csv", output=tmp_path / "out.csv")
+    assert run_job(source, tmp_path / "other.csv", output=tmp_path / "out").parts == 2
+
+
+def test_the_output_must_be_possible(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+    with pytest.raises(JobError, match=r"the folder of .* does not exist"):
+        run_job(source, output=tmp_path / "no" / "out.csv")
+    (tmp_path / "file").touch()
+    with pytest.raises(JobError, match="is no folder"):
+        run_job(source, output=tmp_path / "file")
+    with pytest.raises(JobError, match=r"is csv by its name, but --format says jsonl"):
+        run_job(source, output=tmp_path / "out.csv", output_format="jsonl")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"inputs": "a.csv"}, {"inputs": []}, {"part_rows": 0}, {"on_error": "x"}, {"workers": 0},
+              {"resume": True, "force": True}],
+)  # fmt: skip
+def test_options_that_make_no_sense(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"must be|choose one"):
+        BatchJob(**{"inputs": ["a.csv"], "output": "out"} | wrong)  # type: ignore[arg-type]
+
+
+def test_two_jobs_do_not_write_one_output(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+    pytest.importorskip("fcntl")
+
+    def second(_: object) -> None:
+        with pytest.raises(JobError, match="another job is writing there"):
+            run_job(source, output=tmp_path / "out", resume=True)
+
+    assert run_job(source, output=tmp_path / "out", progress=second).rows == 4

@@ -1,0 +1,213 @@
+"""A job that dies goes on where it stopped, and what comes out is the same to the byte."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from spam_edge import RuntimeOptions
+from spam_edge.batch import Engine, Model, Verdicts
+from spam_edge.batch.local import ThreadEngine
+from spam_edge.errors import JobError
+
+from .conftest import OPTIONS, RunJob, contents, messages, write_csv, write_jsonl
+
+
+class Death(BaseException):
+    """What no job catches."""
+
+
+class Mortal(ThreadEngine):
+    """Dies when it is given its n-th chunk."""
+
+    def __init__(self, model: Model, chunks: int) -> None:
+        super().__init__(model)
+        self.left = chunks
+
+    def submit(self, texts: Sequence[str]) -> Future[Verdicts]:
+        self.left -= 1
+        if self.left < 0:
+            raise Death
+        return super().submit(texts)
+
+
+def dying_after(chunks: int) -> Callable[[Model, int | None], Engine]:
+    return lambda model, _: Mortal(model, chunks)
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> list[Path]:
+    """Files of three formats, with rows that cannot be read."""
+    first = write_csv(tmp_path / "a.csv", messages(9))
+    with first.open("a") as stream:
+        stream.write("too,few\n")
+    second = write_csv(tmp_path / "b.csv", messages(4, start=7))
+    return [first, second]
+
+
+SAME = {"part_rows": 3, "on_error": "skip"}
+
+
+@pytest.mark.parametrize("output", ["out", "out.csv", "out.csv.gz", "out.parquet"])
+def test_death_at_every_chunk(tmp_path: Path, run_job: RunJob, inputs: list[Path], output: str) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = run_job(*inputs, output=tmp_path / "whole" / output, **SAME)
+    expected = contents(tmp_path / "whole" / output)
+    assert len(expected) == (7 if output == "out" else 2)  # with the reject file
+    for chunks in range(whole.parts):
+        folder = tmp_path / f"died{chunks}"
+        folder.mkdir()
+        with pytest.raises(Death):
+            run_job(*inputs, output=folder / output, open_engine=dying_after(chunks), **SAME)
+        assert not (folder / output).is_file()
+        report = run_job(*inputs, output=folder / output, resume=True, **SAME)
+        assert contents(folder / output) == expected
+        assert counts(report) == counts(whole)
+        assert report.parts_resumed == max(0, chunks - 3)  # that many chunks are under way at a time
+
+
+def counts(report: Any) -> Any:
+    same = {"seconds": 0.0, "rows_per_second": 0.0, "parts_resumed": 0, "output": "", "already_finished": False}
+    return replace(report, **same)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_other_formats_resume_too(tmp_path: Path, run_job: RunJob, kind: str) -> None:
+    source = tmp_path / f"in.{kind}"
+    if kind == "jsonl":
+        write_jsonl(source, [*messages(20), None])
+    else:
+        table = pa.table({"text": [*messages(20), None], "who": pa.array(["a", "b", "c"] * 7).dictionary_encode()})
+        pq.write_table(table, source, row_group_size=5)
+    for name in ("one.parquet", "two.parquet"):
+        if name == "two.parquet":
+            with pytest.raises(Death):
+                run_job(source, output=tmp_path / name, open_engine=dying_after(6), part_rows=3)
+        report = run_job(source, output=tmp_path / name, resume=True, part_rows=3)
+    assert report.parts_resumed > 0
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+
+
+def test_a_part_that_was_lost_or_changed_is_made_again(tmp_path: Path, run_job: RunJob, inputs: list[Path]) -> None:
+    run_job(*inputs, output=tmp_path / "out", **SAME)
+    expected = contents(tmp_path / "out")
+    first, second, *_ = sorted((tmp_path / "out").glob("part*"))
+    first.unlink()
+    second.write_bytes(b"changed")
+    (tmp_path / "out" / ".part-00009-x.csv.abc.partial").touch()
+    (tmp_path / "out" / ".spam-edge" / "done.json").unlink()
+    report = run_job(*inputs, output=tmp_path / "out", resume=True, **SAME)
+    assert (contents(tmp_path / "out"), report.parts_resumed) == (expected, report.parts - 2)
+
+
+def test_a_finished_job_has_nothing_to_resume(tmp_path: Path, run_job: RunJob, inputs: list[Path]) -> None:
+    first = run_job(*inputs, output=tmp_path / "out", **SAME)
+    again = run_job(*inputs, output=tmp_path / "out", resume=True, open_engine=dying_after(0), **SAME)
+    assert again == replace(first, already_finished=True)
+
+
+@pytest.fixture
+def half_done(tmp_path: Path, run_job: RunJob, inputs: list[Path]) -> Callable[..., Any]:
+    """Return a function that resumes a job which died half way."""
+    with pytest.raises(Death):
+        run_job(*inputs, output=tmp_path / "out", open_engine=dying_after(5), **SAME)
+    assert list((tmp_path / "out").glob("part*"))
+    return lambda **changes: run_job(*inputs, output=tmp_path / "out", resume=True, **SAME | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"runtime": RuntimeOptions(device="cpu", threshold=0.9)}, "threshold was 0.48.* and is 0.9 now"),
+        ({"runtime": replace(OPTIONS, variant="fp32")}, "variant was 'auto' .* 'fp32' now"),
+        ({"part_rows": 4}, "part rows was 3 .* is 4 now"),
+        ({"on_error": "null"}, "on error was 'skip'"),
+        ({"column_prefix": "x"}, "columns was"),
+        ({"output_format": "jsonl"}, "format was 'csv'"),
+    ],
+)
+def test_another_option_is_refused(half_done: Callable[..., Any], changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(JobError, match=f"cannot resume: {reason}.*--force begins again"):
+        half_done(**changes)
+
+
+def test_another_bundle_is_refused(half_done: Callable[..., Any], bundle_copy: Path) -> None:
+    manifest = bundle_copy / "manifest.json"
+    manifest.write_text(manifest.read_text() + "\n")
+    with pytest.raises(JobError, match="the bundle is another one"):
+        half_done(bundle=bundle_copy)
+
+
+def test_a_changed_input_is_refused(half_done: Callable[..., Any], inputs: list[Path], tmp_path: Path) -> None:
+    before = inputs[0].stat()
+    content = inputs[0].read_bytes()
+    inputs[0].write_bytes(content + b"1,x,y\n")
+    with pytest.raises(JobError, match=r"the input .*a\.csv was changed"):
+        half_done()
+    inputs[0].write_bytes(content.replace(b"Free", b"FREE", 1))
+    os.utime(inputs[0], ns=(before.st_atime_ns, before.st_mtime_ns))  # neither size nor time tells
+    with pytest.raises(JobError, match=r"a\.csv was changed"):
+        half_done()
+    inputs[0].write_bytes(content)
+    os.utime(inputs[0], ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert half_done().rows == 14
+
+
+def test_a_changed_column_of_parquet_is_seen(tmp_path: Path, run_job: RunJob) -> None:
+    source = tmp_path / "in.parquet"
+    tables = [pa.table({"text": messages(8), "n": [number, *range(7)]}) for number in (1, 2)]
+    pq.write_table(tables[0], source, compression="none", write_statistics=False)
+    with pytest.raises(Death):
+        run_job(source, output=tmp_path / "out", open_engine=dying_after(5), part_rows=1)
+    before = source.stat()
+    pq.write_table(tables[1], source, compression="none", write_statistics=False)
+    assert source.stat().st_size == before.st_size
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(JobError, match=r"in\.parquet was changed"):
+        run_job(source, output=tmp_path / "out", resume=True, part_rows=1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+@pytest.mark.parametrize(("name", "workers"), [("out", 2), ("out.parquet", 1), ("out.csv.gz", 2)])
+def test_killed_at_random_moments(tmp_path: Path, tiny_bundle: Path, name: str, workers: int) -> None:
+    source = write_csv(tmp_path / "in.csv", messages(12_000))
+    (tmp_path / "killed").mkdir()
+
+    def command(output: Path) -> list[str]:
+        options = ["--resume", "--part-rows", "700", "--workers", str(workers), "--device", "cpu", "--quiet"]
+        return [
+            sys.executable,
+            "-m",
+            "spam_edge",
+            "batch",
+            *options,
+            "--model",
+            str(tiny_bundle),
+            str(source),
+            "-o",
+            str(output),
+        ]
+
+    start = time.monotonic()
+    subprocess.run(command(tmp_path / name), check=True, cwd=Path(__file__).parents[2])
+    seconds = time.monotonic() - start
+    rng = random.Random(workers)
+    for _ in range(4):
+        with subprocess.Popen(command(tmp_path / "killed" / name), cwd=Path(__file__).parents[2]) as process:
+            time.sleep(rng.uniform(0.2, 0.9) * seconds)
+            process.send_signal(signal.SIGKILL)
+    subprocess.run(command(tmp_path / "killed" / name), check=True, cwd=Path(__file__).parents[2])
+    assert contents(tmp_path / "killed" / name) == contents(tmp_path / name)
+    assert not list((tmp_path / "killed").rglob("*.partial"))
