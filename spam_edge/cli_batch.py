@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from spam_edge.atomic import atomic_file
 from spam_edge.cli_base import INTERRUPTED, RuntimeChoice, examples, reading_options, runtime_options
 from spam_edge.console import Console
 from spam_edge.errors import JobError
@@ -174,11 +173,13 @@ def _sigterm() -> Iterator[None]:
 
 
 def _write_report(report: "BatchReport", path: Path | None) -> None:
+    from spam_edge.batch.writing import write_text  # noqa: PLC0415 - needs pyarrow
+
     if path is None:
         return
     content = json.dumps(report.to_dict(), indent=2)
     if path == STDIN:
         click.echo(content)
         return
-    with atomic_file(path) as stream:
+    with write_text(path) as stream:
         stream.write(content + "\n")

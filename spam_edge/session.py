@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -142,6 +142,26 @@ def open_session(bundle: Bundle, options: RuntimeOptions) -> Session:
         except ProviderUnavailableError:
             pass  # `auto` promises the CPU where CUDA does not run; `info` shows which one it is
     return _open_on(CPU, bundle, options, verification)
+
+
+def settle(bundle: Bundle, options: RuntimeOptions) -> tuple[RuntimeOptions, str]:
+    """Put in place of ``auto`` what it comes to here, so that all who get the options run the same file.
+
+    Returns:
+        the options, and the ONNX file inside the bundle that they stand for on this processor.
+
+    Raises:
+        ProviderUnavailableError: as :func:`open_session`.
+    """
+    provider = CUDA if options.device == "cuda" else CPU
+    if options.device == "auto":
+        refuse_two_engines()
+        if offers_cuda():
+            provider = open_session(bundle, options).provider  # nothing less tells whether CUDA works here
+    variants = bundle.manifest.variants
+    variant = choose_variant(variants, provider, options.variant)
+    device = "cuda" if provider == CUDA else "cpu"
+    return replace(options, device=device, variant=variant), _choose_file(variants[variant], provider)[0]
 
 
 def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from spam_edge.atomic import atomic_bytes, atomic_file
 from spam_edge.batch.journal import Record
 from spam_edge.batch.layout import Layout
+from spam_edge.batch.writing import write_bytes, write_text
 from spam_edge.errors import JobError
 
 
@@ -24,7 +24,7 @@ def assemble(layout: Layout, records: Sequence[Record]) -> None:
         filled = [part for part, record in zip(parts, records, strict=True) if record.counts.written]
         _join_tables(layout.output, filled or parts[:1])
         return
-    with atomic_bytes(layout.output) as output:
+    with write_bytes(layout.output) as output:
         for part in parts:
             with part.open("rb") as stream:
                 shutil.copyfileobj(stream, output)
@@ -35,7 +35,7 @@ def write_rejects(path: Path, records: Sequence[Record]) -> None:
     if not any(record.rejects for record in records):
         path.unlink(missing_ok=True)
         return
-    with atomic_file(path) as stream:
+    with write_text(path) as stream:
         for record in records:
             for line in record.rejects:
                 stream.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -43,7 +43,7 @@ def write_rejects(path: Path, records: Sequence[Record]) -> None:
 
 def _join_tables(output: Path, parts: Sequence[Path]) -> None:
     schema = pq.read_schema(parts[0])
-    with atomic_bytes(output) as stream, pq.ParquetWriter(stream, schema) as writer:
+    with write_bytes(output) as stream, pq.ParquetWriter(stream, schema) as writer:
         for part in parts:
             table = pq.read_table(part, partitioning=None)
             if not table.schema.equals(schema):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from spam_edge.bundle import Bundle
 from spam_edge.classifier import SpamClassifier, reopen
-from spam_edge.session import RuntimeOptions
+from spam_edge.errors import JobError
+from spam_edge.session import RuntimeOptions, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +33,45 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """How every worker opens the one model of a job: by digest, so that two are never mixed."""
+    """How every worker opens the one model of a job, so that neither models nor files with other rounding are mixed.
+
+    Attributes:
+        path: of the bundle.
+        options: without ``auto``, which need not come to the same on each machine.
+        digest: of the bundle.
+        file: the ONNX file that runs.
+    """
 
     path: Path
     options: RuntimeOptions
     digest: str
+    file: str
 
     @classmethod
     def of(cls, bundle: Bundle, options: RuntimeOptions) -> Self:
-        """Describe a bundle that was found."""
-        return cls(bundle.path, options, bundle.digest)
+        """Describe a bundle that was found, and how it runs here.
+
+        Raises:
+            ProviderUnavailableError: it does not.
+        """
+        settled, file = settle(bundle, options)
+        return cls(bundle.path, settled, bundle.digest, file)
 
     def open(self) -> SpamClassifier:
         """Open it, in whichever process this is.
 
         Raises:
             BundleIntegrityError: there is another bundle at its place now, or it is damaged.
+            JobError: this is another kind of processor.
         """
-        return reopen(self.path, self.options, self.digest)
+        classifier = reopen(self.path, self.options, self.digest)
+        _, file = settle(classifier.bundle, self.options)
+        if file != self.file:
+            raise JobError(
+                f"this job runs {self.file}, but this processor {file}, whose scores differ by rounding; "
+                "take workers with processors of one kind"
+            )
+        return classifier
 
 
 class Engine(AbstractContextManager["Engine"], Protocol):

@@ -31,6 +31,15 @@ class Input:
     mtime_ns: int
 
     @property
+    def changed(self) -> bool:
+        """Whether it is gone or another one now, as far as size and time tell."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return True
+        return (status.st_size, status.st_mtime_ns) != (self.bytes, self.mtime_ns)
+
+    @property
     def name(self) -> str:
         """What people call it."""
         return display_name(self.path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from spam_edge.batch.assembly import assemble, write_rejects
-from spam_edge.batch.engine import Engine, Model, OpenEngine
+from spam_edge.batch.engine import Engine, OpenEngine
 from spam_edge.batch.journal import Counts, Journal
 from spam_edge.batch.local import open_local_engine
 from spam_edge.batch.pipeline import Pipeline
@@ -108,12 +108,12 @@ class BatchJob:
             plan.layout.check_free()
         plan.layout.prepare()
         with journal.locked(), long_fields():
+            plan.layout.clean()
             if going_on:
                 journal.check(plan.description)
                 if journal.finished:
                     plan.layout.remove_parts()
                     return replace(BatchReport.from_dict(journal.result()), already_finished=True)
-                plan.layout.clean()
             else:
                 plan.layout.clear()
                 journal.begin(plan.description)
@@ -132,7 +132,7 @@ class BatchJob:
             if progress is not None:
                 progress(Progress(rows, position, total, perf_counter() - start))
 
-        with open_engine(Model.of(plan.bundle, self.runtime), self.workers) as engine:
+        with open_engine(plan.model, self.workers) as engine:
             pipeline = Pipeline(plan, journal, engine, on_error=self.on_error, part_rows=self.part_rows, tell=tell)
             pipeline.run()
         if plan.layout.single:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spam_edge.atomic import atomic_file
 from spam_edge.batch.layout import LOCK
+from spam_edge.batch.writing import write_text
 from spam_edge.bundle import sha256_of
 from spam_edge.errors import JobError
 
@@ -164,7 +164,7 @@ def _difference(name: str, before: Any, now: Any) -> str:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_file(path) as stream:
+    with write_text(path) as stream:
         json.dump(content, stream, indent=1)
 
 

@@ -12,7 +12,7 @@ from spam_edge.records import display_name
 
 LOCK = "lock"
 _HOME = ".spam-edge"
-_OWN = re.compile(r"\.?part-\d{5,}-.*")
+_OWN = re.compile(r"\.?part-\d{5,}-.*|rejects\.jsonl|\.rejects\.jsonl\..*\.partial")
 _LONGEST_STEM = 100
 
 
@@ -130,10 +130,11 @@ class Layout:
 
     def clean(self) -> None:
         """Remove half-written files of a job that was killed."""
-        for folder in (self.home, self.rejects.parent):
+        for folder in {self.home, self.part(0, "").parent}:
             for partial in folder.glob(".part-*.partial"):
                 partial.unlink(missing_ok=True)
-        for path in (self.rejects, self.home / "job.json", self.home / "done.json", self.output):
+        own = (self.rejects, self.home / "job.json", self.home / "done.json", self.output)
+        for path in own if self.report is None else (*own, self.report):
             remove_partials(path)
 
     def remove_parts(self) -> None:
@@ -145,8 +146,7 @@ class Layout:
     def _own_files(self) -> Iterator[Path]:
         has_job = (self.home / "job.json").is_file()
         for path in self.output.iterdir():
-            own = bool(_OWN.fullmatch(path.name)) or path == self.rejects
-            if has_job and path.is_file() and own:
+            if has_job and path.is_file() and _OWN.fullmatch(path.name):
                 yield path
 
 

@@ -82,15 +82,17 @@ class Pipeline:
         """Read all inputs and write all parts that are not there yet.
 
         Raises:
-            SpamEdgeError: a row or file cannot be read, or the workers give up. Where that is possible, parts that
-                were read to their end before are finished first.
+            SpamEdgeError: a row or file cannot be read or was changed meanwhile, or the workers give up. Where that
+                is possible, parts that were read to their end before are finished first.
         """
         for index, (found, source) in enumerate(zip(self._plan.inputs, self._plan.sources, strict=True)):
             try:
                 self._read(index, found, source)
             except InputError:
+                _check_unchanged(found)
                 self._finish_read_parts()
                 raise
+            _check_unchanged(found)
             self._bytes_before += found.bytes
         while self._pending:
             self._receive()
@@ -207,3 +209,8 @@ class Pipeline:
         whole = [index for index, chunk in enumerate(self._pending) if chunk.closes_part]
         for _ in range(whole[-1] + 1 if whole else 0):
             self._receive()
+
+
+def _check_unchanged(found: Input) -> None:
+    if found.changed:
+        raise JobError(f"{found.name} was changed while it was read; --force begins again")

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from spam_edge import __version__
 from spam_edge.batch.columns import VERDICT_COLUMNS
+from spam_edge.batch.engine import Model
 from spam_edge.batch.inputs import FORMATS, Input, find_inputs, format_of
 from spam_edge.batch.layout import Layout
 from spam_edge.batch.sinks import SinkOptions
@@ -31,6 +32,7 @@ class Plan:
         layout: where its output goes.
         sinks: how parts are written.
         bundle: the model.
+        model: how workers open it.
         threshold: lowest score called positive.
         description: all that decides what comes out, for the job file.
     """
@@ -40,6 +42,7 @@ class Plan:
     layout: Layout
     sinks: SinkOptions
     bundle: Bundle
+    model: Model
     threshold: float
     description: dict[str, Any]
 
@@ -61,6 +64,7 @@ def make_plan(job: "BatchJob") -> Plan:
         check_conversion(found, source.names, source.schema, layout.format)
     if layout.single:
         _check_alike(inputs, sources, layout.format)
+    model = Model.of(bundle, job.runtime)
     threshold = bundle.manifest.threshold if job.runtime.threshold is None else job.runtime.threshold
     return Plan(
         inputs=inputs,
@@ -68,8 +72,9 @@ def make_plan(job: "BatchJob") -> Plan:
         layout=layout,
         sinks=sinks,
         bundle=bundle,
+        model=model,
         threshold=threshold,
-        description=_describe_model(job, bundle, threshold)
+        description=_describe_model(bundle, model, threshold)
         | _describe_tables(job, inputs, sinks)
         | {"single": layout.single},
     )
@@ -108,12 +113,12 @@ def _columns(source: Source) -> Any:
     return pa.schema([(name, pa.string()) for name in source.names]) if source.schema is None else source.schema
 
 
-def _describe_model(job: "BatchJob", bundle: Bundle, threshold: float) -> dict[str, Any]:
-    manifest, runtime = bundle.manifest, job.runtime
+def _describe_model(bundle: Bundle, model: Model, threshold: float) -> dict[str, Any]:
+    manifest, runtime = bundle.manifest, model.options
     return {
         "spam_edge": __version__,
         "bundle": {"name": manifest.name, "version": manifest.version, "digest": bundle.digest},
-        "runtime": {"device": runtime.device, "variant": runtime.variant, "exact": runtime.exact},
+        "runtime": {"device": runtime.device, "variant": runtime.variant, "file": model.file, "exact": runtime.exact},
         "threshold": threshold,
     }
 

@@ -7,11 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spam_edge.atomic import atomic_bytes
 from spam_edge.batch.blocks import Block, Row
 from spam_edge.batch.columns import Columns, VerdictNames, with_verdicts
 from spam_edge.batch.inputs import Input
 from spam_edge.batch.tables import json_batch, text_batch
+from spam_edge.batch.writing import write_bytes
 
 
 class ParquetSink:
@@ -33,7 +33,7 @@ class ParquetSink:
     def save(self, path: Path) -> None:
         """Write the file, which appears when it is whole."""
         table = pa.Table.from_batches(self._batches)
-        with atomic_bytes(path) as file:
+        with write_bytes(path) as file:
             pq.write_table(table, file, row_group_size=max(table.num_rows, 1))
 
 

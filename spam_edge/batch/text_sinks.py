@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from spam_edge.atomic import atomic_bytes
 from spam_edge.batch.blocks import Block
 from spam_edge.batch.columns import Columns, VerdictNames, beside, with_verdicts
 from spam_edge.batch.inputs import Input, compression_of
+from spam_edge.batch.writing import write_bytes
 from spam_edge.errors import InputError
 
 
@@ -31,7 +31,7 @@ class TextSink:
     def save(self, path: Path) -> None:
         """Write the file, which appears when it is whole."""
         content = self._buffer.getbuffer()
-        with atomic_bytes(path) as file:
+        with write_bytes(path) as file:
             file.write(content if self._compression is None else pa.compress(content, self._compression, asbytes=True))
 
 
