@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,18 @@ def contents(output: Path) -> dict[str, bytes]:
     else:
         found = [path for path in output.iterdir() if path.is_file()]
     return {path.name: path.read_bytes() for path in found}
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def proc_fields(pid: int | str) -> list[str]:
+    """Return what /proc says of a process from its state on: state, parent, group, session, ..."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return ["Z", "0", "0", "0"]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from spam_edge.batch.local import ProcessEngine, ThreadEngine, open_local_engine
 from spam_edge.bundle import Bundle
 from spam_edge.errors import BundleIntegrityError, WorkerError
 
-from .conftest import OPTIONS, RunJob, contents, messages, write_csv
+from .conftest import OPTIONS, RunJob, contents, messages, proc_fields, wait_until, write_csv
 
 ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -104,30 +104,14 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, tiny_bundle: Pa
         children = children_of(process.pid)
         assert len(children) >= 2
         process.kill()
-    wait_until(lambda: not any(Path(f"/proc/{child}").exists() and not is_zombie(child) for child in children), 10)
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-
-
-def fields(pid: int | str) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return ["Z", "0"]
+    wait_until(
+        lambda: not any(Path(f"/proc/{child}").exists() and proc_fields(child)[0] != "Z" for child in children), 10
+    )
 
 
 def children_of(parent: int) -> list[int]:
     found = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return [pid for pid in found if fields(pid)[1] == str(parent)]
-
-
-def is_zombie(pid: int) -> bool:
-    return fields(pid)[0] == "Z"
+    return [pid for pid in found if proc_fields(pid)[1] == str(parent)]
 
 
 def test_workers_fit_into_processor_and_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Model) -> None:

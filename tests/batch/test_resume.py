@@ -1,11 +1,6 @@
 """A job that dies goes on where it stopped, and what comes out is the same to the byte."""
 
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -176,38 +171,3 @@ def test_a_changed_column_of_parquet_is_seen(tmp_path: Path, run_job: RunJob) ->
     os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(JobError, match=r"in\.parquet was changed"):
         run_job(source, output=tmp_path / "out", resume=True, part_rows=1)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-@pytest.mark.parametrize(("name", "workers"), [("out", 2), ("out.parquet", 1), ("out.csv.gz", 2)])
-def test_killed_at_random_moments(tmp_path: Path, tiny_bundle: Path, name: str, workers: int) -> None:
-    source = write_csv(tmp_path / "in.csv", messages(12_000))
-    (tmp_path / "killed").mkdir()
-
-    def command(output: Path) -> list[str]:
-        options = ["--resume", "--part-rows", "700", "--workers", str(workers), "--device", "cpu", "--quiet"]
-        return [
-            sys.executable,
-            "-m",
-            "spam_edge",
-            "batch",
-            *options,
-            "--model",
-            str(tiny_bundle),
-            str(source),
-            "-o",
-            str(output),
-        ]
-
-    start = time.monotonic()
-    subprocess.run(command(tmp_path / name), check=True, cwd=Path(__file__).parents[2])
-    seconds = time.monotonic() - start
-    rng = random.Random(workers)
-    for _ in range(4):
-        with subprocess.Popen(command(tmp_path / "killed" / name), cwd=Path(__file__).parents[2]) as process:
-            time.sleep(rng.uniform(0.2, 0.9) * seconds)
-            process.send_signal(signal.SIGKILL)
-    subprocess.run(command(tmp_path / "killed" / name), check=True, cwd=Path(__file__).parents[2])
-    assert contents(tmp_path / "killed" / name) == contents(tmp_path / name)
-    assert not list((tmp_path / "killed").rglob("*.partial"))

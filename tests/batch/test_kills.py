@@ -1,0 +1,151 @@
+"""SIGKILL at random moments, of a job and of its resumes: what comes out at last is what an untouched job writes."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import messages, proc_fields, wait_until, write_csv, write_jsonl
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for orphans in /proc"),
+]
+ROWS, PART_ROWS, KILLS = 6_000, 150, 7
+OUTPUTS = [("out", "csv"), ("out", "parquet"), ("out.csv", "csv"), ("out.parquet", "parquet")]
+CASES = [(name, kind, workers) for name, kind in OUTPUTS for workers in (1, 2)]
+OF_THE_RUN = ("seconds", "rows_per_second", "parts_resumed", "output", "already_finished")
+
+
+def test_there_are_fifty_kills() -> None:
+    assert len(CASES) * KILLS >= 50
+
+
+@dataclass
+class Job:
+    """A command that writes into a folder, and how often it was killed, by how far it was."""
+
+    arguments: list[str]
+    folder: Path
+    name: str
+    parts: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / (f".{self.name}.spam-edge" if "." in self.name else f"{self.name}/.spam-edge")
+
+    def start(self) -> "subprocess.Popen[str]":
+        self.folder.mkdir(exist_ok=True)
+        places = ["-o", str(self.folder / self.name), "--report", str(self.folder / "report.json")]
+        command = [sys.executable, "-m", "spam_edge", "batch", "--resume", *self.arguments, *places]
+        return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+
+    def finish(self) -> None:
+        with self.start() as process:
+            _, said = process.communicate()
+        assert process.returncode == 0, said
+
+    def kill(self, moment: Callable[["subprocess.Popen[str]"], None]) -> bool:
+        """Return whether the job had not come to its end before."""
+        with self.start() as process:
+            moment(process)
+            process.kill()
+        wait_until(lambda: not members(process.pid), 10)  # the workers end by themselves
+        if process.returncode == 0:
+            return False
+        assert process.returncode == -signal.SIGKILL
+        self.kills[self.phase()] += 1
+        return True
+
+    def phase(self) -> str:
+        if not (self.home / "job.json").exists():
+            return "start"
+        if len(list(self.home.glob("part-*.json"))) < self.parts:
+            return "parts"
+        return "end" if (self.home / "done.json").exists() else "assembly"
+
+    def after_the_parts(self, seconds: float, process: "subprocess.Popen[str]") -> None:
+        last = self.home / f"part-{self.parts - 1:05}.json"
+        while process.poll() is None and not last.exists():
+            time.sleep(0.001)
+        time.sleep(seconds)
+
+    def files(self) -> dict[str, bytes]:
+        """Return everything that is there, but for what differs from run to run."""
+        found = {str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()}
+        changing = ("report.json", "done.json")
+        return {name: b"" if name.endswith(changing) else path.read_bytes() for name, path in found.items()}
+
+    def report(self) -> dict[str, Any]:
+        report = json.loads((self.folder / "report.json").read_text())
+        return {name: value for name, value in report.items() if name not in OF_THE_RUN}
+
+
+def members(session: int) -> list[str]:
+    return [
+        path.name
+        for path in Path("/proc").iterdir()
+        if path.name.isdigit() and (state := proc_fields(path.name))[3] == str(session) and state[0] != "Z"
+    ]
+
+
+def sources(folder: Path, kind: str) -> Iterator[Path]:
+    """Yield two files with rows that cannot be read, one of them in the middle."""
+    for number in range(2):
+        if kind == "csv":
+            yield (path := write_csv(folder / f"{number}.csv", messages(ROWS // 2, number)))
+        else:  # the types of all parts are those of the first
+            yield (path := write_jsonl(folder / f"{number}.jsonl", [*messages(ROWS // 2, number), None]))
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join([*lines[:1499], b'too,"few\xff"\n', *lines[1499:], b"{\n"]))
+
+
+@pytest.mark.parametrize(("name", "kind", "workers"), CASES)
+def test_killed_at_random_moments(tmp_path: Path, tiny_bundle: Path, name: str, kind: str, workers: int) -> None:
+    dice = random.Random(f"{name} {kind} {workers}")
+    options = ["--model", str(tiny_bundle), "--device", "cpu", "--on-error", "skip", "--format", kind, "--quiet"]
+    sizes = ["--part-rows", str(PART_ROWS), "--workers", str(workers)]
+    arguments = [*options, *sizes, *map(str, sources(tmp_path, kind))]
+    whole = Job(arguments, tmp_path / "whole", name)
+    start = time.monotonic()
+    whole.finish()
+    seconds = time.monotonic() - start
+    expected, parts = whole.files(), json.loads((whole.folder / "report.json").read_text())["parts"]
+    assert any("rejects" in path for path in expected)
+
+    kills: Counter[str] = Counter()
+    rounds = 0
+    while kills.total() < KILLS or not (kills["assembly"] or name == "out"):
+        job = Job(arguments, tmp_path / f"killed{rounds}", name, parts, kills)
+        rounds += 1
+        alive = True
+        while alive and kills.total() < KILLS:
+            after = dice.uniform(0, seconds)
+            alive = job.kill(lambda _, after=after: time.sleep(after))
+        if alive:
+            alive = job.kill(lambda process, job=job: job.after_the_parts(dice.uniform(0, 0.01), process))
+        if alive:
+            job.finish()
+        assert job.files() == expected
+        assert job.report() == whole.report()
+    print(f"{name} {kind} {workers}: a run takes {seconds:.2f} s; killed {dict(kills)} in {rounds} rounds")
+
+
+def test_the_phases_are_told_apart(tmp_path: Path) -> None:
+    job = Job([], tmp_path, "out.csv", parts=2)
+    phases = [job.phase()]
+    job.home.mkdir()
+    for name in ("job", "part-00000", "part-00001", "done"):
+        (job.home / f"{name}.json").touch()
+        phases.append(job.phase())
+    assert phases == ["start", "parts", "parts", "assembly", "end"]
