@@ -1,0 +1,253 @@
+"""The world around a job goes wrong: a disk fills up, an input or the bundle changes, the processor is another one."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from spam_edge import RuntimeOptions, session
+from spam_edge.batch import Model, Progress
+from spam_edge.bundle import Bundle
+from spam_edge.errors import InputError, JobError, ProviderUnavailableError
+from spam_edge.session import settle
+
+from .conftest import OPTIONS, RunJob, contents, messages, proc_fields, wait_until, write_csv
+
+posix = pytest.mark.skipif(os.name != "posix", reason="limits and signals of POSIX")
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+PLENTY = "64m"
+
+
+@pytest.fixture
+def command(tiny_bundle: Path) -> list[str]:
+    return [sys.executable, "-m", "spam_edge", "batch", "--model", str(tiny_bundle), "--device", "cpu", "--quiet"]
+
+
+@pytest.fixture
+def run(command: list[str]) -> Run:
+    """Return a function that runs the command, on request with a limit to the size of each file."""
+
+    def run(*arguments: str | Path, blocks: str = "unlimited") -> "subprocess.CompletedProcess[str]":
+        limited = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', blocks, *command, *map(str, arguments)]
+        return subprocess.run(limited, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if shutil.which("mount") is None or mount(folder, "200k").returncode:
+        pytest.skip("mounting a small disk is not permitted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def mount(folder: Path, size: str, *options: str) -> "subprocess.CompletedProcess[bytes]":
+    kind = ["-t", "tmpfs", "-o", ",".join([*options, f"size={size}"]), "tmpfs", str(folder)]
+    return subprocess.run(["mount", *kind], capture_output=True, check=False)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("name", "workers"), [("out", 1), ("out", 2), ("out.csv", 1), ("out.parquet", 1), ("out.csv.gz", 1)]
+)
+def test_a_full_disk(tmp_path: Path, disk: Path, run: Run, name: str, workers: int) -> None:
+    source = write_csv(tmp_path / "in.csv", messages(4000))
+    arguments = [source, "--part-rows", "250", "--workers", str(workers), "--resume", "-o"]
+    assert run(*arguments, tmp_path / name).returncode == 0
+    expected = contents(tmp_path / name)
+    if "." in name:  # the parts fit, but not the file as well
+        assert mount(disk, f"{sum(map(len, expected.values())) * 3 // 2 // 1024 + 70}k", "remount").returncode == 0
+    stopped = run(*arguments, disk / name)
+    check_stopped(stopped, disk / name, "No space left on device")
+    if name == "out":
+        assert contents(disk / name).items() < expected.items()
+    assert mount(disk, PLENTY, "remount").returncode == 0
+    resumed = run(*arguments, disk / name)
+    assert resumed.returncode == 0, resumed.stderr
+    assert contents(disk / name) == expected
+    assert not list(disk.rglob("*.partial"))
+
+
+def check_stopped(stopped: "subprocess.CompletedProcess[str]", output: Path, reason: str) -> None:
+    """Look for one line that names a file of the job, and for nothing half-written."""
+    assert (stopped.returncode, stopped.stderr.count("\n")) == (1, 1), stopped.stderr
+    assert stopped.stderr.startswith(f"Error: {output.parent}")
+    assert f"cannot be written ({reason}); see to that and go on with --resume" in stopped.stderr
+    assert not output.is_file()
+    assert not list(output.parent.rglob("*.partial"))
+
+
+@posix
+@pytest.mark.parametrize("name", ["out", "out.csv", "out.parquet"])
+def test_a_file_that_may_not_grow(tmp_path: Path, run: Run, name: str) -> None:
+    source = write_csv(tmp_path / "in.csv", messages(4000))
+    arguments = [source, "--workers", "1", "--resume", "--part-rows", "4000" if name == "out" else "250", "-o"]
+    assert run(*arguments, tmp_path / name).returncode == 0
+    (tmp_path / "limited").mkdir()
+    stopped = run(*arguments, tmp_path / "limited" / name, blocks="60")
+    check_stopped(stopped, tmp_path / "limited" / name, "File too large")
+    assert run(*arguments, tmp_path / "limited" / name).returncode == 0
+    assert contents(tmp_path / "limited" / name) == contents(tmp_path / name)
+
+
+@posix
+def test_a_report_that_cannot_be_written(tmp_path: Path, disk: Path, run: Run) -> None:
+    write_csv(tmp_path / "in.csv", messages(3))
+    arguments = [tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--report", disk / "report.json", "--resume"]
+    (disk / "big").write_bytes(b"")
+    with (disk / "big").open("r+b", buffering=0) as stream, pytest.raises(OSError, match="No space"):
+        while True:
+            stream.write(bytes(4096))
+    assert "report.json cannot be written (No space" in run(*arguments).stderr
+    (disk / "big").unlink()
+    assert run(*arguments).returncode == 0
+    assert (disk / "report.json").stat().st_size > 0
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("change", ["append", "touch", "remove", "replace"])
+def test_an_input_that_changes_while_it_is_read(tmp_path: Path, run_job: RunJob, kind: str, change: str) -> None:
+    source = tmp_path / f"in.{kind}"
+    if kind == "csv":
+        write_csv(source, messages(20_000))
+    else:
+        pq.write_table(pa.table({"text": messages(20_000)}), source, row_group_size=1000)
+    ordinary = write_csv(tmp_path / "in2.csv", messages(10))
+    told = 0
+
+    def on_progress(_: Progress) -> None:
+        nonlocal told
+        told += 1
+        if told == 3:
+            changes[change]()
+
+    def append() -> None:
+        with source.open("ab") as stream:
+            stream.write(b"1,2,3\n")
+
+    def substitute() -> None:
+        shutil.copyfile(source, tmp_path / "other")
+        (tmp_path / "other").replace(source)
+
+    changes = {
+        "append": append,
+        "touch": lambda: os.utime(source, (1, 1)),
+        "remove": source.unlink,
+        "replace": substitute,
+    }
+    with pytest.raises(JobError, match=rf"in\.{kind} was changed while it was read; --force begins again"):
+        run_job(
+            source, ordinary, output=tmp_path / "out", part_rows=2000, progress=on_progress, output_format="parquet"
+        )
+
+
+def test_a_change_goes_before_what_it_spoils(tmp_path: Path, run_job: RunJob) -> None:
+    source = write_csv(tmp_path / "in.csv", messages(20_000))
+
+    def cut_short(progress: Progress) -> None:
+        if progress.rows < 2000:
+            source.write_bytes(source.read_bytes()[:-100_007])
+
+    with pytest.raises(JobError, match=r"in\.csv was changed while it was read"):
+        run_job(source, output=tmp_path / "out", progress=cut_short)
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds workers in /proc")
+def test_a_bundle_that_is_replaced_while_a_job_runs(
+    tmp_path: Path, command: list[str], run: Run, bundle_copy: Path, tiny_bundle: Path
+) -> None:
+    source = write_csv(tmp_path / "in.csv", messages(30_000))
+    arguments = [str(source), "--part-rows", "500", "--workers", "2", "--resume", "--model"]
+    other = Path(shutil.copytree(tiny_bundle, tmp_path / "other"))
+    manifest = other / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"temperature": ', '"temperature": 1'))
+    with subprocess.Popen(
+        [*command, *arguments, str(bundle_copy), "-o", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until((tmp_path / "out" / "part-00003-in.csv").exists)
+        bundle_copy.rename(tmp_path / "old")
+        other.rename(bundle_copy)
+        done = len(list((tmp_path / "out").glob("part-*")))
+        wait_until(lambda: len(list((tmp_path / "out").glob("part-*"))) > done + 3)  # on the old one, which is open
+        os.kill(worker_of(process.pid), signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert said.count("\n") == 1
+    assert "holds another model than the one this job started with" in said
+    refused = run(*arguments, bundle_copy, "-o", tmp_path / "out")
+    assert "cannot resume: the bundle is another one than the job began with" in refused.stderr
+    assert run(*arguments, tmp_path / "old", "-o", tmp_path / "out").returncode == 0
+    assert run(*arguments, tiny_bundle, "-o", tmp_path / "whole").returncode == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def worker_of(parent: int) -> int:
+    """Return a worker process that is at work."""
+    children = [
+        int(path.name)
+        for path in Path("/proc").iterdir()
+        if path.name.isdigit() and proc_fields(path.name)[1] == str(parent)
+    ]
+    return max(children, key=lambda child: int(proc_fields(child)[11]))  # the one with the most processor time
+
+
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this be a processor that the fused operator does not run on."""
+    monkeypatch.setattr(session, "obstacle", lambda: "no AVX2 here")
+
+
+@pytest.mark.fused
+def test_a_job_goes_on_with_the_variant_it_began_with(
+    tmp_path: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_csv(tmp_path / "in.csv", [*messages(20), "a\nb"])
+    with source.open("a") as stream:
+        stream.write("too,few\n")
+    with pytest.raises(InputError, match="2 fields"):
+        run_job(source, output=tmp_path / "out", part_rows=3)
+    shutil.copytree(tmp_path / "out", tmp_path / "named")
+    with monkeypatch.context() as patch:
+        elsewhere(patch)
+        with pytest.raises(JobError, match="variant was 'fused' when the job began and is 'int8' now; --force"):
+            run_job(source, output=tmp_path / "out", part_rows=3, resume=True)
+    for output, runtime in (("out", OPTIONS), ("named", replace(OPTIONS, variant="fused"))):
+        with pytest.raises(InputError, match="2 fields"):  # it goes on, to the same row
+            run_job(source, output=tmp_path / output, part_rows=3, resume=True, runtime=runtime)
+
+
+@pytest.mark.fused
+def test_workers_on_other_processors_do_not_take_another_file(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model.of(Bundle.find(tiny_bundle), RuntimeOptions(threads=1))
+    assert (model.options.device, model.options.variant, model.file) == ("cpu", "fused", "onnx/model_fused.onnx")
+    with monkeypatch.context() as patch:
+        elsewhere(patch)
+        with pytest.raises(ProviderUnavailableError, match="no AVX2 here"):
+            model.open()
+    graph = Model.of(Bundle.find(tiny_bundle), RuntimeOptions(threads=1, variant="int8"))
+    with pytest.raises(JobError, match=f"this job runs other.onnx, but this processor {graph.file}"):
+        replace(graph, file="other.onnx").open()
+
+
+def test_auto_is_cuda_only_where_a_session_runs_on_it(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "offers_cuda", lambda: True)  # built in, but there is no GPU
+    options, file = settle(Bundle.find(tiny_bundle), RuntimeOptions())
+    assert (options.device, options.variant) in {("cpu", "fused"), ("cpu", "int8")}
+    assert (tiny_bundle / file).is_file()
