@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 LONG_EVERY, REPEAT_EVERY = 200, 50
@@ -11,6 +12,7 @@ _MEDIAN_WORDS, _SPREAD = (
     0.8,
 )  # of a log-normal distribution: many short messages, few long ones, as in a real corpus
 _LONG_WORDS = (200, 2000)
+_GROUP_ROWS = 100_000
 _REPEATED = "WINNER!! Call 09061701461 to claim your prize"
 
 
@@ -35,6 +37,20 @@ def mixed_messages(words: list[str], count: int, *, seed: int) -> Iterator[str]:
         if number % LONG_EVERY == LONG_EVERY // 2:
             size = dice.randint(*_LONG_WORDS)
         yield f"{' '.join(dice.choices(words, k=size))} {dice.randrange(10**5)}"
+
+
+def write_table(path: Path, words: list[str], rows: int, *, seed: int) -> None:
+    """Write such messages as Parquet with the columns ``id`` and ``text``, a row group at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([("id", pa.int64()), ("text", pa.string())])
+    messages = mixed_messages(words, rows, seed=seed)
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, rows, _GROUP_ROWS):
+            texts = list(islice(messages, _GROUP_ROWS))
+            numbers = range(start, start + len(texts))
+            writer.write_table(pa.table([pa.array(numbers, pa.int64()), pa.array(texts)], schema=schema))
 
 
 def messages_of(words: list[str], tokens: int, count: int, *, seed: int) -> list[str]:

@@ -1,0 +1,30 @@
+"""What a batch job is compared with: a loop over a column of Parquet, in one process on one thread.
+
+python -m tests.benchmarks.batch_loop BUNDLE FILE
+
+It reads and classifies as few lines of Python do, writes no verdicts, and prints its counts as JSON.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+ROWS = 1024
+
+
+def count(bundle: str, source: Path) -> dict[str, object]:
+    """Return the rows and their labels as the report of a batch job does."""
+    import pyarrow.parquet as pq
+
+    from spam_edge import RuntimeOptions, SpamClassifier
+
+    classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", threads=1))
+    labels = dict.fromkeys(classifier.manifest.labels, 0)
+    for batch in pq.ParquetFile(source).iter_batches(ROWS, columns=["text"]):
+        for prediction in classifier.classify_batch(batch.column(0).to_pylist()):
+            labels[prediction.label] += 1
+    return {"rows": sum(labels.values()), "labels": labels}
+
+
+if __name__ == "__main__":
+    print(json.dumps(count(sys.argv[1], Path(sys.argv[2]))))

@@ -1,0 +1,123 @@
+"""Run a command and look at it from outside: time, processor time, and the memory of it and all that it starts."""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.turn import ROOT, TurnError
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory of a process in bytes: what is resident, and the most that ever was."""
+
+    resident: int
+    peak: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A command that came to its end.
+
+    Attributes:
+        answer: the JSON that it wrote to standard output.
+        seconds: from its start to its end.
+        processor_seconds: of it and of those it waited for.
+        parent: its peak memory, in bytes.
+        worker: peak memory of the largest process that it started; 0 where there was none.
+        tree: largest sum of what was resident in all of them at a time; pages they share count more than once.
+    """
+
+    answer: Any
+    seconds: float
+    processor_seconds: float
+    parent: int
+    worker: int
+    tree: int
+
+
+def observe(
+    command: Sequence[str],
+    *,
+    interval: float = 0.1,
+    see: Callable[[Mapping[int, Memory]], None] | None = None,
+) -> Observed:
+    """Run a command to its end.
+
+    Args:
+        command: writes JSON to standard output.
+        interval: seconds between two looks at its memory.
+        see: is given each look, the command's own process first.
+
+    Raises:
+        TurnError: it failed.
+    """
+    peaks: dict[int, int] = {}
+    tree = 0
+    before, began = _processor_seconds(), time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        with subprocess.Popen(command, stdout=output, cwd=ROOT) as process:
+            while process.poll() is None:
+                memories = memory_of_tree(process.pid)
+                peaks |= {pid: max(memory.peak, peaks.get(pid, 0)) for pid, memory in memories.items()}
+                tree = max(tree, sum(memory.resident for memory in memories.values()))
+                if see is not None and process.pid in memories:
+                    see(memories)
+                time.sleep(interval)
+        seconds = time.perf_counter() - began
+        if process.returncode != 0:
+            raise TurnError(f"{' '.join(command[1:])} ended with exit code {process.returncode}")
+        output.seek(0)
+        answer = json.loads(output.read())
+    parent = peaks.pop(process.pid, 0)
+    worker = max(peaks.values(), default=0)
+    return Observed(answer, seconds, _processor_seconds() - before, parent, worker, tree)
+
+
+def memory_of_tree(root: int) -> dict[int, Memory]:
+    """Return the memory of a process and of all below it that are still there.
+
+    Raises:
+        OSError: the system has no ``/proc``.
+    """
+    children: dict[int, list[int]] = {}
+    for path in _PROC.iterdir():
+        if path.name.isdigit():
+            with suppress(OSError):
+                parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                children.setdefault(parent, []).append(int(path.name))
+    found: dict[int, Memory] = {}
+    waiting = [root]
+    for pid in waiting:
+        with suppress(OSError, KeyError):  # a process that has ended has no memory
+            found[pid] = _memory(pid)
+        waiting.extend(children.get(pid, ()))
+    return found
+
+
+def batch_command(bundle: Path, source: Path, output: Path, *options: str) -> list[str]:
+    """Return the command of a batch job that begins anew and writes its report to standard output."""
+    places = [str(source), "--output", str(output), "--model", str(bundle)]
+    command = [sys.executable, "-m", "spam_edge", "batch", *places]
+    return [*command, "--force", "--quiet", "--report", "-", "--device", "cpu", *options]
+
+
+def _memory(pid: int) -> Memory:
+    lines = (line.split() for line in (_PROC / str(pid) / "status").read_text().splitlines())
+    sizes = {words[0]: int(words[1]) * 1024 for words in lines if words and words[0] in ("VmRSS:", "VmHWM:")}
+    return Memory(sizes["VmRSS:"], sizes["VmHWM:"])
+
+
+def _processor_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
