@@ -16,6 +16,7 @@ from spam_edge.bundle import TOKENIZER_NAME, Bundle
 from spam_edge.engine import import_onnxruntime
 from spam_edge.errors import BundleIntegrityError, InputError
 from spam_edge.exact import ExactSession
+from spam_edge.forks import lock_across_forks
 from spam_edge.manifest import Manifest
 from spam_edge.processor import this_processor
 from spam_edge.scores import margin_at, probabilities
@@ -24,6 +25,8 @@ from spam_edge.tokenization import TextEncoder, TokenIds
 
 WINDOW = 1024
 """Messages of a stream that are sorted by length together: how far a verdict may lag behind its message."""
+
+_REOPENING = lock_across_forks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,7 @@ class SpamClassifier:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A session cannot be pickled. The digest makes sure that the other process opens the same model.
-        return _reload, (self.bundle.path, self.options, self.bundle.digest)
+        return reopen, (self.bundle.path, self.options, self.bundle.digest)
 
     def _stream(self, texts: Iterator[str], window: int) -> Iterator[Prediction]:
         # Tokenising is so small a part of the work that a thread which does it ahead wins nothing that can be measured.
@@ -249,15 +252,23 @@ class SpamClassifier:
 
     def _session_of_this_process(self) -> Session | ExactSession:
         if self._process != os.getpid():
-            # The threads of the session stayed in the parent. Running it would wait for them for ever, and so
-            # would destroying it: it is kept, unused.
-            self._abandoned.append(self._session)
-            self._session = self._open_session()
-            self._process = os.getpid()
+            with _REOPENING:
+                if self._process != os.getpid():  # no other thread did it meanwhile
+                    # The threads of the session stayed in the parent. Running it would wait for them for ever, and
+                    # so would destroying it: it is kept, unused.
+                    self._abandoned.append(self._session)
+                    self._session = self._open_session()
+                    self._process = os.getpid()
         return self._session
 
 
-def _reload(path: Path, options: RuntimeOptions, digest: str) -> SpamClassifier:
+def reopen(path: Path, options: RuntimeOptions, digest: str) -> SpamClassifier:
+    """Open a bundle that has to be the one of this digest.
+
+    Raises:
+        BundleIntegrityError: another one is there by now.
+        SpamEdgeError: whatever else :meth:`SpamClassifier.load` raises.
+    """
     bundle = Bundle.find(path)
     if bundle.digest != digest:
         raise BundleIntegrityError(
