@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,8 +46,8 @@ class Prediction:
 class SpamClassifier:
     """A bundle, ready to classify. Make one with :meth:`load`.
 
-    One instance may be used from several threads. It can be pickled, and it opens a session of its own in
-    a forked or spawned process.
+    One instance may be used from several threads. It opens a session of its own in a forked process. It can be pickled;
+    in another process, all that is pickled of one model becomes one instance, which stays.
     """
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
@@ -206,8 +205,10 @@ class SpamClassifier:
         return f"SpamClassifier({str(self.bundle.path)!r}, variant={self.variant!r}, provider={self.provider!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        from spam_edge.shared import shared_classifier  # noqa: PLC0415 - which imports this module
+
         # A session cannot be pickled. The digest makes sure that the other process opens the same model.
-        return reopen, (self.bundle.path, self.options, self.bundle.digest)
+        return shared_classifier, (self.bundle.path, self.options, self.bundle.digest)
 
     def _stream(self, texts: Iterator[str], window: int) -> Iterator[Prediction]:
         # Tokenising is so small a part of the work that a thread which does it ahead wins nothing that can be measured.
@@ -260,18 +261,3 @@ class SpamClassifier:
                     self._session = self._open_session()
                     self._process = os.getpid()
         return self._session
-
-
-def reopen(path: Path, options: RuntimeOptions, digest: str) -> SpamClassifier:
-    """Open a bundle that has to be the one of this digest.
-
-    Raises:
-        BundleIntegrityError: another one is there by now.
-        SpamEdgeError: whatever else :meth:`SpamClassifier.load` raises.
-    """
-    bundle = Bundle.find(path)
-    if bundle.digest != digest:
-        raise BundleIntegrityError(
-            f"{path} holds another model than the one this job started with; start the job again"
-        )
-    return SpamClassifier(bundle, options)

@@ -6,17 +6,14 @@ from typing import Any
 import numpy as np
 
 from spam_edge.bundle import Bundle
-from spam_edge.classifier import SpamClassifier, reopen
+from spam_edge.classifier import SpamClassifier
 from spam_edge.errors import BundleIntegrityError, InputError
-from spam_edge.forks import lock_across_forks
 from spam_edge.integrations.tables import Verdicts, column_names, texts_of, with_columns
 from spam_edge.session import RuntimeOptions
+from spam_edge.shared import shared_classifier
 
 COLUMNS = ("label", "spam_score", "truncated")
 """Columns that are added, of strings, 32-bit floats and booleans; a null text has null in all of them."""
-
-_OPENED: dict[tuple[str, RuntimeOptions], SpamClassifier] = {}
-_OPENING = lock_across_forks()
 
 
 class ColumnClassifier:
@@ -83,11 +80,7 @@ class ColumnClassifier:
             BundleIntegrityError: the bundle was changed since this object was made.
             ProviderUnavailableError: onnxruntime or the device asked for is not usable.
         """
-        key = (self.digest, self.options)
-        with _OPENING:
-            if key not in _OPENED:
-                _OPENED[key] = reopen(self.path, self.options, self.digest)
-            return _OPENED[key]
+        return shared_classifier(self.path, self.options, self.digest)
 
     def verdicts(self, texts: Any) -> Verdicts:
         """Classify one column: a list, an array or a Series of any of these libraries.

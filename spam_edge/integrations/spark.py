@@ -32,15 +32,20 @@ def classify_udf(
         batch_size: texts that are taken together at most.
 
     Returns:
-        A function whose result is a struct of ``label``, ``spam_score`` and ``truncated``, all null where the text is.
+        A function of a Column, or of its name, to a struct of ``label``, ``spam_score`` and ``truncated``, which are
+        null where the text is.
 
     Raises:
         ImportError: Spark, or what its Python functions need, is not installed.
         SpamEdgeError: there is no usable bundle.
     """
-    functions = engine("pyspark.ml.functions", extra="spark")
+    functions, types = engine("pyspark.ml.functions", extra="spark"), engine("pyspark.sql.types", extra="spark")
     predictor = partial(_predictor, SparkClassifier(bundle, options=options))
-    return functions.predict_batch_udf(predictor, return_type=_verdict_type(), batch_size=batch_size)
+    # predict_batch_udf knows no booleans, and of numbers NaN alone becomes null
+    numbers = _verdict_type(truncated=types.FloatType())
+    function = functions.predict_batch_udf(predictor, return_type=numbers, batch_size=batch_size)
+    verdict = _verdict_type()
+    return lambda column: function(column).cast(verdict)
 
 
 class SparkClassifier(ColumnClassifier):
@@ -74,9 +79,9 @@ class SparkClassifier(ColumnClassifier):
         return types.StructType([*schema.fields, *(types.StructField(name, field.dataType) for name, field in fields)])
 
 
-def _verdict_type() -> Any:
+def _verdict_type(truncated: Any = None) -> Any:
     types = engine("pyspark.sql.types", extra="spark")
-    kinds = (types.StringType(), types.FloatType(), types.BooleanType())
+    kinds = (types.StringType(), types.FloatType(), truncated or types.BooleanType())
     return types.StructType([types.StructField(*field) for field in zip(COLUMNS, kinds, strict=True)])
 
 
@@ -84,7 +89,9 @@ def _predictor(classifier: ColumnClassifier) -> Callable[[NDArray[Any]], dict[st
     """Spark calls this in each of its Python workers."""
 
     def predict(texts: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        columns = classifier.verdicts(texts).arrays()
-        return dict(zip(COLUMNS, (np.asarray(column) for column in columns), strict=True))
+        verdicts = classifier.verdicts(texts)
+        label, score, _ = verdicts.arrays()
+        truncated = np.where(verdicts.null, np.float32("nan"), verdicts.truncated.astype(np.float32))
+        return dict(zip(COLUMNS, (label, score, truncated), strict=True))
 
     return predict
