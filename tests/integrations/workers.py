@@ -80,3 +80,7 @@ class MortalSpark(SparkClassifier):
             if number == 2:
                 die_once(self.marker)
             yield classified
+
+
+def settle() -> None:
+    """Count in this process; to be called where nothing else would import this module."""
