@@ -1,6 +1,7 @@
 """Rows for the engines, what they have to become, and where workers count the models that they open."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,10 @@ from tests.integrations import workers
 
 ROOT = Path(__file__).parents[2]
 ROWS = 20_000
+_SECTION = (ROOT / "README.md").read_text("utf-8").split("## In batch engines")[1].split("\n## ")[0]
+RECIPES = {re.split(r"[ .\n]", code)[1]: code for code in re.findall(r"```python\n(.*?)```", _SECTION, flags=re.DOTALL)}
+"""The recipes of the README, by the first library that each imports."""
+
 Verdict = tuple[str | None, float | None, bool | None]
 
 
@@ -57,3 +62,14 @@ def loads(load_files: Path) -> Callable[[], dict[int, int]]:
     """A function that returns how many models each process opened since this test began."""
     workers.loads(load_files)
     return lambda: workers.loads(load_files)
+
+
+@pytest.fixture
+def run_recipe(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
+    """A function that runs a recipe of the README as it stands there, and returns what it prints."""
+
+    def run(name: str) -> str:
+        exec(compile(RECIPES[name], f"README.md, {name}", "exec"), {"bundle": str(tiny_bundle)})
+        return capsys.readouterr().out
+
+    return run

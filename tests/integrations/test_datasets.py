@@ -102,3 +102,9 @@ def test_columns_are_checked_before_anything_runs(tiny_bundle: Path) -> None:
         DatasetsClassifier(tiny_bundle).features(dataset)
     with pytest.raises(InputError, match="has a column 'label' already; set prefix to keep both"):
         DatasetsClassifier(tiny_bundle, text_column="body").features(dataset)
+
+
+def test_the_recipe(run_recipe: Callable[[str], str]) -> None:
+    shown = run_recipe("datasets")
+    assert shown.count("SPAM") == 1
+    assert "HAM" not in shown

@@ -91,3 +91,9 @@ def test_threads_of_an_actor_are_the_cores_it_was_assigned() -> None:
 def test_another_model_on_a_node(tiny_bundle: Path) -> None:
     with pytest.raises(BundleIntegrityError, match="does not hold the model 0000; copy that one to this machine"):
         RayClassifier(tiny_bundle, digest="0000")
+
+
+def test_the_recipe(run_recipe: Callable[[str], str]) -> None:
+    shown = run_recipe("ray")
+    assert shown.count("SPAM") == 1
+    assert "HAM" not in shown

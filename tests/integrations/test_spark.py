@@ -109,3 +109,10 @@ def test_columns_are_checked_before_anything_runs(spark: Any, tiny_bundle: Path)
         SparkClassifier(tiny_bundle).schema(frame.schema)
     with pytest.raises(InputError, match="has a column 'label' already; set prefix to keep both"):
         SparkClassifier(tiny_bundle, text_column="body").schema(frame.schema)
+
+
+@pytest.mark.usefixtures("spark")
+def test_the_recipe(run_recipe: Callable[[str], str]) -> None:
+    shown = run_recipe("pyspark")
+    assert shown.count("SPAM") == 2
+    assert "HAM" not in shown
