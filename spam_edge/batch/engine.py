@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge.bundle import Bundle
-from spam_edge.classifier import SpamClassifier, reopen
+from spam_edge.classifier import SpamClassifier
 from spam_edge.session import RuntimeOptions
+from spam_edge.shared import shared_classifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Model:
         Raises:
             BundleIntegrityError: there is another bundle at its place now, or it is damaged.
         """
-        return reopen(self.path, self.options, self.digest)
+        return shared_classifier(self.path, self.options, self.digest)
 
 
 class Engine(AbstractContextManager["Engine"], Protocol):
