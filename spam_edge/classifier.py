@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from spam_edge.bundle import TOKENIZER_NAME, Bundle
 from spam_edge.engine import import_onnxruntime
 from spam_edge.errors import BundleIntegrityError, InputError
 from spam_edge.exact import ExactSession
+from spam_edge.forks import lock_across_forks
 from spam_edge.manifest import Manifest
 from spam_edge.processor import this_processor
 from spam_edge.scores import margin_at, probabilities
@@ -24,6 +24,8 @@ from spam_edge.tokenization import TextEncoder, TokenIds
 
 WINDOW = 1024
 """Messages of a stream that are sorted by length together: how far a verdict may lag behind its message."""
+
+_REOPENING = lock_across_forks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class Prediction:
 class SpamClassifier:
     """A bundle, ready to classify. Make one with :meth:`load`.
 
-    One instance may be used from several threads. It can be pickled, and it opens a session of its own in
-    a forked or spawned process.
+    One instance may be used from several threads. It opens a session of its own in a forked process. It can be pickled;
+    in another process, all that is pickled of one model becomes one instance, which stays.
     """
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
@@ -203,8 +205,10 @@ class SpamClassifier:
         return f"SpamClassifier({str(self.bundle.path)!r}, variant={self.variant!r}, provider={self.provider!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        from spam_edge.shared import shared_classifier  # noqa: PLC0415 - which imports this module
+
         # A session cannot be pickled. The digest makes sure that the other process opens the same model.
-        return reopen, (self.bundle.path, self.options, self.bundle.digest)
+        return shared_classifier, (self.bundle.path, self.options, self.bundle.digest)
 
     def _stream(self, texts: Iterator[str], window: int) -> Iterator[Prediction]:
         # Tokenising is so small a part of the work that a thread which does it ahead wins nothing that can be measured.
@@ -249,23 +253,11 @@ class SpamClassifier:
 
     def _session_of_this_process(self) -> Session | ExactSession:
         if self._process != os.getpid():
-            # The threads of the session stayed in the parent. Running it would wait for them for ever, and so
-            # would destroying it: it is kept, unused.
-            self._abandoned.append(self._session)
-            self._session = self._open_session()
-            self._process = os.getpid()
+            with _REOPENING:
+                if self._process != os.getpid():  # no other thread did it meanwhile
+                    # The threads of the session stayed in the parent. Running it would wait for them for ever, and
+                    # so would destroying it: it is kept, unused.
+                    self._abandoned.append(self._session)
+                    self._session = self._open_session()
+                    self._process = os.getpid()
         return self._session
-
-
-def reopen(path: Path, options: RuntimeOptions, digest: str) -> SpamClassifier:
-    """Open in a worker the bundle that a job started with.
-
-    Raises:
-        BundleIntegrityError: there is another one at its place now.
-    """
-    bundle = Bundle.find(path)
-    if bundle.digest != digest:
-        raise BundleIntegrityError(
-            f"{path} holds another model than the one this job started with; start the job again"
-        )
-    return SpamClassifier(bundle, options)

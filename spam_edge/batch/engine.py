@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge.bundle import Bundle
-from spam_edge.classifier import SpamClassifier, reopen
+from spam_edge.classifier import SpamClassifier
 from spam_edge.errors import JobError
 from spam_edge.session import RuntimeOptions, settle
+from spam_edge.shared import shared_classifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Model:
             BundleIntegrityError: there is another bundle at its place now, or it is damaged.
             JobError: this is another kind of processor.
         """
-        classifier = reopen(self.path, self.options, self.digest)
+        classifier = shared_classifier(self.path, self.options, self.digest)
         _, file = settle(classifier.bundle, self.options)
         if file != self.file:
             raise JobError(

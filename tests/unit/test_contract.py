@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 BATCH = sorted((ROOT / "spam_edge" / "batch").glob("*.py"))
 RUNTIME = [*sorted((ROOT / "spam_edge").glob("*.py")), *BATCH]
 ALLOWED = {"numpy", "onnxruntime", "tokenizers", "click", "spam_edge"}
-LEAVES = {"engine", "processor", "fused", "boundaries", "batching", "threads"}
+INTEGRATIONS = sorted((ROOT / "spam_edge" / "integrations").glob("*.py"))
+ENGINES = ("ray", "pyspark", "datasets", "dask", "pandas", "polars", "pyarrow")
+LEAVES = {"forks", "engine", "processor", "fused", "boundaries", "batching", "threads"}
 LAZY = {"formats.py": {"pyarrow"}}
 COMMANDS = {"cli.py": {"cli_base", "cli_batch"}, "cli_batch.py": {"cli_base"}, "__main__.py": {"cli"}}
 TRAINING_STACK = ("torch", "transformers", "optimum", "datasets", "onnx", "evaluate", "sklearn", "pyarrow")
@@ -53,6 +55,35 @@ def test_the_runtime_imports_only_what_it_may(path: Path) -> None:
     assert not [name for name in imports if re.match(r"spam_edge\.(training|integrations)|export\b", name)]
     commands = {name.split(".")[1] for name in imports if name.startswith("spam_edge.cli")} - {"classifier"}
     assert commands <= (set() if path in BATCH else COMMANDS.get(path.name, set()))
+
+
+@pytest.mark.parametrize("path", INTEGRATIONS, ids=lambda path: path.name)
+def test_an_integration_imports_no_engine(path: Path) -> None:
+    """Those that it needs it asks for by name, when it is used; the runtime is all that it imports."""
+    assert {name.split(".")[0] for name in _imports(path)} - sys.stdlib_module_names <= ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("module", "use", "engine", "extra"),
+    [
+        ("ray", "RayClassifier(bundle)", "ray", "ray"),
+        ("spark", "classify_udf(bundle)", "pyspark", "spark"),
+        ("spark", "SparkClassifier(bundle).schema(None)", "pyspark", "spark"),
+        ("datasets", "DatasetsClassifier(bundle).features(None)", "datasets", "train"),
+    ],
+)
+def test_an_integration_without_its_engine_says_what_to_install(
+    tiny_bundle: Path, module: str, use: str, engine: str, extra: str
+) -> None:
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({ENGINES!r})); bundle = sys.argv[1]\n"
+        f"from spam_edge.integrations.{module} import *\n"  # which nobody is kept from
+        f"try:\n    {use}\nexcept ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{engine} cannot be imported (")
+    assert done.stdout.endswith(f"; pip install 'spam-edge[{extra}]'\n")
+    assert done.stdout.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", sorted({*LEAVES, "session", "tokenization", "atomic"}))

@@ -1,0 +1,110 @@
+"""Hugging Face datasets: several processes, nulls, and results that are kept as long as the bundle is the same."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spam_edge import InputError
+from spam_edge.integrations.datasets import DatasetsClassifier
+from tests.integrations.conftest import ROOT, Rows
+
+datasets = pytest.importorskip("datasets")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    datasets.disable_progress_bars()
+    yield
+    datasets.enable_progress_bars()
+
+
+@pytest.fixture
+def dataset(rows: Rows, tmp_path: Path) -> Any:
+    """The rows on disk, where results are kept beside them."""
+    columns = {"id": range(len(rows.texts)), "text": rows.texts}
+    datasets.Dataset.from_dict(columns).save_to_disk(tmp_path / "rows")
+    return datasets.load_from_disk(tmp_path / "rows")
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_the_scores_of_a_single_process(
+    dataset: Any, rows: Rows, tiny_bundle: Path, loads: Callable[[], dict[int, int]], processes: int
+) -> None:
+    classify = DatasetsClassifier(tiny_bundle)
+    features = classify.features(dataset)
+    mapped = dataset.map(classify, batched=True, batch_size=1920 // processes, num_proc=processes, features=features)
+    assert mapped["id"][:] == list(range(len(rows.texts)))
+    assert mapped["text"][:] == rows.texts
+    assert list(zip(mapped["label"], mapped["spam_score"], mapped["truncated"], strict=True)) == rows.verdicts
+    assert mapped.features["spam_score"].dtype == "float32"
+    opened = loads()
+    assert set(opened.values()) == {1}
+    assert 1 < len(opened) <= processes
+
+
+def test_tables(dataset: Any, rows: Rows, tiny_bundle: Path) -> None:
+    mapped = dataset.with_format("arrow").map(DatasetsClassifier(tiny_bundle), batched=True).with_format(None)
+    assert list(zip(mapped["label"], mapped["spam_score"], mapped["truncated"], strict=True)) == rows.verdicts
+
+
+def test_a_batch_of_nulls_comes_first(tiny_bundle: Path) -> None:
+    dataset, classify = datasets.Dataset.from_dict({"text": [None, None, "see you"]}), DatasetsClassifier(tiny_bundle)
+    mapped = dataset.map(classify, batched=True, batch_size=2, features=classify.features(dataset))
+    assert mapped["label"][:] == [None, None, "HAM"]
+
+
+def test_results_are_kept_for_the_same_bundle_alone(
+    dataset: Any, bundle_copy: Path, loads: Callable[[], dict[int, int]]
+) -> None:
+    first = dataset.select(range(50))
+
+    def mapped() -> Any:
+        return first.map(DatasetsClassifier(bundle_copy), batched=True, num_proc=2)
+
+    before = mapped()
+    assert loads()
+    assert mapped()["spam_score"][:] == before["spam_score"][:]
+    assert loads() == {}  # nothing was run
+    manifest = bundle_copy / "manifest.json"
+    manifest.write_text(manifest.read_text("utf-8").replace('"version": "1"', '"version": "2"'), "utf-8")
+    mapped()
+    assert loads()
+
+
+def test_the_key_is_the_same_in_every_process(tiny_bundle: Path) -> None:
+    code = (
+        "import sys; from datasets.fingerprint import Hasher\n"
+        "from spam_edge.integrations.datasets import DatasetsClassifier\n"
+        "classify = DatasetsClassifier(sys.argv[1]); unused = Hasher.hash(classify)\n"
+        "len(sys.argv) > 2 and classify({'text': ['see you']})\n"
+        "print(Hasher.hash(classify))"
+    )
+    keys = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(tiny_bundle), *used], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        for used in ([], ["used"])
+    ]
+    assert keys[0] == keys[1] != ""
+
+
+def test_columns_are_checked_before_anything_runs(tiny_bundle: Path) -> None:
+    dataset = datasets.Dataset.from_dict({"label": [1], "body": ["hello"]})
+    with pytest.raises(InputError, match="no column 'text'; text_column takes one of: label, body"):
+        DatasetsClassifier(tiny_bundle).features(dataset)
+    with pytest.raises(InputError, match="has a column 'label' already; set prefix to keep both"):
+        DatasetsClassifier(tiny_bundle, text_column="body").features(dataset)
+
+
+def test_the_recipe(run_recipe: Callable[[str], str]) -> None:
+    shown = run_recipe("datasets")
+    assert shown.count("SPAM") == 1
+    assert "HAM" not in shown

@@ -1,0 +1,99 @@
+"""Ray Data with real actors: the scores of a single process, nulls, one model per actor, an actor that dies."""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spam_edge import BundleIntegrityError
+from spam_edge.integrations.ray import RayClassifier
+from tests.integrations.conftest import Rows, Verdict
+from tests.integrations.workers import CountedRay, MortalRay
+
+ray = pytest.importorskip("ray")
+pytestmark = [
+    pytest.mark.slow,
+    # Ray sets options of its own that it deprecates.
+    pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.data\."),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cluster(load_files: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            object_store_memory=200 * 2**20,
+            logging_level="ERROR",
+            log_to_driver=False,
+        )
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        yield
+        ray.shutdown()
+
+
+def _map(rows: Rows, kind: type[RayClassifier], *, blocks: int, batch_format: str, **arguments: Any) -> list[Verdict]:
+    """Return the verdicts in the order of the ids, of which each is there once."""
+    items = [{"id": number, "text": text} for number, text in enumerate(rows.texts)]
+    dataset = ray.data.from_items(items, override_num_blocks=blocks).map_batches(
+        kind,
+        fn_constructor_kwargs=arguments,
+        batch_format=batch_format,
+        batch_size=512,
+        compute=ray.data.ActorPoolStrategy(size=2),
+        num_cpus=0.5,
+    )
+    found = sorted(dataset.take_all(), key=lambda row: row["id"])
+    assert [row["id"] for row in found] == list(range(len(rows.texts)))
+    assert [row["text"] for row in found] == rows.texts
+    return [(row["label"], row["spam_score"], row["truncated"]) for row in found]
+
+
+@pytest.mark.parametrize(("blocks", "batch_format"), [(4, "pyarrow"), (7, "pandas"), (5, "numpy")])
+def test_the_scores_of_a_single_process(
+    rows: Rows, tiny_bundle: Path, loads: Callable[[], dict[int, int]], blocks: int, batch_format: str
+) -> None:
+    found = _map(rows, CountedRay, blocks=blocks, batch_format=batch_format, bundle=tiny_bundle)
+    if batch_format == "numpy":  # which has no null among floats
+        found = [(label, None if math.isnan(score or 0) else score, cut) for label, score, cut in found]
+    assert found == rows.verdicts
+    opened = loads()
+    assert set(opened.values()) == {1}
+    assert len(opened) <= 2
+
+
+def test_an_actor_that_dies(rows: Rows, tiny_bundle: Path, tmp_path: Path, loads: Callable[[], dict[int, int]]) -> None:
+    found = _map(rows, MortalRay, blocks=6, batch_format="pyarrow", bundle=tiny_bundle, marker=tmp_path / "died")
+    assert (tmp_path / "died").exists()
+    assert found == rows.verdicts
+    opened = loads()
+    assert set(opened.values()) == {1}
+    assert 2 <= len(opened) <= 3  # one of which took the place of the dead one
+
+
+def test_threads_of_an_actor_are_the_cores_it_was_assigned() -> None:
+    class Actor:
+        def threads(self) -> int | None:
+            return RayClassifier.default_options().threads
+
+    actors = [ray.remote(num_cpus=cores)(Actor).remote() for cores in (0.5, 1.5)]
+    assert ray.get([actor.threads.remote() for actor in actors]) == [1, 1]
+    for actor in actors:
+        ray.kill(actor)
+    assert ray.get(ray.remote(num_cpus=2)(Actor).remote().threads.remote()) == 2
+    assert RayClassifier.default_options().threads == 1  # here, which is no actor
+
+
+def test_another_model_on_a_node(tiny_bundle: Path) -> None:
+    with pytest.raises(BundleIntegrityError, match="does not hold the model 0000; copy that one to this machine"):
+        RayClassifier(tiny_bundle, digest="0000")
+
+
+def test_the_recipe(run_recipe: Callable[[str], str]) -> None:
+    shown = run_recipe("ray")
+    assert shown.count("SPAM") == 1
+    assert "HAM" not in shown
