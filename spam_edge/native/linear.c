@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aligned.h"
 #include "gelu.h"
 #include "vectors.h"
 
@@ -17,11 +18,12 @@ enum { VECTORS = PANEL / LANES }; /* registers for the outputs of a panel */
 
 int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias) {
     const size_t outputs = linear->outputs, width = padded(outputs);
-    linear->packed = aligned_alloc(64, linear->input.depth * width);
+    linear->memory = malloc(linear->input.depth * width + ALIGNMENT);
+    linear->packed = aligned(linear->memory);
     linear->starts = calloc(width, sizeof *linear->starts);
     linear->scales = calloc(width, sizeof *linear->scales);
     linear->bias = calloc(width, sizeof *linear->bias);
-    if (!linear->packed || !linear->starts || !linear->scales || !linear->bias) return -1;
+    if (!linear->memory || !linear->starts || !linear->scales || !linear->bias) return -1;
     for (size_t first = 0; first < width; first += PANEL) pack_panel(linear, weights, first);
     memcpy(linear->scales, scales, outputs * sizeof *scales);
     if (bias) memcpy(linear->bias, bias, outputs * sizeof *bias);
@@ -29,7 +31,7 @@ int linear_pack(Linear *linear, const int8_t *weights, const float *scales, cons
 }
 
 void linear_free(Linear *linear) {
-    free(linear->packed);
+    free(linear->memory);
     free(linear->starts);
     free(linear->scales);
     free(linear->bias);

@@ -16,6 +16,7 @@ static inline size_t padded(size_t outputs) { return (outputs + PANEL - 1) / PAN
 typedef struct {
     Quantizer input;
     size_t outputs;
+    void *memory;     /* of `packed` */
     int8_t *packed;   /* (panels, depth / GROUP, PANEL, GROUP): weights whose products are added at once lie together */
     int32_t *starts;  /* (padded outputs): what sums start from: less what the zero point adds to them */
     float *scales;    /* (padded outputs) */

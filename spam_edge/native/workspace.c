@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "aligned.h"
 #include "rows.h"
 #include "team.h"
 
@@ -51,12 +52,12 @@ static Workspace *workspace_new(const Encoder *encoder, size_t tokens) {
     Workspace *workspace = calloc(1, sizeof *workspace);
     if (!workspace) return NULL;
     workspace->tokens = tokens;
-    workspace->memory = aligned_alloc(64, lay_out(encoder, workspace, NULL));
+    workspace->memory = malloc(lay_out(encoder, workspace, NULL) + ALIGNMENT);
     if (!workspace->memory) {
         free(workspace);
         return NULL;
     }
-    lay_out(encoder, workspace, workspace->memory);
+    lay_out(encoder, workspace, aligned(workspace->memory));
     return workspace;
 }
 
