@@ -16,9 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from spam_edge import __version__, records, writers
-from spam_edge.atomic import atomic_file
 from spam_edge.cli_base import ErrorGroup, RuntimeChoice, examples, reading_options, runtime_options
-from spam_edge.cli_batch import batch
 from spam_edge.console import Console
 from spam_edge.errors import InputError
 from spam_edge.records import STDIN, ReadOptions
@@ -31,9 +29,22 @@ if TYPE_CHECKING:
 SPAM_FOUND = 3
 
 
+class _Commands(ErrorGroup):
+    """The commands of this file, and ``batch``, which `classify` does not wait for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "batch"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "batch":
+            from spam_edge.cli_batch import batch  # noqa: PLC0415
+
+            return batch
+        return super().get_command(ctx, cmd_name)
+
+
 @click.group(
-    cls=ErrorGroup,
-    commands=[batch],
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
         "spam-edge classify messages.txt",
@@ -281,6 +292,8 @@ def _destination(output: Path | None) -> Iterator[IO[str]]:
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         yield sys.stdout
         return
+    from spam_edge.atomic import atomic_file  # noqa: PLC0415
+
     with atomic_file(output) as stream:
         yield stream
 
