@@ -17,10 +17,11 @@ from spam_edge.errors import JobError
 from spam_edge.records import STDIN, ReadOptions
 
 if TYPE_CHECKING:
-    from spam_edge.batch import BatchJob, BatchReport, Progress
+    from spam_edge.batch import BatchJob, BatchReport, OpenEngine, Progress
 
 TERMINATED = 143
 FORMATS = ("parquet", "csv", "csv.gz", "csv.zst", "tsv", "tsv.gz", "tsv.zst", "jsonl", "jsonl.gz", "jsonl.zst")
+ENGINES = ("local", "ray", "spark")
 
 
 class _Terminated(BaseException):
@@ -33,6 +34,7 @@ class _Terminated(BaseException):
         "spam-edge batch messages.parquet --output verdicts.parquet",
         "spam-edge batch 'inbox/**/*.jsonl.zst' --output verdicts --resume --on-error skip",
         "spam-edge batch export.csv --text-column body -o verdicts --format parquet --report report.json",
+        "RAY_ADDRESS=10.0.0.1:6379 spam-edge batch inbox --output verdicts --engine ray",
     ),
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
@@ -67,7 +69,16 @@ class _Terminated(BaseException):
     show_default=True,
     help="Most rows of a part, which is what a job that dies loses at most.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Processes [default: as cores and memory allow].")
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="local",
+    show_default=True,
+    help="Where: on this machine, or on the Ray or Spark that the environment names.",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes [default: as cores, of the cluster too, and memory allow]."
+)
 @click.option("--resume", is_flag=True, help="Go on with a job that did not come to its end.")
 @click.option("--force", is_flag=True, help="Replace what an earlier job wrote.")
 @click.option(
@@ -83,6 +94,7 @@ def batch(
     threshold: float | None,
     report: Path | None,
     quiet: bool,
+    engine: str,
     input_format: str | None,
     text_column: str | None,
     encoding: str,
@@ -94,7 +106,7 @@ def batch(
     parts. A job that died goes on with --resume where it stopped; the result is the same to the byte. Rows that
     cannot be read are listed in rejects.jsonl, unless the job is to fail at the first. Needs pyarrow.
     """
-    batch_job = _job_class()
+    batch_job, open_engine = _job_class(), _engine(engine)
     if options["resume"] and options["force"]:
         raise click.UsageError("--resume goes on with a job and --force throws it away: choose one")
     job = batch_job(
@@ -104,7 +116,7 @@ def batch(
         report=None if report == STDIN else report,
         **options,
     )
-    done = _run(job, quiet=quiet)
+    done = _run(job, open_engine, quiet=quiet)
     _write_report(done, report)
     if not quiet:
         if done.already_finished:
@@ -122,12 +134,18 @@ def _job_class() -> "type[BatchJob]":
     return BatchJob
 
 
-def _run(job: "BatchJob", *, quiet: bool) -> "BatchReport":
+def _engine(name: str) -> "OpenEngine":
+    from spam_edge.batch import engine_named  # noqa: PLC0415
+
+    return engine_named(name)
+
+
+def _run(job: "BatchJob", open_engine: "OpenEngine", *, quiet: bool) -> "BatchReport":
     context = click.get_current_context()
     visible = not quiet and sys.stderr is not None and sys.stderr.isatty()
     try:
         with _sigterm(), _Bar(visible=visible) as bar:
-            return job.run(progress=bar.show if visible else None)
+            return job.run(open_engine=open_engine, progress=bar.show if visible else None)
     except KeyboardInterrupt:
         click.echo("\nInterrupted; --resume goes on with the job", err=True)
         context.exit(INTERRUPTED)

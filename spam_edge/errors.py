@@ -7,7 +7,7 @@
     ├── ProviderUnavailableError  onnxruntime, or the device asked of it, is not usable here
     ├── InputError                the data handed in cannot be read as messages
     ├── JobError                  a batch job may not begin or go on: its output, its options, what it began with
-    └── WorkerError               the workers of a batch job keep dying
+    └── WorkerError               the workers of a batch job keep dying, or cannot be reached
 
 Every message says what is wrong, where, and what to do next, on one line.
 """
@@ -42,4 +42,4 @@ class JobError(SpamEdgeError):
 
 
 class WorkerError(SpamEdgeError):
-    """The worker processes of a batch job died again and again."""
+    """The workers of a batch job died again and again, or the cluster they are on cannot be used."""

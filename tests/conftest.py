@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from spam_edge.fused import obstacle
+from tests.integrations import workers
 from tests.vectors import fused_vectors, use_vectors
 
 # A loaded machine is slow, not wrong.
@@ -101,3 +102,20 @@ def real_checkpoint() -> Path:
     if not (checkpoint / "training.json").is_file():
         pytest.skip("no artifacts/checkpoint: run `make train export` first")
     return checkpoint
+
+
+@pytest.fixture(scope="session")
+def load_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder where processes count, whoever starts them, told to them before anything else is started."""
+    folder = tmp_path_factory.mktemp("loads")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(workers.LOADS, str(folder))
+        patch.setenv("PYTHONPATH", str(ROOT))
+        yield folder
+
+
+@pytest.fixture
+def loads(load_files: Path) -> Callable[[], dict[int, int]]:
+    """A function that returns how many models each process opened since this test began."""
+    workers.loads(load_files)
+    return lambda: workers.loads(load_files)

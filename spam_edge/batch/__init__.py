@@ -4,8 +4,9 @@
 >>> report = BatchJob(inputs=["messages/*.parquet"], output="verdicts", resume=True).run()
 """
 
-from spam_edge.batch.engine import Engine, Model, Verdicts
+from spam_edge.batch.engine import Engine, Model, OpenEngine, Verdicts
 from spam_edge.batch.job import BatchJob, Progress
+from spam_edge.batch.registry import engine_named
 from spam_edge.batch.report import BatchReport
 
-__all__ = ["BatchJob", "BatchReport", "Engine", "Model", "Progress", "Verdicts"]
+__all__ = ["BatchJob", "BatchReport", "Engine", "Model", "OpenEngine", "Progress", "Verdicts", "engine_named"]

@@ -17,7 +17,7 @@ from spam_edge.threads import available_threads
 from tests.benchmarks.conductor import write_json
 from tests.benchmarks.generated import whole_words, write_table
 from tests.benchmarks.machine import describe_machine
-from tests.benchmarks.processes import Observed, batch_command, observe
+from tests.benchmarks.processes import Observed, batch_command, loop_command, observe
 from tests.benchmarks.summary import MIB, spread
 from tests.benchmarks.turn import TurnError
 
@@ -25,11 +25,17 @@ QUICK = {"rows": 20_000, "rounds": 2}
 LOOP = "loop"
 Command = Callable[[Path, Path, Path], list[str]]
 ENGINES: dict[str, Command] = {
-    LOOP: lambda bundle, source, _: [sys.executable, "-m", "tests.benchmarks.batch_loop", str(bundle), str(source)],
-    "thread": lambda *places: batch_command(*places, "--workers", "1", "--threads", "1"),
+    LOOP: lambda bundle, source, _: loop_command(bundle, source, threads=2),
+    "thread": lambda *places: batch_command(*places, "--workers", "1", "--threads", "2"),
     "processes": lambda *places: batch_command(*places, "--workers", "2", "--threads", "1"),
+    "one loop": lambda bundle, source, _: loop_command(bundle, source, threads=1),
+    "one": lambda *places: batch_command(*places, "--workers", "1", "--threads", "1"),
+    "ray": lambda *places: batch_command(*places, "--workers", "2", "--threads", "1", "--engine", "ray"),
+    "spark": lambda *places: batch_command(*places, "--workers", "2", "--threads", "1", "--engine", "spark"),
 }
-"""Makes the command of each way, out of bundle, input and output. It prints JSON with ``rows`` and ``labels``."""
+"""Makes the command of each way, out of bundle, input and output. It prints JSON with ``rows`` and ``labels``.
+
+All but those called one keep two cores busy; ``one`` and ``one loop`` are to be compared with each other."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -42,7 +48,7 @@ ENGINES: dict[str, Command] = {
 @click.option("--quick", is_flag=True, help=f"Few rows and rounds: {QUICK}. For a look, not for figures.")
 @click.pass_context
 def main(context: click.Context, /, **options: Any) -> None:
-    """Print rows per second, processor time and memory of a loop, of one worker and of two; write batch.json.
+    """Print rows per second, processor time and memory of a loop and of batch jobs; write batch.json.
 
     In each round every engine has a turn, in a process of its own, from its start to its end. Keep the machine quiet.
     """

@@ -1,6 +1,6 @@
-"""What a batch job is compared with: a loop over a column of Parquet, in one process on one thread.
+"""What a batch job is compared with: a loop over a column of Parquet, in one process.
 
-python -m tests.benchmarks.batch_loop BUNDLE FILE
+python -m tests.benchmarks.batch_loop BUNDLE FILE THREADS
 
 It reads and classifies as few lines of Python do, writes no verdicts, and prints its counts as JSON.
 """
@@ -12,13 +12,13 @@ from pathlib import Path
 ROWS = 1024
 
 
-def count(bundle: str, source: Path) -> dict[str, object]:
+def count(bundle: str, source: Path, threads: int) -> dict[str, object]:
     """Return the rows and their labels as the report of a batch job does."""
     import pyarrow.parquet as pq
 
     from spam_edge import RuntimeOptions, SpamClassifier
 
-    classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", threads=1))
+    classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", threads=threads))
     labels = dict.fromkeys(classifier.manifest.labels, 0)
     for batch in pq.ParquetFile(source).iter_batches(ROWS, columns=["text"]):
         for prediction in classifier.classify_batch(batch.column(0).to_pylist()):
@@ -27,4 +27,4 @@ def count(bundle: str, source: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(count(sys.argv[1], Path(sys.argv[2]))))
+    print(json.dumps(count(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))

@@ -112,6 +112,11 @@ def batch_command(bundle: Path, source: Path, output: Path, *options: str) -> li
     return [*command, "--force", "--quiet", "--report", "-", "--device", "cpu", *options]
 
 
+def loop_command(bundle: Path, source: Path, *, threads: int) -> list[str]:
+    """Return the command of the loop that jobs are compared with."""
+    return [sys.executable, "-m", "tests.benchmarks.batch_loop", str(bundle), str(source), str(threads)]
+
+
 def _memory(pid: int) -> Memory:
     lines = (line.split() for line in (_PROC / str(pid) / "status").read_text().splitlines())
     sizes = {words[0]: int(words[1]) * 1024 for words in lines if words and words[0] in ("VmRSS:", "VmHWM:")}

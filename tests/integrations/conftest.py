@@ -1,15 +1,14 @@
-"""Rows for the engines, what they have to become, and where workers count the models that they open."""
+"""Rows for the engines, and what they have to become."""
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from spam_edge import RuntimeOptions, SpamClassifier
-from tests.integrations import workers
 
 ROOT = Path(__file__).parents[2]
 ROWS = 20_000
@@ -48,20 +47,8 @@ def rows(tiny_bundle: Path) -> Rows:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def load_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder where processes count, whoever starts them, told to them before anything else is started."""
-    folder = tmp_path_factory.mktemp("loads")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(workers.LOADS, str(folder))
-        patch.setenv("PYTHONPATH", str(ROOT))
-        yield folder
-
-
-@pytest.fixture
-def loads(load_files: Path) -> Callable[[], dict[int, int]]:
-    """A function that returns how many models each process opened since this test began."""
-    workers.loads(load_files)
-    return lambda: workers.loads(load_files)
+def _counted(load_files: Path) -> None:
+    """Whatever these tests start counts the models it opens."""
 
 
 @pytest.fixture

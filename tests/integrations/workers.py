@@ -3,14 +3,18 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from spam_edge.batch import Model
 from spam_edge.classifier import SpamClassifier
 from spam_edge.exact import ExactSession
 from spam_edge.integrations.ray import RayClassifier
 from spam_edge.integrations.spark import SparkClassifier
 from spam_edge.session import Session
+from spam_edge.shared import shared_classifier
 
 LOADS = "SPAM_EDGE_TESTS_LOADS"
 """Environment variable with the folder in which each process has a file, a byte long for each model it opened."""
@@ -80,6 +84,29 @@ class MortalSpark(SparkClassifier):
             if number == 2:
                 die_once(self.marker)
             yield classified
+
+
+class CountedModel(Model):
+    """As it is, in a process that counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class MortalModel(Model):
+    """Kills every process that opens it, from when a file is there."""
+
+    marker: Path = Path()
+
+    def open(self) -> SpamClassifier:
+        if self.marker.exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return shared_classifier(self.path, self.options, self.digest)
+
+
+class StrangeModel(Model):
+    """Needs what its worker has not."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (import_module, ("installed_nowhere",))
 
 
 def settle() -> None:

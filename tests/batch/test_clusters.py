@@ -1,0 +1,257 @@
+"""Jobs on a real Ray and a real Spark: the bytes of the local engine, also when workers die or the job does."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spam_edge.batch import BatchJob, BatchReport, Engine, Model, OpenEngine, Progress, engine_named
+from spam_edge.bundle import Bundle
+from spam_edge.errors import BundleIntegrityError, BundleNotFoundError, WorkerError
+from tests.integrations import workers
+
+from .conftest import OPTIONS, RunJob, contents, messages, write_csv
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals of POSIX"),
+]
+PART_ROWS = 3000
+TERMINAL = [sys.executable, "-m", "spam_edge", "batch", "in.csv", "--part-rows", str(PART_ROWS), "--device", "cpu"]
+
+
+def _needs(cluster: str) -> None:
+    pytest.importorskip({"ray": "ray", "spark": "pyspark"}[cluster])
+    if cluster == "spark" and shutil.which("java") is None:
+        pytest.skip("Spark needs Java 17 or newer, and there is no java here")
+
+
+@pytest.fixture(scope="module", params=["ray", "spark"])
+def cluster(request: pytest.FixtureRequest, tiny_bundle: Path, load_files: Path) -> Iterator[str]:
+    """One that runs in this process already, with two workers; jobs have to use it and leave it alone."""
+    _needs(request.param)
+    with engine_named(request.param)(Model.of(Bundle.find(tiny_bundle), OPTIONS), 2):
+        yield request.param
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(tmp_path_factory.mktemp("source") / "in.csv", messages(20_000))
+
+
+@pytest.fixture(scope="module")
+def local(source: Path, tiny_bundle: Path) -> tuple[BatchReport, dict[str, bytes]]:
+    """What the local engine says and writes."""
+    output = source.parent / "local"
+    settings = {"bundle": tiny_bundle, "runtime": OPTIONS, "workers": 1, "part_rows": PART_ROWS}
+    report = BatchJob(inputs=[source], output=output, **settings).run()
+    assert (report.rows, report.parts) == (20_000, 7)
+    return report, contents(output)
+
+
+@pytest.fixture
+def run(source: Path, tmp_path: Path, run_job: RunJob) -> RunJob:
+    """Return a function that runs the job of these tests."""
+    return partial(run_job, source, output=tmp_path / "out", part_rows=PART_ROWS, workers=2)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, source: Path, tiny_bundle: Path) -> list[str]:
+    monkeypatch.chdir(source.parent)
+    monkeypatch.setenv("SPAM_EDGE_MODEL", str(tiny_bundle))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    return TERMINAL
+
+
+def opening(cluster: str, kind: type[Model], budget: int | None = None, **more: Any) -> OpenEngine:
+    """Return what opens an engine whose workers open another kind of model, anew where the budget is another."""
+
+    def open_engine(model: Model, count: int | None) -> Engine:
+        values = {field.name: getattr(model, field.name) for field in fields(Model)}
+        options = replace(OPTIONS, token_budget=budget) if budget else OPTIONS
+        return engine_named(cluster)(kind(**values | {"options": options} | more), count)
+
+    return open_engine
+
+
+def counts(report: BatchReport) -> BatchReport:
+    same = {"seconds": 0.0, "rows_per_second": 0.0, "engine": "", "workers": 0, "output": "", "parts_resumed": 0}
+    return replace(report, **same)
+
+
+def test_the_same_to_the_byte(
+    cluster: str, run: RunJob, tmp_path: Path, local: Any, loads: Callable[[], dict[int, int]]
+) -> None:
+    report = run(open_engine=opening(cluster, workers.CountedModel, budget=4000))
+    assert (report.engine, report.workers) == (cluster, 2)
+    assert counts(report) == counts(local[0])
+    assert contents(tmp_path / "out") == local[1]
+    opened = loads()
+    assert set(opened.values()) == {1}
+    assert os.getpid() not in opened
+
+
+@pytest.mark.usefixtures("loads")
+def test_a_worker_that_is_killed(cluster: str, run: RunJob, tmp_path: Path, local: Any, load_files: Path) -> None:
+    killed: set[int] = set()
+
+    def kill(progress: Progress) -> None:
+        if progress.rows > 5000 and not killed:
+            killed.update(int(file.name) for file in load_files.iterdir())
+            for worker in killed:
+                os.kill(worker, signal.SIGKILL)
+
+    report = run(open_engine=opening(cluster, workers.CountedModel, budget=5000), progress=kill)
+    assert counts(report) == counts(local[0])
+    assert contents(tmp_path / "out") == local[1]
+    opened = workers.loads(load_files)
+    assert set(opened.values()) == {1}
+    assert killed
+    assert set(opened) - killed  # others took their place
+
+
+def test_workers_that_keep_dying(cluster: str, run: RunJob, tmp_path: Path, local: Any) -> None:
+    marker = tmp_path / "die"
+
+    def begin_to_die(progress: Progress) -> None:
+        if progress.rows > PART_ROWS:
+            marker.touch()
+
+    open_engine = opening(cluster, workers.MortalModel, marker=marker)
+    with pytest.raises(WorkerError, match=rf"said {cluster}; .*--resume") as caught:
+        run(open_engine=open_engine, progress=begin_to_die)
+    assert "\n" not in str(caught.value)
+    report = run(resume=True, workers=1)  # on this machine
+    assert report.parts_resumed >= 1
+    assert contents(tmp_path / "out") == local[1]
+
+
+def test_begun_here_killed_and_resumed_there(
+    cluster: str, run: RunJob, tmp_path: Path, local: Any, command: list[str]
+) -> None:
+    output = tmp_path / "out"
+    arguments = ["-o", str(output), "--workers", "1"]
+    with subprocess.Popen([*command, *arguments], stderr=subprocess.DEVNULL) as process:
+        wait_for(output / ".spam-edge" / "part-00001.json", process)
+        process.kill()
+    report = run(resume=True, open_engine=engine_named(cluster))
+    assert 2 <= report.parts_resumed < 7
+    assert counts(report) == counts(local[0])
+    assert contents(output) == local[1]
+
+
+def wait_for(path: Path, process: "subprocess.Popen[Any]") -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def replace_bundle(bundle: Path) -> None:
+    manifest = bundle / "manifest.json"
+    manifest.write_text(manifest.read_text() + "\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (replace_bundle, "holds another model than the one this job started with"),
+        (shutil.rmtree, "no bundle"),
+    ],
+)
+def test_workers_with_another_bundle_or_none(
+    cluster: str, run: RunJob, bundle_copy: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    def open_engine(model: Model, count: int | None) -> Engine:
+        damage(model.path)
+        options = replace(OPTIONS, threshold=0.25)  # under which no worker has the tiny bundle open
+        return engine_named(cluster)(replace(model, options=options), count)
+
+    with pytest.raises((BundleIntegrityError, BundleNotFoundError)) as caught:
+        run(bundle=bundle_copy, open_engine=open_engine)
+    assert message in str(caught.value)
+    assert "every machine needs the same bundle at the same path" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_workers_that_lack_a_package(cluster: str, run: RunJob) -> None:
+    with pytest.raises(WorkerError, match=r"No module named 'installed_nowhere'.*its workers need spam-edge") as caught:
+        run(open_engine=opening(cluster, workers.StrangeModel))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cluster_name", ["ray", "spark"])
+def test_the_command_starts_and_ends_its_own(cluster_name: str, command: list[str], tmp_path: Path, local: Any) -> None:
+    _needs(cluster_name)
+    arguments = ["-o", str(tmp_path / "out"), "--engine", cluster_name, "--workers", "2", "--report", "-"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)  # and nothing else
+    assert (report["engine"], report["workers"], report["rows"]) == (cluster_name, 2, 20_000)
+    assert "Traceback" not in done.stderr
+    assert contents(tmp_path / "out") == local[1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+@pytest.mark.parametrize(
+    ("cluster_name", "number"), [("ray", signal.SIGTERM), ("ray", signal.SIGINT), ("spark", signal.SIGINT)]
+)
+def test_signals_end_the_command_and_all_it_started(
+    cluster_name: str, number: int, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _needs(cluster_name)
+    monkeypatch.setenv("SPAM_EDGE_TEST_RUN", mark := str(tmp_path))
+    arguments = ["-o", str(tmp_path / "out"), "--engine", cluster_name, "--workers", "2"]
+    with subprocess.Popen(
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        wait_for(tmp_path / "out" / ".spam-edge" / "part-00000.json", process)
+        start = time.monotonic()
+        os.killpg(process.pid, number)  # as a terminal does
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, out) == (128 + number, "")
+    assert "--resume goes on with the job" in said
+    assert "Traceback" not in said
+    assert time.monotonic() - start < 10
+    deadline = time.monotonic() + 10
+    while alive := [path.parent.name for path in Path("/proc").glob("[0-9]*/environ") if marked(path, mark)]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.1)
+
+
+def marked(environment: Path, mark: str) -> bool:
+    try:
+        return f"SPAM_EDGE_TEST_RUN={mark}".encode() in environment.read_bytes()
+    except OSError:  # it has ended, or is not ours
+        return False
+
+
+@pytest.mark.parametrize(("cluster_name", "module"), [("ray", "ray"), ("spark", "pyspark")])
+def test_without_the_extra(cluster_name: str, module: str, command: list[str], tmp_path: Path) -> None:
+    code = f"import sys; sys.modules[{module!r}] = None; from spam_edge.cli import main; main()"
+    arguments = [*command[3:], "-o", str(tmp_path / "out"), "--engine", cluster_name]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {module} cannot be imported (")
+    assert done.stderr.endswith(f"; pip install 'spam-edge[{cluster_name}]'\n")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_names_of_the_command_are_those_of_the_library() -> None:
+    from spam_edge.cli_batch import ENGINES
+
+    assert all(engine_named(name) for name in ENGINES)
+    with pytest.raises(ValueError, match="engine must be one of local, ray, spark, not 'dask'"):
+        engine_named("dask")
