@@ -4,7 +4,6 @@ python -m tests.benchmarks.batch --bundle artifacts/bundle
 """
 
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
