@@ -1,6 +1,8 @@
 """Ray: each list of texts is a task, which Ray gives to another process where one dies."""
 
 import os
+import re
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +46,7 @@ class RayEngine(ClusterEngine):
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if address != "local":
             with starting(f"Ray at {address} (RAY_ADDRESS)"):
+                _knock(address)
                 self._ray.init(address=address, **quiet)
             return True
         with starting("Ray", RAY_USAGE_STATS_ENABLED="0"):
@@ -72,6 +75,12 @@ class RayEngine(ClusterEngine):
     def _close(self) -> None:
         if self._joined:  # which ends a Ray that was started, and leaves another one running
             self._ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Find out whether anybody answers there: Ray alone would try for many minutes."""
+    if found := re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:(\d+)", address):
+        socket.create_connection((found[1], int(found[2])), timeout=30).close()
 
 
 def _capacity(ray: Any, threads: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -204,9 +205,7 @@ def test_the_command_starts_and_ends_its_own(cluster_name: str, command: list[st
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
-@pytest.mark.parametrize(
-    ("cluster_name", "number"), [("ray", signal.SIGTERM), ("ray", signal.SIGINT), ("spark", signal.SIGINT)]
-)
+@pytest.mark.parametrize(("cluster_name", "number"), [("ray", signal.SIGTERM), ("spark", signal.SIGINT)])
 def test_signals_end_the_command_and_all_it_started(
     cluster_name: str, number: int, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +246,16 @@ def test_without_the_extra(cluster_name: str, module: str, command: list[str], t
     assert done.stderr.endswith(f"; pip install 'spam-edge[{cluster_name}]'\n")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch, run: RunJob) -> None:
+    _needs("ray")
+    with socket.socket() as closed:  # bound, but nobody listens
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(WorkerError, match=rf"Ray at {address} \(RAY_ADDRESS\) cannot be reached .*refused"):
+            run(open_engine=engine_named("ray"))
 
 
 def test_the_names_of_the_command_are_those_of_the_library() -> None:
