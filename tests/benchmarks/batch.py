@@ -22,6 +22,8 @@ from tests.benchmarks.turn import TurnError
 
 QUICK = {"rows": 20_000, "rounds": 2}
 LOOP = "loop"
+CLUSTERS = ("ray", "spark")
+"""Whose workers are not waited for by the job, so that their processor time is not known."""
 Command = Callable[[Path, Path, Path], list[str]]
 ENGINES: dict[str, Command] = {
     LOOP: lambda bundle, source, _: loop_command(bundle, source, threads=2),
@@ -101,11 +103,13 @@ def summarize(turns: Mapping[str, Sequence[Observed]]) -> dict[str, Any]:
         rates = [turn.answer["rows"] / turn.seconds for turn in taken]
         figures[name] = {
             "rows_per_s": spread(rates),
-            "rows_per_core_hour": spread([3600 * turn.answer["rows"] / turn.processor_seconds for turn in taken]),
             "parent_mib": max(turn.parent for turn in taken) / MIB,
             "worker_mib": max(turn.worker for turn in taken) / MIB,
             "tree_mib": max(turn.tree for turn in taken) / MIB,
         }
+        if name not in CLUSTERS:
+            hourly = [3600 * turn.answer["rows"] / turn.processor_seconds for turn in taken]
+            figures[name]["rows_per_core_hour"] = spread(hourly)
         if LOOP in turns:
             ratios = [loop.seconds / turn.seconds for loop, turn in zip(turns[LOOP], taken, strict=True)]
             figures[name]["to_loop"] = statistics.median(ratios)
@@ -122,9 +126,10 @@ def _table(results: Mapping[str, Any]) -> Iterator[str]:
     for name, figures in results["engines"].items():
         rate = figures["rows_per_s"]
         ratio = f"{figures['to_loop']:.2f}" if "to_loop" in figures else ""
+        hourly = f"{figures['rows_per_core_hour']['median']:,.0f}" if "rows_per_core_hour" in figures else ""
         yield (
             f"{name:<10} {rate['median']:>8,.0f} {rate['min']:>9,.0f} {rate['max']:>8,.0f} {ratio:>8} "
-            f"{figures['rows_per_core_hour']['median']:>15,.0f} {figures['parent_mib']:>11.1f} "
+            f"{hourly:>15} {figures['parent_mib']:>11.1f} "
             f"{figures['worker_mib']:>11.1f} {figures['tree_mib']:>8.1f}"
         )
     yield "whole processes, from start to end; a core-hour is an hour of processor time of all of them together"
