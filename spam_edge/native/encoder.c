@@ -213,7 +213,8 @@ static void run_layer(Run *run, const Layer *layer, int last) {
     float *queries = workspace->heads, *keys = queries + plane, *values = keys + plane;
     const Quantized quantised = {workspace->quantised, workspace->scales};
     const Product all = {
-        {&layer->key, &layer->value, last ? NULL : &layer->query}, {keys, values, queries}, rows, width, NULL, quantised};
+        {&layer->key, &layer->value, last ? NULL : &layer->query}, {keys, values, queries}, rows, width, NULL,
+        quantised};
     quantize(run, &layer->key.input, workspace->hidden, width, rows);
     team_do(&run->team, multiply_panels, &all, (last ? 2 : 3) * panels(&layer->key), 1);
     const size_t asked = last ? run->messages : rows;

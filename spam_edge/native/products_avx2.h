@@ -14,8 +14,8 @@ enum { LINES = 1 };
 
 INLINED Floats v_floats(Integers x) { return (Floats){_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)}; }
 
-/* Steps are counted from the zero point already, so that sums start from 0. Weights stay bytes, because more of them would
- * have to come from memory otherwise. */
+/* Steps are counted from the zero point already, so that sums start from 0. Weights stay bytes, because twice as many
+ * would have to come from memory otherwise. */
 VECTORISED static void pack_panel(Linear *linear, const int8_t *weights, size_t first) {
     const size_t depth = linear->input.depth, outputs = linear->outputs, columns = linear->input.columns;
     const size_t count = outputs - first < PANEL ? outputs - first : PANEL;

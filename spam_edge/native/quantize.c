@@ -58,8 +58,7 @@ VECTORISED static float step_of(const Quantizer *quantizer, const float *row) {
     size_t i = 0;
     for (; i + STRIDE <= quantizer->channels; i += STRIDE) find_largest(1, quantizer, row, i, largest);
     if (i < quantizer->channels) find_largest(0, quantizer, row, i, largest);
-    const float reached = v_largest(
-        v_larger(v_larger(largest[0], largest[1]), v_larger(largest[2], largest[3])));
+    const float reached = v_largest(v_larger(v_larger(largest[0], largest[1]), v_larger(largest[2], largest[3])));
     if (quantizer->after_gelu)
         return (reached > SMALLEST_AFTER_GELU * GELU_STEPS ? reached / GELU_STEPS : SMALLEST_AFTER_GELU);
     return reached > SMALLEST * SYMMETRIC_STEPS ? reached / SYMMETRIC_STEPS : SMALLEST;

@@ -68,7 +68,8 @@ VECTORISED static void transpose(const float *keys, size_t tokens, size_t stride
                                  size_t width) {
     for (size_t token = 0; token < tokens; token += LANES)
         for (size_t i = 0; i < size; i += LANES)
-            v_transpose(keys + token * stride + i, stride, tokens - token, size - i, columns + i * width + token, width);
+            v_transpose(keys + token * stride + i, stride, tokens - token, size - i, columns + i * width + token,
+                        width);
 }
 
 /* Products of queries with LANES keys or several times so many. Both numbers are constants where this is inlined. */

@@ -1,7 +1,7 @@
 /* Pairs of registers of 256 bits: AVX2 with FMA. See vectors.h.
  *
- * A pair holds what one register of AVX-512 does and is worked on in the same order, so that both libraries give the same
- * scores to the bit. */
+ * A pair holds what one register of AVX-512 does and is worked on in the same order, so that both libraries give the
+ * same scores to the bit. */
 
 #ifndef SPAM_EDGE_VECTORS_AVX2_H
 #define SPAM_EDGE_VECTORS_AVX2_H
@@ -118,7 +118,8 @@ INLINED float v_largest(Floats x) {
 /* 0 in the other lanes. */
 INLINED Floats v_keep(Lanes some, Floats x) {
     if (some.count == LANES) return x;
-    return (Floats){_mm256_and_ps(v_mask_of_floats(some, 0), x.low), _mm256_and_ps(v_mask_of_floats(some, HALF), x.high)};
+    return (Floats){_mm256_and_ps(v_mask_of_floats(some, 0), x.low),
+                    _mm256_and_ps(v_mask_of_floats(some, HALF), x.high)};
 }
 INLINED Floats v_subtract_some(Lanes some, Floats a, Floats b) { return v_keep(some, v_subtract(a, b)); }
 /* a in the other lanes. */
@@ -144,7 +145,8 @@ INLINED void v_transpose_half(const float *from, size_t stride, size_t rows, siz
     const __m256i some = v_mask(lanes(0, columns), 0);
     __m256 a[HALF], b[HALF];
 #pragma GCC unroll 8
-    for (size_t i = 0; i < HALF; i++) a[i] = i < rows ? _mm256_maskload_ps(from + i * stride, some) : _mm256_setzero_ps();
+    for (size_t i = 0; i < HALF; i++)
+        a[i] = i < rows ? _mm256_maskload_ps(from + i * stride, some) : _mm256_setzero_ps();
 #pragma GCC unroll 4
     for (int i = 0; i < HALF; i += 2) {
         b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
@@ -181,8 +183,8 @@ INLINED void v_transpose(const float *from, size_t stride, size_t rows, size_t c
 typedef int16_t Step;
 
 /* Rounds four vectors to the nearest step, halves to even, as far as a byte above a zero point goes, and stores those
- * that element `from` to `end` - 1 of the row `to` are left of. Packing works within lanes of 128 bits, which are put in
- * order afterwards. */
+ * that element `from` to `end` - 1 of the row `to` are left of. Packing works within lanes of 128 bits, which are put
+ * in order afterwards. */
 INLINED void v_store_steps(int whole, Step *to, size_t from, size_t end, const Floats steps[4], int zero) {
     const __m256i lowest = _mm256_set1_epi16((short)-zero), highest = _mm256_set1_epi16((short)(255 - zero));
     Step rounded[4 * LANES];

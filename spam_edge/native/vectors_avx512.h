@@ -110,8 +110,8 @@ INLINED __mmask64 v_bytes(int whole, size_t from, size_t to) {
     return whole || to - from >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << (to - from)) - 1;
 }
 
-/* Rounds four registers to the nearest step, halves to even, and stores those that element `from` to `end` - 1 of the row
- * `to` are left of. Packing works within lanes of 128 bits, which are put in order afterwards. */
+/* Rounds four registers to the nearest step, halves to even, and stores those that element `from` to `end` - 1 of the
+ * row `to` are left of. Packing works within lanes of 128 bits, which are put in order afterwards. */
 INLINED void v_store_steps(int whole, Step *to, size_t from, size_t end, const Floats steps[4], int zero) {
     /* saturates at -128 and 127, which is where uint8 ends for a zero point of 128 */
     const __m512i shift = _mm512_set1_epi16((short)(zero - 128));
@@ -120,7 +120,8 @@ INLINED void v_store_steps(int whole, Step *to, size_t from, size_t end, const F
     const __m512i bytes = _mm512_packs_epi16(_mm512_add_epi16(low, shift), _mm512_add_epi16(high, shift));
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i sorted = _mm512_permutexvar_epi32(order, bytes);
-    _mm512_mask_storeu_epi8(to + from, v_bytes(whole, from, end), _mm512_xor_si512(sorted, _mm512_set1_epi8((char)128)));
+    const __m512i unsigned_bytes = _mm512_xor_si512(sorted, _mm512_set1_epi8((char)128));
+    _mm512_mask_storeu_epi8(to + from, v_bytes(whole, from, end), unsigned_bytes);
 }
 
 #endif
