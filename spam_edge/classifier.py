@@ -17,6 +17,7 @@ from spam_edge.errors import BundleIntegrityError, InputError
 from spam_edge.exact import ExactSession
 from spam_edge.forks import lock_across_forks
 from spam_edge.manifest import Manifest
+from spam_edge.operating_points import OperatingPoint
 from spam_edge.processor import this_processor
 from spam_edge.scores import margin_at, probabilities
 from spam_edge.session import RuntimeOptions, Session, open_session
@@ -33,7 +34,7 @@ class Prediction:
     """The verdict on one message.
 
     Attributes:
-        label: name of the class.
+        label: name of the class, or ``UNSURE`` where the options allow that.
         score: calibrated probability of the positive class, 0 to 1.
         truncated: the message was longer than the model reads, so only its beginning counted.
     """
@@ -56,6 +57,7 @@ class SpamClassifier:
             bundle.verify([TOKENIZER_NAME])
         self.bundle = bundle
         self.options = options
+        self.operating_point = OperatingPoint.of(bundle, options)
         self._encoder = TextEncoder(bundle.file(TOKENIZER_NAME), max_length=bundle.manifest.max_length)
         self._session = self._open_session()
         self._process = os.getpid()
@@ -73,6 +75,7 @@ class SpamClassifier:
             BundleNotFoundError: there is no bundle.
             ManifestError: its manifest cannot be used.
             BundleIntegrityError: one of its files is missing or was changed.
+            OperatingPointError: the bundle does not have the mode, or cannot keep to the rate.
             ProviderUnavailableError: onnxruntime or the device asked for is not usable.
         """
         return cls(Bundle.find(bundle), options or RuntimeOptions())
@@ -85,7 +88,12 @@ class SpamClassifier:
     @property
     def threshold(self) -> float:
         """Lowest score that is given the positive label."""
-        return self.manifest.threshold if self.options.threshold is None else self.options.threshold
+        return self.operating_point.threshold
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels a verdict may have: the negative one, the positive one, and ``UNSURE`` where that may occur."""
+        return self.operating_point.labels
 
     @property
     def variant(self) -> str:
@@ -190,6 +198,11 @@ class SpamClassifier:
             "exact": self.options.exact,
             "labels": list(manifest.labels),
             "threshold": self.threshold,
+            "mode": self.operating_point.mode,
+            "modes": {
+                mode: {"threshold": threshold} | manifest.metrics.get("modes", {}).get(mode, {})
+                for mode, threshold in manifest.thresholds.items()
+            },
             "max_length": manifest.max_length,
             "variants": {name: entry.bytes for name, entry in manifest.variants.items()},
             "versions": {
@@ -230,9 +243,7 @@ class SpamClassifier:
         return probabilities(logits, temperature=self.manifest.temperature, positive_index=self.manifest.positive_index)
 
     def _verdict(self, score: float, row: TokenIds) -> Prediction:
-        manifest = self.manifest
-        label = manifest.positive_label if score >= self.threshold else manifest.negative_label
-        return Prediction(label, score, row.truncated)
+        return Prediction(self.operating_point.label(score), score, row.truncated)
 
     def _open_session(self) -> Session | ExactSession:
         fast = open_session(self.bundle, self.options)
@@ -247,7 +258,9 @@ class SpamClassifier:
             fast,
             open_session(self.bundle, replace(self.options, variant="fp32")),
             positive_index=self.manifest.positive_index,
-            boundary=margin_at(self.threshold, temperature=self.manifest.temperature),
+            boundaries=[
+                margin_at(score, temperature=self.manifest.temperature) for score in self.operating_point.boundaries
+            ],
             error_band=error_band,
         )
 

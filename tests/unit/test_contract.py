@@ -120,8 +120,8 @@ def test_importing_has_no_side_effects() -> None:
 
 def test_the_public_names_are_exactly_these() -> None:
     assert set(spam_edge.__all__) == {
-        "BundleIntegrityError", "BundleNotFoundError", "InputError", "ManifestError", "Prediction",
-        "ProviderUnavailableError", "RuntimeOptions", "SpamClassifier", "SpamEdgeError", "__version__",
+        "BundleIntegrityError", "BundleNotFoundError", "InputError", "ManifestError", "OperatingPointError",
+        "Prediction", "ProviderUnavailableError", "RuntimeOptions", "SpamClassifier", "SpamEdgeError", "__version__",
     }  # fmt: skip
     assert all(hasattr(spam_edge, name) for name in spam_edge.__all__)
     assert sorted(dir(spam_edge)) == sorted(spam_edge.__all__)
