@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from spam_edge.processor import this_processor
 from spam_edge.scores import margin_at, probabilities
 from spam_edge.session import RuntimeOptions, Session, open_session
 from spam_edge.tokenization import TextEncoder, TokenIds
+
+if TYPE_CHECKING:
+    from spam_edge.explain import Explanation
 
 WINDOW = 1024
 """Messages of a stream that are sorted by length together: how far a verdict may lag behind its message."""
@@ -178,6 +181,16 @@ class SpamClassifier:
             InputError: an element is no string or no valid Unicode.
         """
         return [row.ids for row in self._encoder.encode(texts)]
+
+    def explain(self, text: str) -> "Explanation":
+        """Say how far each word of a message moves the verdict; see :mod:`spam_edge.explain`.
+
+        Raises:
+            InputError: the message is no string or no valid Unicode.
+        """
+        from spam_edge.explain import explain  # noqa: PLC0415 - classifying does not need it
+
+        return explain(self, text)
 
     def describe(self) -> dict[str, Any]:
         """Return what runs here and where: the content of ``spam-edge info``."""

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,9 +21,13 @@ from spam_edge.cli_base import (
     DecisionChoice,
     ErrorGroup,
     RuntimeChoice,
+    checked_reading,
     decision_options,
     examples,
+    hint_at_keyboard,
+    is_terminal,
     note_rate,
+    reading_bar,
     reading_options,
     runtime_options,
 )
@@ -38,17 +43,20 @@ if TYPE_CHECKING:
 SPAM_FOUND = 3
 
 
+_ELSEWHERE = ("batch", "drift", "explain")
+"""Commands with a module of their own, which `classify` does not wait for."""
+
+
 class _Commands(ErrorGroup):
-    """The commands of this file, and ``batch``, which `classify` does not wait for."""
+    """The commands of this file and those elsewhere."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "batch"])
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "batch":
-            from spam_edge.cli_batch import batch  # noqa: PLC0415
-
-            return batch
+        if cmd_name in _ELSEWHERE:
+            command: click.Command = getattr(import_module(f"spam_edge.cli_{cmd_name}"), cmd_name)
+            return command
         return super().get_command(ctx, cmd_name)
 
 
@@ -130,7 +138,7 @@ def classify(
     paths = files or (STDIN,)
     output = None if output == STDIN else output
     keep_going = output is None and len(paths) > 1
-    read_options = _read_options(**reading)
+    read_options = checked_reading(**reading)
     _check_files(paths, output, keep_going=keep_going)
     classifier = SpamClassifier.load(runtime.model, options)
     note_rate(classifier.operating_point, decision.max_fpr)
@@ -231,11 +239,11 @@ def bench(*, runtime: RuntimeChoice, path: Path | None, seconds: int, as_json: b
     if path is None:
         texts, source = Golden.read(bundle).texts, GOLDEN_NAME
     else:
-        _hint_at_keyboard([path])
+        hint_at_keyboard([path])
         (texts, bad), source = read_texts(path, read_options), records.display_name(path)
         if bad:
             click.echo(f"{bad:,} rows of {source} cannot be read and are left out", err=True)
-    bar = Console(1000 * seconds or 1, label="Measuring") if _is_terminal(sys.stderr) else Console()
+    bar = Console(1000 * seconds or 1, label="Measuring") if is_terminal(sys.stderr) else Console()
     with bar as console:
         report = run_bench(
             bundle,
@@ -247,12 +255,6 @@ def bench(*, runtime: RuntimeChoice, path: Path | None, seconds: int, as_json: b
         )
         console.advance(1000 * seconds)  # whatever is left
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else "\n".join(bench_lines(report)))
-
-
-def _read_options(**options: Any) -> ReadOptions:
-    if options["whole_file"] and options["input_format"] not in (None, "text"):
-        raise click.UsageError("--whole-file takes a file as it is: it cannot be combined with --input-format")
-    return ReadOptions(**options)
 
 
 def _check_files(paths: Sequence[Path], output: Path | None, *, keep_going: bool) -> None:
@@ -277,18 +279,10 @@ def _label(wanted: str | None, labels: Sequence[str]) -> str | None:
 
 
 def _console(paths: Sequence[Path], reading: ReadOptions, output: Path | None) -> Console:
-    _hint_at_keyboard(paths)
-    sizes = [records.size_of(path, reading) for path in paths]
+    hint_at_keyboard(paths)
     # Verdicts on the same terminal would run into the bar.
-    garbled = output is None and _is_terminal(sys.stdout)
-    if garbled or not _is_terminal(sys.stderr) or None in sizes:
-        return Console()
-    return Console(sum(size for size in sizes if size is not None))
-
-
-def _hint_at_keyboard(paths: Sequence[Path | None]) -> None:
-    if STDIN in paths and _is_terminal(sys.stdin):
-        click.echo("reading messages from the keyboard, one per line; end with Ctrl-D", err=True)
+    garbled = output is None and is_terminal(sys.stdout)
+    return Console() if garbled else reading_bar(paths, reading)
 
 
 @contextmanager
@@ -311,14 +305,10 @@ def _writer(name: str, stream: IO[str], labels: Sequence[str], *, places: bool) 
         return writers.jsonl_writer(stream)
     if name == "csv":
         return writers.csv_writer(stream)
-    if not _is_terminal(stream) or os.environ.get("NO_COLOR"):
+    if not is_terminal(stream) or os.environ.get("NO_COLOR"):
         return writers.text_writer(stream, places=places)
     colours = dict(zip(labels, ("green", "red", "yellow"), strict=False))
     return writers.text_writer(stream, places=places, style=lambda label: click.style(label, fg=colours[label]))
-
-
-def _is_terminal(stream: IO[str] | None) -> bool:
-    return stream is not None and stream.isatty()  # a stream that the shell closed is None
 
 
 def _report(tally: Tally, classifier: "SpamClassifier", *, summary: bool, note_truncation: bool) -> None:

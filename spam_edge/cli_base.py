@@ -3,15 +3,16 @@
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from spam_edge.console import Console
 from spam_edge.errors import SpamEdgeError
-from spam_edge.records import FORMATS
+from spam_edge.records import FORMATS, STDIN, ReadOptions, size_of
 
 if TYPE_CHECKING:
     from spam_edge.operating_points import OperatingPoint
@@ -178,3 +179,29 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
 def examples(*lines: str) -> str:
     """Return an epilog that click leaves as it is."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def checked_reading(**options: Any) -> ReadOptions:
+    """Return how inputs are read, as the options of a command say."""
+    if options["whole_file"] and options["input_format"] not in (None, "text"):
+        raise click.UsageError("--whole-file takes a file as it is: it cannot be combined with --input-format")
+    return ReadOptions(**options)
+
+
+def reading_bar(paths: Sequence[Path], reading: ReadOptions) -> Console:
+    """Return a bar over the bytes of all inputs, where a person sees it and it is known how many there are."""
+    sizes = [size_of(path, reading) for path in paths]
+    if not is_terminal(sys.stderr) or None in sizes:
+        return Console()
+    return Console(sum(size for size in sizes if size is not None))
+
+
+def hint_at_keyboard(paths: Sequence[Path | None]) -> None:
+    """Tell whoever started the command without an input that it waits for one."""
+    if STDIN in paths and is_terminal(sys.stdin):
+        click.echo("reading messages from the keyboard, one per line; end with Ctrl-D", err=True)
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether a person sees what is written there."""
+    return stream is not None and stream.isatty()  # a stream that the shell closed is None

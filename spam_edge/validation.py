@@ -46,7 +46,8 @@ class ValidationScores:
         path = bundle.file(VALIDATION_NAME)
         try:
             data = json.loads(path.read_bytes())
-            ham, spam = (np.sort(np.array(data[name], dtype=np.float64)) for name in ("ham", "spam"))
+            # In single precision they are those that the runtime gives, to the bit, and can be compared with them.
+            ham, spam = (np.sort(np.array(data[name], dtype=np.float32)).astype(np.float64) for name in ("ham", "spam"))
             variant = str(data["variant"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleIntegrityError(f"{path} cannot be read ({error!r}); export the bundle again") from error

@@ -1,5 +1,6 @@
 """``--mode``, ``--max-fpr`` and ``--unsure``, of classify, batch and info."""
 
+import io
 import json
 import os
 import re
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from spam_edge import RuntimeOptions, SpamClassifier
+from spam_edge import Prediction, RuntimeOptions, SpamClassifier
 from spam_edge.bundle import Bundle
-from spam_edge.operating_points import MODES
+from spam_edge.cli import _writer
+from spam_edge.formats import Message
+from spam_edge.operating_points import MODES, UNSURE
 from spam_edge.validation import ValidationScores
 from spam_edge.verification import Golden
 
@@ -65,6 +68,20 @@ def test_unsure(run: Run, golden: list[str], banded_bundle: Path) -> None:
     assert {label: int(summary[label]) for label in ("HAM", "SPAM", "UNSURE")} == {
         label: expected.count(label) for label in ("HAM", "SPAM", "UNSURE")
     }
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_unsure_is_yellow_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = _Terminal()
+    write = _writer("text", terminal, ("HAM", "SPAM", UNSURE), places=False)
+    write([(Message("text", "file", 1), Prediction(label, 0.5, False)) for label in ("HAM", "SPAM", UNSURE)])
+    colours = [line.split("m")[0] for line in terminal.getvalue().splitlines()]
+    assert colours == ["\x1b[32", "\x1b[31", "\x1b[33"]
 
 
 def test_unsure_is_no_spam(run: Run, golden: list[str], banded_bundle: Path) -> None:

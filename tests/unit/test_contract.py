@@ -18,7 +18,9 @@ INTEGRATIONS = sorted((ROOT / "spam_edge" / "integrations").glob("*.py"))
 ENGINES = ("ray", "pyspark", "datasets", "dask", "pandas", "polars", "pyarrow")
 LEAVES = {"forks", "engine", "processor", "fused", "boundaries", "batching", "threads"}
 LAZY = {"formats.py": {"pyarrow"}}
-COMMANDS = {"cli.py": {"cli_base", "cli_batch"}, "cli_batch.py": {"cli_base"}, "__main__.py": {"cli"}}
+COMMANDS = {"__main__.py": {"cli"}} | {
+    f"{name}.py": {"cli_base"} for name in ("cli", "cli_batch", "cli_drift", "cli_explain")
+}
 TRAINING_STACK = ("torch", "transformers", "optimum", "datasets", "onnx", "evaluate", "sklearn", "pyarrow")
 
 
