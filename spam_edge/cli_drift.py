@@ -67,8 +67,9 @@ def drift(
 
     hint_at_keyboard(paths)
     with reading_bar(paths, read_options) as console:
-        screening = Screening(classifier=classifier, reading=read_options, write=count, watcher=console)
-        tally = screening.run(paths)
+        tally = Screening(
+            classifier=classifier, reading=read_options, write=count, watcher=console, keep_going=len(paths) > 1
+        ).run(paths)
     report = monitor.report()
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else "\n".join(_lines(report)))
     if tally.failure:

@@ -75,6 +75,9 @@ def test_what_cannot_be_read_is_said(command: Run, folder: Path) -> None:
     assert "Error: 1 of 2 rows could not be read" in result.stderr
     assert "messages" in result.stdout
     assert command("nowhere.txt").stderr == "Error: nowhere.txt does not exist; check the path\n"
+    both = command("nowhere.txt", "in.txt", "--json")
+    assert (both.exit_code, json.loads(both.stdout)["now"]["n"]) == (1, 1)
+    assert "Error: 1 of 2 inputs could not be read; 1 of 2 rows" in both.stderr
 
 
 def test_a_bundle_without_validation_scores_is_one_line(run: Run, bundle_copy: Path) -> None:
