@@ -66,8 +66,7 @@ def explain(classifier: "SpamClassifier", text: str) -> Explanation:
         InputError: the message is no string or no valid Unicode.
     """
     prediction = classifier.classify(text)
-    words = _words_read(classifier, text)
-    read = text[: words[-1].end()] if words else ""
+    read, words = _what_is_read(classifier, text)
     without = [read[: word.start()] + read[word.end() :] for word in words]
     logits, manifest = classifier.logits([read, *without]), classifier.manifest
     margins = logits[:, manifest.positive_index] - logits[:, 1 - manifest.positive_index]
@@ -85,8 +84,8 @@ def explain(classifier: "SpamClassifier", text: str) -> Explanation:
     )
 
 
-def _words_read(classifier: "SpamClassifier", text: str) -> list[re.Match[str]]:
-    """Return the words that the model sees something of: as many from the beginning as it takes to read what it reads.
+def _what_is_read(classifier: "SpamClassifier", text: str) -> tuple[str, list[re.Match[str]]]:
+    """Return the beginning of which the model reads what it reads of the whole, and the words in it that it sees.
 
     That is asked of the tokenizer, and not worked out from its offsets, which are those of a text it has changed.
     """
@@ -107,4 +106,5 @@ def _words_read(classifier: "SpamClassifier", text: str) -> list[re.Match[str]]:
     first = words[: bisect_left(range(len(words)), True, key=suffice)]
     # Words of control characters alone leave no token: of those there may be as many as the message has room for.
     own = classifier.token_ids([word[0] for word in first])
-    return [word for word, ids in zip(first, own, strict=True) if ids != nothing]
+    seen = [word for word, ids in zip(first, own, strict=True) if ids != nothing]
+    return text[: first[-1].end()] if first else "", seen
