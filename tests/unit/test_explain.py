@@ -1,5 +1,6 @@
 """Influence of words: each is what leaving the word out changes, at the place where the word stands."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from spam_edge import InputError, RuntimeOptions, SpamClassifier
 TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
 CLASSIFIER = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", threads=1))
 SPAM = "Free prize! Txt WIN  to 88222 now, 150p/msg"
+
+_NO_SPACES = re.compile(r"[\x0b\x0c\x1c-\x1f\x85]")  # whitespace for Python, which BERT leaves out
 
 
 def _margin(text: str) -> float:
@@ -36,7 +39,7 @@ def test_any_text_is_explained_by_words_of_its_own(text: str) -> None:
         ends = word.end
         assert -1 <= word.score <= 1
         assert np.isfinite(word.margin)
-    if not explanation.truncated:
+    if not explanation.truncated and not _NO_SPACES.search(text):
         [nothing, *ids] = CLASSIFIER.token_ids(["", *text.split()])
         seen = [word for word, own in zip(text.split(), ids, strict=True) if own != nothing]
         assert [word.text for word in explanation.words] == seen
