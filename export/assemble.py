@@ -40,6 +40,7 @@ from spam_edge.bundle import sha256_of
 from spam_edge.engine import CPU, CUDA
 from spam_edge.fused import obstacle
 from spam_edge.manifest import MANIFEST_NAME, BundleFile, Manifest, Variant
+from spam_edge.normalization import NORMALIZER_NAME
 from spam_edge.session import RuntimeOptions
 from spam_edge.verification import Golden, verify_bundle
 
@@ -224,10 +225,9 @@ def _examine(kept: _Quantized, origin: _Origin, folder: Path, report: Report, *,
         others = measure_candidates(
             origin.checkpoint,
             origin.quantizer,
+            origin.reference,
             golden=origin.golden,
-            expected=origin.expected,
             decision=kept.decision,
-            token_ids=origin.reference.token_ids(origin.checkpoint.test.texts),
         )
         report(format_candidates(others))
     return Findings(kept.parities, batching, audit, others)
@@ -240,7 +240,7 @@ def _scratch() -> Iterator[Path]:
 
 
 def _copy_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
-    for name in ("config.json", *TOKENIZER_FILES):
+    for name in ("config.json", *TOKENIZER_FILES, NORMALIZER_NAME):
         shutil.copyfile(checkpoint.path / name, folder / name)
 
 
@@ -259,6 +259,7 @@ def _draft(checkpoint: Checkpoint, folder: Path, recipe: Recipe, *, name: str, v
         temperature=1.0,
         thresholds={MODE: 0.5},
         default_mode=MODE,
+        normalizer=NORMALIZER_NAME,
         variants=variants,
         files=_hash_files(folder),
         provenance=provenance_of(

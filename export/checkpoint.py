@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import ExportError
+from spam_edge.normalization import NORMALIZER_NAME
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 _REMEDY = "run `make train` first"
@@ -59,7 +60,7 @@ class Checkpoint:
         config = _read_json(path / "config.json")
         if len(config.get("id2label", {})) != 2:
             raise ExportError(f"{path / 'config.json'}: id2label must name two classes; {_REMEDY}")
-        for name in TOKENIZER_FILES:
+        for name in (*TOKENIZER_FILES, NORMALIZER_NAME):
             if not (path / name).is_file():
                 raise ExportError(f"{path / name} does not exist; {_REMEDY}")
         positive = config["id2label"]["1"]

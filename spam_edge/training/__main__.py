@@ -60,6 +60,7 @@ Examples:
 @click.option("--seed", type=int, help="Default: 42.")
 @click.option("--freeze-body", is_flag=True, help="Train the classification head only.")
 @click.option("--freeze-epochs", type=int, metavar="N", help="Train the head alone for N of the epochs.")
+@click.option("--augment/--no-augment", default=True, show_default=True, help="Change messages in every epoch.")
 @click.option("--sweep", is_flag=True, help="Try 2e-5, 3e-5 and 5e-5 and keep the best on validation.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same settings and data.")
 def main(*, data: tuple[str, ...], base_model: str, output: Path, resume: bool, **options: Any) -> None:
