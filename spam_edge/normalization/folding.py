@@ -13,9 +13,9 @@ from spam_edge.normalization.tables import Tables, translator
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _UNESCAPES = 2
-_C1 = {chr(code): bytes([code]).decode("cp1252", errors="ignore") for code in range(0x80, 0xA0)}
 _REVERSED = re.compile("\u202e([^\u202c\n]*)(?:\u202c|(?=\n)|$)")
-_MARKS = re.compile("[\u0300-\u036f]+")
+_ALL_MARKS = "".join(map(chr, range(0x300, 0x370)))
+_MARKS = re.compile(f"[{_ALL_MARKS}]+")
 _WORD = re.compile(r"[^\W\d_]+")
 _JOINERS = "\u200d\ufe0f"
 
@@ -36,6 +36,8 @@ class Folder:
         self._styled = translator(tables.styled)
         self._confusable = translator(tables.confusable)
         self._confusables = frozenset(tables.confusable)
+        named = (tables.invisible, tables.plain, tables.styled, tables.confusable)
+        self._folds = frozenset(_ALL_MARKS).union(*named)
         emoji = re.escape("".join(sorted(tables.emoji)))
         invisible = re.escape("".join(sorted(tables.invisible)))
         # What joins and colours emoji belongs to them.
@@ -48,9 +50,9 @@ class Folder:
         if "&" in text:
             text = _unescape(text)
         text, moved = _undo_moves(text)
-        if text.isascii():
+        if self._folds.isdisjoint(text):
             return Folded(text, moved)
-        text = self._plain(text.translate(_C1_CODES))
+        text = self._plain(text)
         styled = self._styled(text)
         seen, hidden = self._drop_invisible(styled)
         latin = self._fold_confusables(seen)
@@ -75,9 +77,6 @@ class Folder:
         if word.isascii() or not (any(map(str.isascii, word)) or self._confusables.issuperset(word)):
             return word
         return self._confusable(word)
-
-
-_C1_CODES = str.maketrans(_C1)
 
 
 def _unescape(text: str) -> str:

@@ -45,12 +45,13 @@ class Joiner:
 
     def __init__(self, is_word: Callable[[str], bool], emoji: frozenset[str]) -> None:
         self._vocabulary = is_word
+        self._emoji = emoji
         inside = re.escape("".join(sorted(emoji)))
         self._inside_word = re.compile(f"(?<=[^\\W\\d_])[{inside}]+(?=[^\\W\\d_])") if inside else None
 
     def join(self, text: str) -> str:
         """Return the second view of a folded text; most often the text itself."""
-        if self._inside_word is not None and not text.isascii():
+        if self._inside_word is not None and not self._emoji.isdisjoint(text):
             text = self._inside_word.sub("", text)
         if not _WORTH_A_LOOK.search(text):
             return text

@@ -80,12 +80,16 @@ class Normalizer:
         return Joiner(self._is_word, frozenset())
 
     @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self._tables.emoji)
+
+    @cached_property
     def _emoji(self) -> re.Pattern[str]:
         characters = re.escape("".join(sorted(self._tables.emoji)))
         return re.compile(f"([{characters}])\\1*") if characters else re.compile(r"(?!)")
 
     def _name_emoji(self, text: str) -> str:
         """Replace emoji, of which the tokenizer knows none, by their names; a row of the same one by one name."""
-        if text.isascii():
+        if self._names.isdisjoint(text):
             return text
         return self._emoji.sub(lambda match: f" {self._tables.emoji[match[1]]} ", text)

@@ -37,7 +37,7 @@ def make_tables() -> Tables:
     }
     emoji = _emoji_names()
     taken = invisible | styled.keys() | confusable.keys() | emoji.keys()
-    plain = {character: plainly for character, plainly in _compatibility() if character not in taken}
+    plain = {character: plainly for character, plainly in _compatibility() if character not in taken} | _windows_1252()
     return Tables(invisible=invisible, plain=plain, styled=styled, confusable=confusable, emoji=emoji)
 
 
@@ -107,6 +107,15 @@ def _emoji_names() -> dict[str, str]:
         for character, name in names.items()
         if name and not name.startswith(("EMOJI MODIFIER", "DINGBAT"))
     }
+
+
+def _windows_1252() -> dict[str, str]:
+    """Control characters that are bytes of Windows-1252, taken for Latin-1 by whoever decoded them."""
+    table = {}
+    for code in range(0x80, 0xA0):
+        meant = bytes([code]).decode("cp1252", errors="ignore")
+        table[chr(code)] = unicodedata.normalize("NFKC", meant)
+    return table
 
 
 def _compatibility() -> Iterator[tuple[str, str]]:
