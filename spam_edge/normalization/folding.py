@@ -7,7 +7,10 @@ marks and backspaces, compatibility forms, invisible characters, letters of othe
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 
 from spam_edge.normalization.tables import Tables, translator
 
@@ -16,7 +19,9 @@ _UNESCAPES = 2
 _REVERSED = re.compile("\u202e([^\u202c\n]*)(?:\u202c|(?=\n)|$)")
 _ALL_MARKS = "".join(map(chr, range(0x300, 0x370)))
 _MARKS = re.compile(f"[{_ALL_MARKS}]+")
-_WORD = re.compile(r"[^\W\d_]+")
+_READINGS = 64
+"""A word that may be read in more ways is not looked up."""
+_WORD = re.compile(r"\w+")
 _JOINERS = "\u200d\ufe0f"
 
 
@@ -29,12 +34,19 @@ class Folded:
 
 
 class Folder:
-    """Folds texts with the tables of one bundle."""
+    """Folds texts with the tables of one bundle.
 
-    def __init__(self, tables: Tables) -> None:
+    Args:
+        tables: the characters.
+        is_word: whether a word in lower case is in the tokenizer's vocabulary; decides where a letter may be two.
+    """
+
+    def __init__(self, tables: Tables, is_word: Callable[[str], bool]) -> None:
+        self._is_word = is_word
+        self._readings = tables.confusable
         self._plain = translator(tables.plain)
         self._styled = translator(tables.styled)
-        self._confusable = translator(tables.confusable)
+        self._confusable = translator({character: letters[0] for character, letters in tables.confusable.items()})
         self._confusables = frozenset(tables.confusable)
         named = (tables.invisible, tables.plain, tables.styled, tables.confusable)
         self._folds = frozenset(_ALL_MARKS).union(*named)
@@ -74,8 +86,14 @@ class Folder:
 
     def _fold_word(self, match: re.Match[str]) -> str:
         word = match[0]
-        if word.isascii() or not (any(map(str.isascii, word)) or self._confusables.issuperset(word)):
+        foreign = [character for character in word if not character.isascii()]
+        if not foreign or (len(foreign) == len(word) and not self._confusables.issuperset(foreign)):
             return word
+        ways = prod(len(self._readings.get(character, " ")) for character in foreign)
+        if 1 < ways <= _READINGS:
+            for letters in product(*(self._readings.get(character, character) for character in word)):
+                if self._is_word("".join(letters).lower()):
+                    return "".join(letters)
         return self._confusable(word)
 
 
@@ -112,8 +130,8 @@ def _drop_marks(text: str) -> tuple[str, bool]:
 
 
 def _is_mostly_latin(text: str, confusables: frozenset[str]) -> bool:
-    """Whether more letters are Latin, or could be meant to be, than certainly belong to another script."""
+    """Whether no more letters certainly belong to another script than are Latin."""
     letters = [character for character in text if character.isalpha()]
     ascii_letters = sum(map(str.isascii, letters))
     foreign = sum(not letter.isascii() and letter not in confusables for letter in letters)
-    return ascii_letters > foreign
+    return ascii_letters >= foreign

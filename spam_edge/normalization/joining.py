@@ -17,12 +17,14 @@ _GUESSES = 16
 _SHORTEST = 4
 """Shorter guesses hit a word too easily."""
 _SHORTEST_WORD = 3
+_LONG = 6
+"""A word so long has few repeated letters by chance, be it known or not."""
 
 _DEFANGED = re.compile(r"(?i)\s*[\[({]\s*(?:\.|dot)\s*[\])}]\s*")
 _SPELT_DOT = re.compile(rf"(?i)(?<=\w)\s+dot\s+(?=(?:{_DOMAINS})\b)|(?<=\w)\s*\.\s+(?=(?:{_DOMAINS})\b(?!\s+\w))")
 _WWW = re.compile(r"(?i)\bwww\s*\.\s+(?=\w)|\bwww\s+\.\s*(?=\w)")
 _SCHEME = re.compile(r"(?i)\bh(?:xx|\*\*)p(s?)\s*(?::|\[:\])\s*//\s*")
-_SPACED = re.compile(r"(?<![^\W_])[^\W\d_](?:([ _.\-*])[^\W\d_])(?:\1[^\W\d_]){2,}(?![^\W_])")
+_SPACED = re.compile(r"(?<![^\W_])[^\W\d_](?:([ _.\-*])[^\W\d_])(?:\1[^\W\d_])+(?![^\W_])")
 _SPLIT = re.compile(r"[^\W\d_]+(?:[._*~^|\-][^\W\d_]+)+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _LEET_TOKEN = re.compile(r"[a-zA-Z0-9@$!|]*[a-zA-Z][a-zA-Z0-9@$!|]*")
@@ -110,7 +112,8 @@ class Joiner:
         if not _REPEATED.search(word):
             return word
         candidates = (_REPEATED.sub(r"\1\1", word), _REPEATED.sub(r"\1", word))
-        return next((candidate for candidate in candidates if self._is_word(candidate.lower())), word)
+        known = next((candidate for candidate in candidates if self._is_word(candidate.lower())), None)
+        return known or (candidates[1] if len(candidates[1]) >= _LONG else word)
 
 
 def _readings(token: str) -> Iterator[str]:

@@ -69,7 +69,7 @@ class Normalizer:
 
     @cached_property
     def _folder(self) -> Folder:
-        return Folder(self._tables)
+        return Folder(self._tables, self._is_word)
 
     @cached_property
     def _joiner(self) -> Joiner:

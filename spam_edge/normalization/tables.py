@@ -25,7 +25,7 @@ class Tables:
         plain: compatibility forms that ordinary text has too, such as a ligature, a fraction, or a letter with accent,
             and bytes of Windows-1252 that were taken for Latin-1.
         styled: forms of ASCII letters and digits that ordinary English has no use for, such as fullwidth or bold ones.
-        confusable: letters of other scripts that look like an ASCII letter.
+        confusable: letters of other scripts to the ASCII letters that they look like, the likelier one first.
         emoji: emoji to their names, in words.
     """
 

@@ -1,6 +1,7 @@
 """Make the tables of the normaliser from Python's Unicode data and the confusable characters of UTS #39."""
 
 import json
+import re
 import string
 import sys
 import unicodedata
@@ -20,8 +21,13 @@ _SCRIPTS = ("CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "LATIN", "LIS
 _ASCII = frozenset(string.ascii_letters + string.digits)
 _SQUARED = ("SQUARED ", "NEGATIVE SQUARED ", "NEGATIVE CIRCLED ", "PARENTHESIZED ")
 _LETTER_OF_SHAPE = ("CAPITAL LETTER ", "SMALL LETTER ", "LETTER SMALL CAPITAL ")
+_IOTA = {"i": " IOTA", "l": " PALOCHKA"}
+_BOTH_WAYS = {"\u017f": "fs", "\u037a": "i"}
+"""Long s looks like an f; a subscript iota like an i."""
 _EMOJI_RANGES = ((0x1F300, 0x1F64F), (0x1F680, 0x1F6FF), (0x1F900, 0x1F9FF), (0x1FA70, 0x1FAFF), (0x2600, 0x27BF))
 _MORE_EMOJI = "\u231a\u231b\u23f0\u23f3\u2b50\u2b55"
+_NOT_IN_NAMES = "\u0180"
+"""The letters before it are those of European languages."""
 _NAME_WORDS = 5
 """Words of an emoji's name that are kept."""
 
@@ -30,14 +36,20 @@ def make_tables() -> Tables:
     """Make the tables; the same Unicode data give the same tables."""
     invisible = frozenset(_INVISIBLE) | {chr(c) for first, last in _INVISIBLE_RANGES for c in range(first, last + 1)}
     styled = _styled()
-    confusable = {
+    alike = {
         character: letter
         for character, letter in _confusables()
         if character not in styled and not _decomposes_to_ascii(character)
     }
+    alike |= _BOTH_WAYS
+    styled = {character: letter for character, letter in styled.items() if character not in _BOTH_WAYS}
+    # Names have letters such as those in Søren and Łódź.
+    names = {c: letters[0] for c, letters in alike.items() if c < _NOT_IN_NAMES and c not in _BOTH_WAYS}
+    confusable = {character: letter for character, letter in alike.items() if character not in names}
     emoji = _emoji_names()
     taken = invisible | styled.keys() | confusable.keys() | emoji.keys()
-    plain = {character: plainly for character, plainly in _compatibility() if character not in taken} | _windows_1252()
+    plain = {character: plainly for character, plainly in _compatibility() if character not in taken}
+    plain |= _windows_1252() | names
     return Tables(invisible=invisible, plain=plain, styled=styled, confusable=confusable, emoji=emoji)
 
 
@@ -83,8 +95,17 @@ def _confusables() -> Iterator[tuple[str, str]]:
         for entry in similar.get(letter, ()):
             if len(entry["c"]) == 1 and not entry["c"].isascii() and _is_letter_of_a_script(entry["c"]):
                 candidates.setdefault(entry["c"], []).append(letter.lower())
+    for character in _assigned():
+        if letter := _crossed(character):
+            candidates.setdefault(character, []).append(letter)
     for character, letters in candidates.items():
         yield character, _meant(character, letters)
+
+
+def _crossed(character: str) -> str | None:
+    """Return the letter that is one with a stroke, hook or tail, which Unicode does not decompose."""
+    match = re.fullmatch(r"LATIN (?:CAPITAL|SMALL) LETTER ([A-Z]) WITH .+", unicodedata.name(character, ""))
+    return match[1].lower() if match and unicodedata.normalize("NFKD", character) == character else None
 
 
 def _is_letter_of_a_script(character: str) -> bool:
@@ -92,11 +113,13 @@ def _is_letter_of_a_script(character: str) -> bool:
 
 
 def _meant(character: str, letters: list[str]) -> str:
-    """Tell the capital i from the small l, which look the same: Greek iota is meant for the former."""
+    """Order the letters that a character may be meant for; a capital i and a small l look the same."""
+    found = list(dict.fromkeys(letters))
+    if "l" in found and "i" not in found:
+        found.append("i")
     name = unicodedata.name(character).split(" WITH ")[0]
-    if "l" in letters and name.endswith((" IOTA", " I", " YI", " BYELORUSSIAN-UKRAINIAN I")):
-        return "i"
-    return letters[0]
+    own = [letter for letter in "il" if letter in found and name.endswith((f" {letter.upper()}", _IOTA[letter]))]
+    return "".join(dict.fromkeys([*own, *found]))
 
 
 def _emoji_names() -> dict[str, str]:
