@@ -38,7 +38,7 @@ def test_e1_letters_look_like_the_letter_they_stand_for() -> None:
     for disguised in _all("FREE ticket", "E1"):
         for letter, member in zip("FREE ticket", disguised, strict=True):
             assert member == letter or member in known[letter] + known[letter.swapcase()]
-    assert all(len(_all(letter, "E1")) > 1 for letter in string.ascii_letters)
+    assert not [letter for letter in string.ascii_letters if letter in _all(letter, "E1")]
 
 
 def test_e2_inserts_one_invisible_character_between_any_two_letters() -> None:
@@ -60,7 +60,6 @@ def test_e3_forms_are_those_of_their_letters() -> None:
             name = unicodedata.name(character)
             assert unicodedata.normalize("NFKC", character) == letter or name.split()[-1] == letter.upper(), style
     assert _all("Win", "E3") == {"".join(form[letter] for letter in "Win") for form in FORMS.values()}
-    assert {"Ｗｉｎ", "𝐖𝐢𝐧", "𝑊𝑖𝑛", "𝒲𝒾𝓃", "𝖶𝗂𝗇", "Ⓦⓘⓝ", "🅆🄸🄽", "🆆🅸🅽", "ᴡɪɴ", "ʷⁱⁿ"} == _all("Win", "E3")
 
 
 @given(letters)
@@ -112,7 +111,7 @@ def test_e9_changes_case_alone(text: str, row_id: str) -> None:
 
 
 def test_e9_is_even_handed() -> None:
-    assert _all("Win", "E9") == {"Win", "WIN", "win", "wIn", "WIn", "wiN", "WiN", "wIN"} - {"Win"} | {"Win"}
+    assert _all("Win", "E9") == {"Win", "WIN", "win", "wIn", "WIn", "wiN", "WiN", "wIN"}
     upper = sum(letter.isupper() for text in (_disguised("q" * 50, "E9", row) for row in SEEDS) for letter in text)
     assert 0.48 < upper / (50 * len(SEEDS)) < 0.52
 
@@ -143,10 +142,8 @@ def test_e10_disguises_a_url_in_every_way(url: str) -> None:
 
 
 def test_e10_punycode_reads_like_the_host() -> None:
-    [encoded] = {label for text in _all("ok www.xyz.de", "E10") for label in re.findall(r"xn--([\w-]+)", text)} & {
-        "yz.de".encode("punycode").decode(), "\u0445yz".encode("punycode").decode()
-    }  # fmt: skip
-    assert encoded.encode().decode("punycode") == "\u0445yz"
+    labels = {label for text in _all("ok www.xyz.de", "E10") for label in re.findall(r"www\.xn--([\w-]+)\.de", text)}
+    assert {label.encode().decode("punycode") for label in labels} == {"\u0445yz", "x\u0443z"}
 
 
 @pytest.mark.parametrize("text", ["no address here", "3.50 today.see you", "mail me@there.com", "", "and/or"])

@@ -22,7 +22,7 @@ NEIGHBOURS: Mapping[str, str] = {
 HOMOPHONES: Mapping[str, tuple[str, ...]] = _table("""
     about: abt; account: akount acct; and: n nd; answer: anser; are: r; attempt: atempt;
     available: avail availible; await: aw8; award: awrd aword; awarded: awardid; be: b; because: cos coz;
-    before: b4; bonus: bonas bonuss; box: boks; buy: bye by; call: kall col; camera: kamera; cash: kash cazh;
+    before: b4; bonus: bonas bonuss; box: boks; buy: bye by; call: kall kol; camera: kamera; cash: kash cazh;
     chance: chans; charged: charjed; chat: chatt; claim: klaim claym; click: klik clik; club: klub; code: kode;
     collect: kolekt colect; come: cum kome; competition: kompetition compitition; congrats: kongrats;
     contact: kontact; content: kontent; cost: kost; credit: kredit; customer: kustomer customa; date: d8;

@@ -49,14 +49,19 @@ def _address(url: Url, draw: Draw) -> str:
 
 
 def _punycode(url: Url, draw: Draw) -> str:
-    """The longest label with one letter of its look-alike in Cyrillic."""
-    label = max(url.host.lower().split("."), key=len)
-    places = [at for at, letter in enumerate(label) if ord(letter) in _CYRILLIC]
-    if not places:
+    """The longest label that has a letter like a Cyrillic one, with one of these in its place."""
+    labels = url.host.lower().split(".")
+    number = max(range(len(labels)), key=lambda number: (bool(_places(labels[number])), len(labels[number])))
+    if not (places := _places(labels[number])):
         return url.text
-    at = draw.rng.choice(places)
-    encoded = (label[:at] + label[at].translate(_CYRILLIC) + label[at + 1 :]).encode("punycode").decode()
-    return f"{url.scheme}{url.host.lower().replace(label, f'xn--{encoded}', 1)}{url.rest}"
+    label, at = labels[number], draw.rng.choice(places)
+    alike = label[:at] + label[at].translate(_CYRILLIC) + label[at + 1 :]
+    labels[number] = f"xn--{alike.encode('punycode').decode()}"
+    return url.scheme + ".".join(labels) + url.rest
+
+
+def _places(label: str) -> list[int]:
+    return [at for at, letter in enumerate(label) if ord(letter) in _CYRILLIC]
 
 
 def _behind_at(url: Url, draw: Draw) -> str:
