@@ -4,5 +4,7 @@
                                                  ├─▶ fit (metrics, progress) ─▶ checkpoint (curves)
     base_model (minilm) ─────────────────────────┘
 
+``disguises`` is what spammers do to messages, and ham that looks as if they had.
+
 Needs the extra ``train``. The runtime never imports this package.
 """
