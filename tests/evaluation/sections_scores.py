@@ -32,7 +32,8 @@ def score_sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture
     if "histogram" in pictures:
         reading = (
             "Ham belongs at the left and spam at the right: what lies between the two heaps, or in the wrong one, is "
-            "where the errors are; the counts are on a log scale, so that a single message shows."
+            "where the errors are; upright are the thresholds of the modes, with their range over the folds, and the "
+            "counts are on a log scale, so that a single message shows."
         )
         yield Section("scores", "Scores", reading, (Pictures((pictures["histogram"],)),))
     if calibration := evaluation.get("calibration"):
