@@ -1,6 +1,8 @@
 """Several corpora at once: what is told apart, what is not, and the report on what cleaning did to each."""
 
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from spam_edge.training.messages import HAM, LABELS, SPAM, Message
 from spam_edge.training.metrics import spam_metrics
 from spam_edge.training.sources import Corpus
 
+ROOT = Path(__file__).parents[2]
 Make = Callable[[int], list[Message]]
 
 
@@ -180,12 +183,27 @@ def run_check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     (folder / "blocked").mkdir()
     for name in ("torch", "transformers"):
         (folder / "blocked" / f"{name}.py").write_text("raise RuntimeError('imported')")
-    root = Path(__file__).parents[2]
     return subprocess.run(
         [sys.executable, "-m", "spam_edge.training", "--check", *arguments],
         capture_output=True, encoding="utf-8", check=False, cwd=folder,
-        env={"PYTHONPATH": f"{folder / 'blocked'}:{root}", "HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"},
+        env={"PYTHONPATH": f"{folder / 'blocked'}:{ROOT}", "HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_transcript_of_the_readme_is_what_the_commands_print(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## Your own data")[1]
+    script = text.split("<<'END'\n")[1].split("\nEND\n")[0]
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, check=True)
+    target, shown = text.split("$ make data ")[1].split("\n```")[0].split("\n", maxsplit=1)
+    plan = ["make", "--dry-run", "data", *shlex.split(target)]
+    planned = subprocess.run(plan, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    _, _, module, *arguments = shlex.split(planned)
+    assert module == "spam_edge.training"
+    done = run_check(tmp_path, *arguments)
+    parts = shown.split("\n...\n")
+    assert len(parts) == 3
+    assert [part for part in parts if part not in done.stderr + done.stdout] == []
 
 
 def write(path: Path, messages: list[Message]) -> None:

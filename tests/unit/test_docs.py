@@ -81,7 +81,8 @@ def test_data_is_checked_with_the_options_it_is_trained_with() -> None:
     command = ["make", "--dry-run", "data", *variables]
     planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "--check --data a.csv --data b.tsv" in planned
-    assert "--text-column body --label-map junk=SPAM,ok=HAM" in planned
+    assert "--text-column body" in planned
+    assert "--label-map junk=SPAM,ok=HAM" in planned
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
