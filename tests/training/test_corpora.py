@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spam_edge.errors import InputError
@@ -90,6 +90,7 @@ def test_metrics_by_hand() -> None:
     assert found["c"] == {"n": 1, "n_spam": 1, "n_ham": 0, "recall": 1}
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 5), st.sets(st.sampled_from("abc"))), max_size=30
@@ -161,6 +162,7 @@ def test_conflicts_are_listed_with_their_places_and_both_labels(make_messages: M
     assert first[-1].endswith("and 3 more rows")
 
 
+@settings(max_examples=40)
 @given(st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp", "L", "So"]), min_size=1))
 def test_no_text_breaks_the_lines_of_the_report(make_messages: Make, text: str) -> None:
     rows = [*make_messages(50), Message(f"{text} it is", HAM, "b.tsv", 7), Message(f"{text} it is", SPAM, "b.tsv", 8)]

@@ -91,7 +91,7 @@ def test_checkpoint_holds_what_export_needs(trained: Path, prepared: Prepared) -
     names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
     assert names == {
         "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "vocab.txt", "training.json", "cleaning.txt", "curves.png",
+        "vocab.txt", "normalizer.json", "training.json", "cleaning.txt", "curves.png",
         "splits/train.jsonl", "splits/validation.jsonl", "splits/test.jsonl",
     }  # fmt: skip
     assert len({path.stat().st_mode for path in trained.rglob("*") if path.is_file()}) == 1
