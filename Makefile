@@ -36,7 +36,7 @@ DATA_FILES  := $(wildcard $(DATA))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help train export bench test check lint typecheck wheel clean environment FORCE
+.PHONY: help data train export bench test check lint typecheck wheel clean environment FORCE
 
 help: ## list the targets
 	@echo "spam-edge: catch spam on the device. Targets:"
@@ -49,6 +49,9 @@ help: ## list the targets
 	  "SEED=$(SEED)"
 	@echo "  CHECKPOINT=$(CHECKPOINT) BUNDLE=$(BUNDLE) DEVICE=$(DEVICE) PYTHON=$(PYTHON)"
 	@echo "First time: make train export && .venv/bin/spam-edge classify FILE"
+
+data: | $(INSTALLED) ## say what is in DATA, and which labels contradict each other; trains nothing
+	@$(RUN) -m spam_edge.training --check $(TRAIN_OPTIONS)
 
 train: $(CHECKPOINT)/training.json ## fine-tune DistilBERT, write artifacts/checkpoint
 export: $(BUNDLE)/manifest.json ## convert the checkpoint to quantised ONNX, check it, write artifacts/bundle

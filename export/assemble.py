@@ -25,6 +25,7 @@ from export.measure import (
     batch_dependence,
     compare_variants,
     largest_margin_error,
+    metrics_of_corpora,
     metrics_on_test,
     run_pytorch,
     run_variant,
@@ -153,7 +154,8 @@ def export_bundle(
         metrics = metrics_on_test(
             kept.decision, origin.checkpoint, shipped=SHIPPED, measured=shipped, expected=origin.expected
         )
-        manifest = replace(kept.manifest, metrics={"test": metrics})
+        by_corpus = metrics_of_corpora(kept.decision, origin.checkpoint, shipped)
+        manifest = replace(kept.manifest, metrics={"test": metrics, "test_by_corpus": by_corpus})
         write_golden(origin.golden, folder)
         findings.write_parity(folder, manifest)
         write_card(folder, manifest, origin.checkpoint, findings, scores=kept.decision.scores(shipped.test))

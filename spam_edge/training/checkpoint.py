@@ -89,6 +89,7 @@ def write_checkpoint(
     tokenizer: PreTrainedTokenizerFast,
     tables: Tables,
     splits: Mapping[str, Sequence[Example]],
+    cleaning: str,
     record: Mapping[str, Any],
     plot: bytes,
 ) -> None:
@@ -101,6 +102,7 @@ def write_checkpoint(
         (folder / "splits").mkdir()
         for side, examples in splits.items():
             (folder / "splits" / f"{side}.jsonl").write_text(to_json_lines(examples), encoding="utf-8", newline="\n")
+        (folder / "cleaning.txt").write_text(cleaning, encoding="utf-8", newline="\n")
         (folder / "curves.png").write_bytes(plot)
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / RECORD_NAME).write_text(text, encoding="utf-8")

@@ -95,6 +95,7 @@ def train(
         tokenizer=tokenizer,
         tables=tables,
         splits=prepared.sides,
+        cleaning=prepared.report,
         record=record,
         plot=plot,
     )

@@ -124,7 +124,7 @@ def _attacked(kind: tuple[str, str, str], texts: dict[int, str], ours: Score, ba
     return Attacked(*kind, list(texts), ours(messages).tolist(), baseline(messages).tolist())
 
 
-class _without:  # noqa: N801 - reads like the context manager it is
+class _without:
     """The same classifier, with a normaliser that does not know some letters."""
 
     def __init__(self, classifier: SpamClassifier, characters: Sequence[str]) -> None:
