@@ -96,8 +96,8 @@ def _confusables() -> Iterator[tuple[str, str]]:
             if len(entry["c"]) == 1 and not entry["c"].isascii() and _is_letter_of_a_script(entry["c"]):
                 candidates.setdefault(entry["c"], []).append(letter.lower())
     for character in _assigned():
-        if letter := _crossed(character):
-            candidates.setdefault(character, []).append(letter)
+        if crossed := _crossed(character):
+            candidates.setdefault(character, []).append(crossed)
     for character, letters in candidates.items():
         yield character, _meant(character, letters)
 

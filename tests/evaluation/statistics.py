@@ -97,9 +97,7 @@ def with_intervals(scored: Scored, *, resamples: int) -> dict[str, Any]:
         "n": n,
         "n_spam": int(scored.is_spam.sum()),
         "n_ham": int((~scored.is_spam).sum()),
-        **{
-            name: _rate(value, [one[name] for one in drawn], n).to_dict() for name, value in measures(scored).items()
-        },
+        **{name: _rate(value, [one[name] for one in drawn], n).to_dict() for name, value in measures(scored).items()},
     }
 
 
@@ -132,9 +130,7 @@ def calibration(scores: Scores, is_spam: Flags, *, resamples: int) -> dict[str, 
     named: Mapping[str, Callable[[Scores, Flags], float]] = {"ece": _ece, "brier": _brier, "nll": _nll}
     return {
         **{
-            name: _rate(
-                of(scores, is_spam), [of(scores[rows], is_spam[rows]) for rows in draws], len(scores)
-            ).to_dict()
+            name: _rate(of(scores, is_spam), [of(scores[rows], is_spam[rows]) for rows in draws], len(scores)).to_dict()
             for name, of in named.items()
         },
         "bins": [
