@@ -15,6 +15,7 @@ CHECKPOINT    ?= artifacts/checkpoint
 BUNDLE        ?= artifacts/bundle
 PYTHON        ?= python3
 BENCH         ?=
+EVALUATE      ?=
 DEVICE        ?= $(if $(wildcard /proc/driver/nvidia/version),gpu,cpu)
 
 # ---- What follows from it ---------------------------------------------------------------------------------------
@@ -74,6 +75,12 @@ $(BUNDLE)/manifest.json: $(CHECKPOINT)/training.json $(EXPORT_CODE) | $(INSTALLE
 # Keep the machine quiet; make bench BENCH=--quick for a look, BENCH=--help for all options.
 bench: $(BUNDLE)/manifest.json $(PEERS) ## measure beside PyTorch, Optimum, CTranslate2 and OpenVINO
 	$(RUN) -m tests.benchmarks --checkpoint $(CHECKPOINT) --bundle $(BUNDLE) $(BENCH)
+
+# An hour or more; EVALUATE=--quick for a look, EVALUATE="--extra NAME=FILE" for other corpora, EVALUATE=--help for all.
+evaluate: $(BUNDLE)/manifest.json ## judge the pipeline on unseen messages, clean and disguised: artifacts/report
+	$(RUN) -m tests.evaluation $(call repeated,DATA,--data) $(call option,BASE_MODEL,--base-model) --bundle $(BUNDLE) \
+	  $(EVALUATE)
+	$(RUN) -m export.quote artifacts/report/evaluation.json --bundle $(BUNDLE)
 
 test: environment ## run all tests
 	$(RUN) -m pytest

@@ -121,7 +121,14 @@ class _Origin:
 
 
 def export_bundle(
-    source: Path, target: Path, *, name: str, version: str, report: Report, candidates: bool = False, enforce: bool = True
+    source: Path,
+    target: Path,
+    *,
+    name: str,
+    version: str,
+    report: Report,
+    candidates: bool = False,
+    enforce: bool = True,
 ) -> None:
     """Export the checkpoint at ``source`` to a bundle at ``target``; what stood there stays until the end.
 

@@ -106,6 +106,7 @@ def evaluate(request: Request, data: Sequence[str], base_name: str) -> dict[str,
     from tests.evaluation.goals import goals
     from tests.evaluation.page import write_report
     from tests.evaluation.pipeline import Pipeline
+    from tests.evaluation.quote import markdown
     from tests.evaluation.scoring import score_fold
     from tests.evaluation.summary import OutOfFold
 
@@ -130,6 +131,7 @@ def evaluate(request: Request, data: Sequence[str], base_name: str) -> dict[str,
         evaluation["seeds"] = _seeds(request.seeds, chosen, pipeline, found)
     evaluation["goals"] = goals(evaluation)
     evaluation["seconds"] = round(time.monotonic() - began, 1)
+    evaluation["quote"] = markdown(evaluation)
     with atomic_file(request.folder / "evaluation.json") as stream:
         json.dump(evaluation, stream, indent=1, ensure_ascii=False)
     write_report(evaluation, request.folder)
