@@ -37,7 +37,7 @@ DATA_FILES  := $(wildcard $(DATA))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help data train export bench test check lint typecheck wheel clean environment FORCE
+.PHONY: help data train export bench evaluate test check lint typecheck wheel clean environment FORCE
 
 help: ## list the targets
 	@echo "spam-edge: catch spam on the device. Targets:"
