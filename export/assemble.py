@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from export.audit import audit_pair_sums
-from export.calibration import choose_threshold, fit_temperature
+from export.calibration import fit_temperature
 from export.candidates import Candidate, format_candidates, measure_candidates
 from export.card import write_card
 from export.checkpoint import TOKENIZER_FILES, Checkpoint
@@ -30,6 +30,7 @@ from export.measure import (
     run_pytorch,
     run_variant,
 )
+from export.modes import fit_thresholds, metrics_of_modes, resolution, validation_scores, write_validation
 from export.provenance import provenance_of
 from export.quantize import Quantizer
 from export.recipe import Recipe
@@ -42,6 +43,7 @@ from spam_edge.engine import CPU, CUDA
 from spam_edge.fused import obstacle
 from spam_edge.manifest import MANIFEST_NAME, BundleFile, Manifest, Variant
 from spam_edge.normalization import NORMALIZER_NAME
+from spam_edge.operating_points import BALANCED
 from spam_edge.session import RuntimeOptions
 from spam_edge.verification import Golden, verify_bundle
 
@@ -49,7 +51,6 @@ SHIPPED = "int8"
 """The variant that temperature and threshold are fitted on: what runs everywhere."""
 FUSED = "fused"
 """The same weights as one operator; left out where that cannot be run and so not be measured."""
-MODE = "balanced"
 
 _INT8_FILE = "onnx/model_quantized.onnx"
 _FUSED_FILES: Mapping[str, Variant] = {
@@ -164,11 +165,18 @@ def export_bundle(
         metrics = metrics_on_test(
             kept.decision, origin.checkpoint, shipped=SHIPPED, measured=shipped, expected=origin.expected
         )
+        scores = kept.decision.scores(shipped.test)
+        modes = metrics_of_modes(kept.manifest, origin.checkpoint.test, scores)
         by_corpus = metrics_of_corpora(kept.decision, origin.checkpoint, shipped)
-        manifest = replace(kept.manifest, metrics={"test": metrics, "test_by_corpus": by_corpus})
+        manifest = replace(kept.manifest, metrics={"test": metrics, "modes": modes, "test_by_corpus": by_corpus})
+        validation = validation_scores(
+            origin.checkpoint.validation, shipped.validation, temperature=manifest.temperature, variant=SHIPPED
+        )
+        report(vouched := resolution(validation, manifest.thresholds))
         write_golden(origin.golden, folder)
         findings.write_parity(folder, manifest)
-        write_card(folder, manifest, origin.checkpoint, findings, scores=kept.decision.scores(shipped.test))
+        write_validation(folder, validation)
+        write_card(folder, manifest, origin.checkpoint, findings, scores=scores, resolution=vouched)
         _write_manifest(folder, manifest)
         if enforce:
             _replay(folder)
@@ -270,8 +278,8 @@ def _draft(checkpoint: Checkpoint, folder: Path, recipe: Recipe, *, name: str, v
         inputs=("input_ids", "attention_mask"),
         output="logits",
         temperature=1.0,
-        thresholds={MODE: 0.5},
-        default_mode=MODE,
+        thresholds={BALANCED: 0.5},
+        default_mode=BALANCED,
         normalizer=NORMALIZER_NAME,
         variants=variants,
         files=_hash_files(folder),
@@ -293,10 +301,10 @@ def _with(manifest: Manifest, variant: str, **changes: Any) -> Manifest:
 
 
 def _calibrate(draft: Manifest, checkpoint: Checkpoint, measured: Logits) -> Manifest:
-    is_positive = checkpoint.validation.is_positive
-    temperature = fit_temperature(measured.validation, is_positive)
-    threshold = choose_threshold(measured.validation, is_positive, temperature=temperature)
-    return replace(draft, temperature=temperature, thresholds={MODE: threshold})
+    split, logits = checkpoint.validation, measured.validation
+    temperature = fit_temperature(logits, split.is_positive)
+    thresholds = fit_thresholds(split, logits, temperature=temperature, variant=SHIPPED)
+    return replace(draft, temperature=temperature, thresholds=thresholds)
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -1,10 +1,24 @@
-"""Temperature and threshold, from validation scores of the file that ships."""
+"""Temperature and thresholds, from validation scores of the file that ships."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from spam_edge.operating_points import (
+    BALANCED,
+    HIGH_RECALL,
+    LOW_FALSE_POSITIVE,
+    errors_allowed,
+    threshold_above_ham,
+    threshold_below_spam,
+)
 from spam_edge.scores import probabilities
+from spam_edge.validation import ValidationScores
+
+FALSE_POSITIVE_RATE = 0.001
+"""Of the mode low-false-positive: the share of validation ham that it may call spam."""
+MISS_RATE = 0.01
+"""Of the mode high-recall: the share of validation spam that it may miss."""
 
 _POSITIVE = 1
 
@@ -24,6 +38,25 @@ def fit_temperature(logits: NDArray[np.float32], is_positive: NDArray[np.int64])
     # Fine-tuning makes a model too sure of itself, not too modest: below 1 the fit only says that validation was easy.
     best = minimize_scalar(negative_log_likelihood, bounds=(0.0, np.log(10)), method="bounded")
     return float(np.exp(best.x))
+
+
+def choose_thresholds(scores: ValidationScores, balanced: float) -> dict[str, float]:
+    """Return the threshold of each mode, from the highest to the lowest.
+
+    Where one error is more than a rate allows, which it is below 1,000 ham and 100 spam, a mode allows none. A mode
+    that would come out on the wrong side of ``balanced``, which leaves room for one error, is ``balanced``.
+
+    Args:
+        scores: what validation messages got.
+        balanced: see :func:`choose_threshold`.
+    """
+    low_false_positive = threshold_above_ham(scores, allowed=errors_allowed(FALSE_POSITIVE_RATE, len(scores.ham)))
+    high_recall = threshold_below_spam(scores, allowed=errors_allowed(MISS_RATE, len(scores.spam)))
+    return {
+        LOW_FALSE_POSITIVE: max(low_false_positive, balanced),
+        BALANCED: balanced,
+        HIGH_RECALL: min(high_recall, balanced),
+    }
 
 
 def choose_threshold(logits: NDArray[np.float32], is_positive: NDArray[np.int64], *, temperature: float) -> float:

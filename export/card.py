@@ -17,6 +17,7 @@ from export.gate import Parity
 from export.plots import draw_evaluation
 from spam_edge.manifest import Manifest
 from spam_edge.processor import this_processor
+from spam_edge.reports import RATES, rate_text
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 _CANDIDATES = """\
@@ -61,7 +62,13 @@ _METRICS = {
 
 
 def write_card(
-    folder: Path, manifest: Manifest, checkpoint: Checkpoint, findings: Findings, *, scores: NDArray[np.float32]
+    folder: Path,
+    manifest: Manifest,
+    checkpoint: Checkpoint,
+    findings: Findings,
+    *,
+    scores: NDArray[np.float32],
+    resolution: str,
 ) -> None:
     """Write ``README.md`` and its pictures into the bundle.
 
@@ -71,6 +78,7 @@ def write_card(
         checkpoint: what was exported.
         findings: what was measured of its files.
         scores: shape (test messages,), calibrated scores of the shipped variant.
+        resolution: what the validation split can vouch for.
     """
     draw_evaluation(
         folder / "evaluation.png",
@@ -95,7 +103,9 @@ def write_card(
         attribution=_OWN if own_files else _UCI,
         limits=(_OWN_LIMITS if own_files else _UCI_LIMITS).rstrip(),
         max_length=manifest.max_length,
-        threshold=f"{manifest.threshold:.4f}",
+        default_mode=manifest.default_mode,
+        modes=_modes(manifest),
+        resolution=resolution,
         temperature=f"{manifest.temperature:.3f}",
         settings=_settings(training["settings"]),
         splits=_splits(training["splits"]),
@@ -138,6 +148,14 @@ def _by_corpus(measured: Mapping[str, Mapping[str, float]]) -> str:
         for name, values in measured.items()
     ]
     return _BY_CORPUS + _table(["corpus", "n", "of them spam", *shown.values()], rows)
+
+
+def _modes(manifest: Manifest) -> str:
+    rows = [
+        [mode, f"{threshold:.4f}", *(rate_text(manifest.metrics["modes"][mode][name]) for name in RATES)]
+        for mode, threshold in manifest.thresholds.items()
+    ]
+    return _table(["mode", "SPAM from", "spam precision", "spam recall", "false-positive rate"], rows)
 
 
 def _parity(parities: Sequence[Parity]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         BundleNotFoundError,
         InputError,
         ManifestError,
+        OperatingPointError,
         ProviderUnavailableError,
         SpamEdgeError,
     )
@@ -28,6 +29,7 @@ __all__ = [
     "BundleNotFoundError",
     "InputError",
     "ManifestError",
+    "OperatingPointError",
     "Prediction",
     "ProviderUnavailableError",
     "RuntimeOptions",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,15 @@ from spam_edge.errors import BundleIntegrityError, InputError
 from spam_edge.exact import ExactSession
 from spam_edge.forks import lock_across_forks
 from spam_edge.manifest import Manifest
+from spam_edge.operating_points import OperatingPoint
 from spam_edge.processor import this_processor
 from spam_edge.scores import margin_at, probabilities
 from spam_edge.session import RuntimeOptions, Session, open_session
 from spam_edge.tokenization import TextEncoder
 from spam_edge.views import EncodedViews, ViewEncoder
+
+if TYPE_CHECKING:
+    from spam_edge.explain import Explanation
 
 WINDOW = 1024
 """Messages of a stream that are sorted by length together: how far a verdict may lag behind its message."""
@@ -34,7 +38,7 @@ class Prediction:
     """The verdict on one message.
 
     Attributes:
-        label: name of the class.
+        label: name of the class, or ``UNSURE`` where the options allow that.
         score: calibrated probability of the positive class, 0 to 1.
         truncated: the message was longer than the model reads, so only its beginning counted.
         disguised: characters were folded that ordinary text does not have, such as letters of another script inside an
@@ -62,6 +66,7 @@ class SpamClassifier:
             bundle.verify([TOKENIZER_NAME, *([normalizer] if normalizer else [])])
         self.bundle = bundle
         self.options = options
+        self.operating_point = OperatingPoint.of(bundle, options)
         encoder = TextEncoder(bundle.file(TOKENIZER_NAME), max_length=bundle.manifest.max_length)
         self._encoder = ViewEncoder(encoder, bundle.file(normalizer) if normalizer else None)
         self._session = self._open_session()
@@ -80,6 +85,7 @@ class SpamClassifier:
             BundleNotFoundError: there is no bundle.
             ManifestError: its manifest cannot be used.
             BundleIntegrityError: one of its files is missing or was changed.
+            OperatingPointError: the bundle does not have the mode, or cannot keep to the rate.
             ProviderUnavailableError: onnxruntime or the device asked for is not usable.
         """
         return cls(Bundle.find(bundle), options or RuntimeOptions())
@@ -92,7 +98,12 @@ class SpamClassifier:
     @property
     def threshold(self) -> float:
         """Lowest score that is given the positive label."""
-        return self.manifest.threshold if self.options.threshold is None else self.options.threshold
+        return self.operating_point.threshold
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels a verdict may have: the negative one, the positive one, and ``UNSURE`` where that may occur."""
+        return self.operating_point.labels
 
     @property
     def variant(self) -> str:
@@ -182,6 +193,16 @@ class SpamClassifier:
         """
         return [row.ids for row in self._encoder.encode(texts).first_rows]
 
+    def explain(self, text: str) -> "Explanation":
+        """Say how far each word of a message moves the verdict; see :mod:`spam_edge.explain`.
+
+        Raises:
+            InputError: the message is no string or no valid Unicode.
+        """
+        from spam_edge.explain import explain  # noqa: PLC0415 - classifying does not need it
+
+        return explain(self, text)
+
     def describe(self) -> dict[str, Any]:
         """Return what runs here and where: the content of ``spam-edge info``."""
         import platform  # noqa: PLC0415 - neither is worth the start of every other command
@@ -201,6 +222,11 @@ class SpamClassifier:
             "exact": self.options.exact,
             "labels": list(manifest.labels),
             "threshold": self.threshold,
+            "mode": self.operating_point.mode,
+            "modes": {
+                mode: {"threshold": threshold} | manifest.metrics.get("modes", {}).get(mode, {})
+                for mode, threshold in manifest.thresholds.items()
+            },
             "max_length": manifest.max_length,
             "variants": {name: entry.bytes for name, entry in manifest.variants.items()},
             "versions": {
@@ -243,10 +269,11 @@ class SpamClassifier:
         return probabilities(logits, temperature=self.manifest.temperature, positive_index=self.manifest.positive_index)
 
     def _verdict(self, scores: NDArray[np.float32], views: EncodedViews, index: int, chosen: int) -> Prediction:
-        score, threshold = float(scores[chosen]), self.threshold
-        turned = float(scores[index]) < threshold <= score
-        label = self.manifest.positive_label if score >= threshold else self.manifest.negative_label
-        return Prediction(label, score, views.rows[index].truncated, views.disguised[index] or turned)
+        score = float(scores[chosen])
+        turned = float(scores[index]) < self.threshold <= score
+        return Prediction(
+            self.operating_point.label(score), score, views.rows[index].truncated, views.disguised[index] or turned
+        )
 
     def _open_session(self) -> Session | ExactSession:
         fast = open_session(self.bundle, self.options)
@@ -261,7 +288,9 @@ class SpamClassifier:
             fast,
             open_session(self.bundle, replace(self.options, variant="fp32")),
             positive_index=self.manifest.positive_index,
-            boundary=margin_at(self.threshold, temperature=self.manifest.temperature),
+            boundaries=[
+                margin_at(score, temperature=self.manifest.temperature) for score in self.operating_point.boundaries
+            ],
             error_band=error_band,
         )
 

@@ -10,13 +10,27 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from spam_edge import __version__, records, writers
-from spam_edge.cli_base import ErrorGroup, RuntimeChoice, examples, reading_options, runtime_options
+from spam_edge.cli_base import (
+    DecisionChoice,
+    ErrorGroup,
+    RuntimeChoice,
+    checked_reading,
+    decision_options,
+    examples,
+    hint_at_keyboard,
+    is_terminal,
+    note_rate,
+    reading_bar,
+    reading_options,
+    runtime_options,
+)
 from spam_edge.console import Console
 from spam_edge.errors import InputError
 from spam_edge.records import STDIN, ReadOptions
@@ -24,22 +38,25 @@ from spam_edge.reports import bench_lines, check_lines, info_lines, summary_line
 from spam_edge.screening import Screening, Tally
 
 if TYPE_CHECKING:
-    from spam_edge.manifest import Manifest
+    from spam_edge.classifier import SpamClassifier
 
 SPAM_FOUND = 3
 
 
+_ELSEWHERE = ("batch", "drift", "explain")
+"""Commands with a module of their own, which `classify` does not wait for."""
+
+
 class _Commands(ErrorGroup):
-    """The commands of this file, and ``batch``, which `classify` does not wait for."""
+    """The commands of this file and those elsewhere."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "batch"])
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "batch":
-            from spam_edge.cli_batch import batch  # noqa: PLC0415
-
-            return batch
+        if cmd_name in _ELSEWHERE:
+            command: click.Command = getattr(import_module(f"spam_edge.cli_{cmd_name}"), cmd_name)
+            return command
         return super().get_command(ctx, cmd_name)
 
 
@@ -65,6 +82,8 @@ def main() -> None:
         "tail -f incoming.log | spam-edge classify --only spam",
         "spam-edge classify export.csv --text-column body --format csv --output verdicts.csv",
         "spam-edge classify --whole-file --fail-on-spam mail/*.eml",
+        "spam-edge classify --max-fpr 0.002 messages.txt",
+        "spam-edge classify --unsure --only unsure messages.txt",
     )
 )
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True, path_type=Path))
@@ -84,12 +103,8 @@ def main() -> None:
     type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
     help="Write to this file, which appears or is replaced only when the run is complete.",
 )
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    help="Lowest score that is called spam [default: the one shipped in the bundle].",
-)
-@click.option("--only", metavar="LABEL", help="Write the messages with this label alone: spam or ham.")
+@decision_options
+@click.option("--only", metavar="LABEL", help="Write the messages with this label alone: spam, ham or unsure.")
 @click.option("--summary", is_flag=True, help="Print counts and speed to standard error at the end.")
 @click.option("--fail-on-spam", is_flag=True, help=f"Exit with {SPAM_FOUND} when there is spam.")
 @runtime_options
@@ -99,7 +114,7 @@ def classify(
     runtime: RuntimeChoice,
     output_format: str,
     output: Path | None,
-    threshold: float | None,
+    decision: DecisionChoice,
     only: str | None,
     summary: bool,
     fail_on_spam: bool,
@@ -119,19 +134,20 @@ def classify(
     """
     from spam_edge.classifier import SpamClassifier  # noqa: PLC0415
 
-    options = runtime.options(threshold)
+    options = runtime.options(decision)
     paths = files or (STDIN,)
     output = None if output == STDIN else output
     keep_going = output is None and len(paths) > 1
-    read_options = _read_options(**reading)
+    read_options = checked_reading(**reading)
     _check_files(paths, output, keep_going=keep_going)
     classifier = SpamClassifier.load(runtime.model, options)
-    label = _label(only, classifier.manifest)
+    note_rate(classifier.operating_point, decision.max_fpr)
+    label = _label(only, classifier.labels)
     with _console(paths, read_options, output) as console, _destination(output) as stream:
         screening = Screening(
             classifier=classifier,
             reading=read_options,
-            write=_writer(output_format, stream, classifier.manifest, places=len(paths) > 1),
+            write=_writer(output_format, stream, classifier.labels, places=len(paths) > 1),
             watcher=console,
             only=label,
             keep_going=keep_going,
@@ -139,7 +155,7 @@ def classify(
         tally = screening.run(paths)
         if output and tally.bad and not tally.messages:
             raise InputError(f"{tally.failure}; {output} was not written")
-    _report(tally, classifier.manifest, summary=summary, note_truncation=output_format == "text")
+    _report(tally, classifier, summary=summary, note_truncation=output_format == "text")
     if fail_on_spam and tally.labels[classifier.manifest.positive_label]:
         click.get_current_context().exit(SPAM_FOUND)
 
@@ -151,7 +167,7 @@ def classify(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @runtime_options
 def info(*, runtime: RuntimeChoice, as_json: bool) -> None:
-    """Show which model runs here: bundle, digest, variant, provider, threads, versions."""
+    """Show which model runs here: bundle, digest, variant, provider, threads, thresholds, versions."""
     from spam_edge.classifier import SpamClassifier  # noqa: PLC0415
 
     description = SpamClassifier.load(runtime.model, runtime.options()).describe()
@@ -223,11 +239,11 @@ def bench(*, runtime: RuntimeChoice, path: Path | None, seconds: int, as_json: b
     if path is None:
         texts, source = Golden.read(bundle).texts, GOLDEN_NAME
     else:
-        _hint_at_keyboard([path])
+        hint_at_keyboard([path])
         (texts, bad), source = read_texts(path, read_options), records.display_name(path)
         if bad:
             click.echo(f"{bad:,} rows of {source} cannot be read and are left out", err=True)
-    bar = Console(1000 * seconds or 1, label="Measuring") if _is_terminal(sys.stderr) else Console()
+    bar = Console(1000 * seconds or 1, label="Measuring") if is_terminal(sys.stderr) else Console()
     with bar as console:
         report = run_bench(
             bundle,
@@ -239,12 +255,6 @@ def bench(*, runtime: RuntimeChoice, path: Path | None, seconds: int, as_json: b
         )
         console.advance(1000 * seconds)  # whatever is left
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else "\n".join(bench_lines(report)))
-
-
-def _read_options(**options: Any) -> ReadOptions:
-    if options["whole_file"] and options["input_format"] not in (None, "text"):
-        raise click.UsageError("--whole-file takes a file as it is: it cannot be combined with --input-format")
-    return ReadOptions(**options)
 
 
 def _check_files(paths: Sequence[Path], output: Path | None, *, keep_going: bool) -> None:
@@ -259,28 +269,20 @@ def _check_files(paths: Sequence[Path], output: Path | None, *, keep_going: bool
             records.check_readable(path)
 
 
-def _label(wanted: str | None, manifest: "Manifest") -> str | None:
+def _label(wanted: str | None, labels: Sequence[str]) -> str | None:
     if wanted is None:
         return None
-    for label in manifest.labels:
+    for label in labels:
         if label.lower() == wanted.lower():
             return label
-    raise click.UsageError(f"--only takes a label of this model: {', '.join(manifest.labels)}, not {wanted!r}")
+    raise click.UsageError(f"--only takes a label of this model: {', '.join(labels)}, not {wanted!r}")
 
 
 def _console(paths: Sequence[Path], reading: ReadOptions, output: Path | None) -> Console:
-    _hint_at_keyboard(paths)
-    sizes = [records.size_of(path, reading) for path in paths]
+    hint_at_keyboard(paths)
     # Verdicts on the same terminal would run into the bar.
-    garbled = output is None and _is_terminal(sys.stdout)
-    if garbled or not _is_terminal(sys.stderr) or None in sizes:
-        return Console()
-    return Console(sum(size for size in sizes if size is not None))
-
-
-def _hint_at_keyboard(paths: Sequence[Path | None]) -> None:
-    if STDIN in paths and _is_terminal(sys.stdin):
-        click.echo("reading messages from the keyboard, one per line; end with Ctrl-D", err=True)
+    garbled = output is None and is_terminal(sys.stdout)
+    return Console() if garbled else reading_bar(paths, reading)
 
 
 @contextmanager
@@ -298,25 +300,21 @@ def _destination(output: Path | None) -> Iterator[IO[str]]:
         yield stream
 
 
-def _writer(name: str, stream: IO[str], manifest: "Manifest", *, places: bool) -> writers.Writer:
+def _writer(name: str, stream: IO[str], labels: Sequence[str], *, places: bool) -> writers.Writer:
     if name == "jsonl":
         return writers.jsonl_writer(stream)
     if name == "csv":
         return writers.csv_writer(stream)
-    if not _is_terminal(stream) or os.environ.get("NO_COLOR"):
+    if not is_terminal(stream) or os.environ.get("NO_COLOR"):
         return writers.text_writer(stream, places=places)
-    colours = {manifest.positive_label: "red", manifest.negative_label: "green"}
+    colours = dict(zip(labels, ("green", "red", "yellow"), strict=False))
     return writers.text_writer(stream, places=places, style=lambda label: click.style(label, fg=colours[label]))
 
 
-def _is_terminal(stream: IO[str] | None) -> bool:
-    return stream is not None and stream.isatty()  # a stream that the shell closed is None
-
-
-def _report(tally: Tally, manifest: "Manifest", *, summary: bool, note_truncation: bool) -> None:
+def _report(tally: Tally, classifier: "SpamClassifier", *, summary: bool, note_truncation: bool) -> None:
     if tally.truncated and note_truncation:
-        click.echo(truncation_note(tally.truncated, manifest.max_length), err=True)
+        click.echo(truncation_note(tally.truncated, classifier.manifest.max_length), err=True)
     if summary:
-        click.echo("\n".join(summary_lines(tally, manifest.labels)), err=True)
+        click.echo("\n".join(summary_lines(tally, classifier.labels)), err=True)
     if tally.failure:
         raise InputError(tally.failure)

@@ -3,17 +3,19 @@
 import functools
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from spam_edge.console import Console
 from spam_edge.errors import SpamEdgeError
-from spam_edge.records import FORMATS
+from spam_edge.records import FORMATS, STDIN, ReadOptions, size_of
 
 if TYPE_CHECKING:
+    from spam_edge.operating_points import OperatingPoint
     from spam_edge.session import RuntimeOptions
 
 INTERRUPTED = 130
@@ -37,6 +39,16 @@ class ErrorGroup(click.Group):
             raise click.ClickException(" ".join(str(error).split())) from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionChoice:
+    """The options that say what is called spam."""
+
+    threshold: float | None = None
+    mode: str | None = None
+    max_fpr: float | None = None
+    unsure: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class RuntimeChoice:
     """The options that every command shares."""
@@ -47,7 +59,7 @@ class RuntimeChoice:
     threads: int | None
     exact: bool
 
-    def options(self, threshold: float | None = None) -> "RuntimeOptions":
+    def options(self, decision: DecisionChoice | None = None) -> "RuntimeOptions":
         """Return them as the runtime takes them."""
         from spam_edge.session import RuntimeOptions  # noqa: PLC0415
 
@@ -57,7 +69,7 @@ class RuntimeChoice:
                 variant=self.variant,
                 threads=self.threads,
                 exact=self.exact,
-                threshold=threshold,
+                **asdict(decision or DecisionChoice()),
             )
         except ValueError as error:
             raise click.UsageError(str(error)) from error
@@ -100,6 +112,48 @@ def runtime_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
+def decision_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say what is called spam; it gets them as ``decision``."""
+
+    @click.option(
+        "--threshold",
+        type=click.FloatRange(0, 1),
+        help="Lowest score that is called spam [default: the one shipped in the bundle].",
+    )
+    @click.option(
+        "--mode",
+        metavar="NAME",
+        help="Take another threshold of the bundle: low-false-positive, balanced or high-recall (see info).",
+    )
+    @click.option(
+        "--max-fpr",
+        type=click.FloatRange(0, 1),
+        metavar="RATE",
+        help="Take the threshold that calls at most this share of the validation ham spam, such as 0.002.",
+    )
+    @click.option(
+        "--unsure",
+        is_flag=True,
+        help="Say UNSURE between the thresholds of high-recall and low-false-positive.",
+    )
+    @functools.wraps(command)
+    def wrapper(threshold: float | None, mode: str | None, max_fpr: float | None, unsure: bool, **others: Any) -> None:
+        decision = DecisionChoice(threshold=threshold, mode=mode, max_fpr=max_fpr, unsure=unsure)
+        command(decision=decision, **others)
+
+    return wrapper
+
+
+def note_rate(point: "OperatingPoint", max_fpr: float | None) -> None:
+    """Say what the validation scores say of the rate that was asked for, if one was."""
+    if (alarms := point.false_alarms) is not None:
+        click.echo(
+            f"--max-fpr {max_fpr:g}: threshold {point.threshold:.6g}; {alarms.count:,} of {alarms.n:,} validation ham "
+            f"lie above it, so that the rate is at most {alarms.highest_rate:.2%} (95 % Clopper-Pearson)",
+            err=True,
+        )
+
+
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of the readers; it gets them under the names of ``ReadOptions``."""
     options = (
@@ -125,3 +179,29 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
 def examples(*lines: str) -> str:
     """Return an epilog that click leaves as it is."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def checked_reading(**options: Any) -> ReadOptions:
+    """Return how inputs are read, as the options of a command say."""
+    if options["whole_file"] and options["input_format"] not in (None, "text"):
+        raise click.UsageError("--whole-file takes a file as it is: it cannot be combined with --input-format")
+    return ReadOptions(**options)
+
+
+def reading_bar(paths: Sequence[Path], reading: ReadOptions) -> Console:
+    """Return a bar over the bytes of all inputs, where a person sees it and it is known how many there are."""
+    sizes = [size_of(path, reading) for path in paths]
+    if not is_terminal(sys.stderr) or None in sizes:
+        return Console()
+    return Console(sum(size for size in sizes if size is not None))
+
+
+def hint_at_keyboard(paths: Sequence[Path | None]) -> None:
+    """Tell whoever started the command without an input that it waits for one."""
+    if STDIN in paths and is_terminal(sys.stdin):
+        click.echo("reading messages from the keyboard, one per line; end with Ctrl-D", err=True)
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether a person sees what is written there."""
+    return stream is not None and stream.isatty()  # a stream that the shell closed is None

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from spam_edge.cli_base import INTERRUPTED, RuntimeChoice, examples, reading_options, runtime_options
+from spam_edge.cli_base import (
+    INTERRUPTED,
+    DecisionChoice,
+    RuntimeChoice,
+    decision_options,
+    examples,
+    note_rate,
+    reading_options,
+    runtime_options,
+)
 from spam_edge.console import Console
 from spam_edge.errors import JobError
 from spam_edge.records import STDIN, ReadOptions
@@ -33,6 +42,7 @@ class _Terminated(BaseException):
     epilog=examples(
         "spam-edge batch messages.parquet --output verdicts.parquet",
         "spam-edge batch 'inbox/**/*.jsonl.zst' --output verdicts --resume --on-error skip",
+        "spam-edge batch messages.parquet --output verdicts.parquet --mode low-false-positive",
         "spam-edge batch export.csv --text-column body -o verdicts --format parquet --report report.json",
         "RAY_ADDRESS=10.0.0.1:6379 spam-edge batch inbox --output verdicts --engine ray",
     ),
@@ -61,7 +71,7 @@ class _Terminated(BaseException):
     show_default=True,
     help="At a row that cannot be read: stop, leave it out, or keep its place without a verdict.",
 )
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Lowest score called spam [default: the bundle's].")
+@decision_options
 @click.option(
     "--part-rows",
     type=click.IntRange(min=1),
@@ -91,7 +101,7 @@ class _Terminated(BaseException):
 def batch(
     *,
     runtime: RuntimeChoice,
-    threshold: float | None,
+    decision: DecisionChoice,
     report: Path | None,
     quiet: bool,
     engine: str,
@@ -111,17 +121,26 @@ def batch(
         raise click.UsageError("--resume goes on with a job and --force throws it away: choose one")
     job = batch_job(
         bundle=runtime.model,
-        runtime=runtime.options(threshold),
+        runtime=runtime.options(decision),
         reading=ReadOptions(input_format=input_format, text_column=text_column, encoding=encoding),
         report=None if report == STDIN else report,
         **options,
     )
+    if decision.max_fpr is not None and not quiet:
+        _note_rate(job, decision.max_fpr)
     done = _run(job, open_engine, quiet=quiet)
     _write_report(done, report)
     if not quiet:
         if done.already_finished:
             click.echo(f"{done.output} is finished already; nothing was done", err=True)
         click.echo("\n".join(done.lines()), err=True)
+
+
+def _note_rate(job: "BatchJob", max_fpr: float) -> None:
+    from spam_edge.bundle import Bundle  # noqa: PLC0415
+    from spam_edge.operating_points import OperatingPoint  # noqa: PLC0415
+
+    note_rate(OperatingPoint.of(Bundle.find(job.bundle), job.runtime), max_fpr)
 
 
 def _job_class() -> "type[BatchJob]":

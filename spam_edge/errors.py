@@ -5,6 +5,7 @@
     ├── ManifestError             manifest.json cannot be read or says something impossible
     ├── BundleIntegrityError      a file of the bundle is missing, changed or does not match the others
     ├── ProviderUnavailableError  onnxruntime, or the device asked of it, is not usable here
+    ├── OperatingPointError       the mode or the rate asked for is none that the bundle can keep to
     ├── InputError                the data handed in cannot be read as messages
     ├── JobError                  a batch job may not begin or go on: its output, its options, what it began with
     └── WorkerError               the workers of a batch job keep dying, or cannot be reached
@@ -31,6 +32,10 @@ class BundleIntegrityError(SpamEdgeError):
 
 class ProviderUnavailableError(SpamEdgeError):
     """onnxruntime is missing, installed twice, or cannot run on the device that was asked for."""
+
+
+class OperatingPointError(SpamEdgeError):
+    """The bundle has no such mode, or its validation scores allow no threshold for the rate asked for."""
 
 
 class InputError(SpamEdgeError):

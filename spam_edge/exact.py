@@ -23,7 +23,7 @@ class ExactSession:
     """
 
     def __init__(
-        self, fast: Session, reference: Session, *, positive_index: int, boundary: float, error_band: float
+        self, fast: Session, reference: Session, *, positive_index: int, boundaries: Sequence[float], error_band: float
     ) -> None:
         """Join two sessions on the same bundle.
 
@@ -31,7 +31,7 @@ class ExactSession:
             fast: runs every batch.
             reference: runs the messages in doubt.
             positive_index: column of the positive label.
-            boundary: difference of the two logits at which the label changes.
+            boundaries: differences of the two logits at which the label changes.
             error_band: by how much the fast session's difference of logits may be wrong.
         """
         self.variant, self.provider, self.threads = fast.variant, fast.provider, fast.threads
@@ -41,7 +41,7 @@ class ExactSession:
         self._fast = fast
         self._reference = reference
         self._positive_index = positive_index
-        self._boundary = boundary
+        self._boundaries = np.array(boundaries, dtype=np.float32)
         self._error_band = error_band
 
     def run_all(self, batches: Sequence[Batch]) -> list[NDArray[np.float32]]:
@@ -59,5 +59,6 @@ class ExactSession:
 
     def _in_doubt(self, logits: NDArray[np.float32]) -> NDArray[np.bool_]:
         margins = logits[:, self._positive_index] - logits[:, 1 - self._positive_index]
-        doubt: NDArray[np.bool_] = np.abs(margins - self._boundary) <= self._error_band
+        distances = np.abs(margins[:, None] - self._boundaries).min(axis=1)
+        doubt: NDArray[np.bool_] = distances <= self._error_band
         return doubt

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from spam_edge.bench.run import BenchReport
     from spam_edge.verification import VerificationReport
 
+RATES = ("precision", "recall", "false_positive_rate")
+"""What is measured of a mode."""
+
 
 def summary_lines(tally: Tally, labels: Sequence[str]) -> Iterator[str]:
     """Yield the counts of a run: messages, each label with its share, what was left out, and the speed."""
@@ -34,10 +37,25 @@ def truncation_note(count: int, max_length: int) -> str:
 
 
 def info_lines(description: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one line per entry of ``SpamClassifier.describe()``."""
+    """Yield one line per entry of ``SpamClassifier.describe()``, and one for each mode."""
     width = max(map(len, description)) + 2
     for name, value in description.items():
-        yield f"{name.replace('_', ' '):<{width}}{_shown(value)}"
+        if name != "modes":
+            yield f"{name.replace('_', ' '):<{width}}{_shown(value)}"
+    yield from _mode_lines(description["modes"])
+
+
+def rate_text(rate: Mapping[str, Any]) -> str:
+    """Return a measured rate with its 95 % interval and what it is a rate of."""
+    value = "-" if rate["value"] is None else f"{rate['value']:.2%}"
+    return f"{value} ({rate['low']:.2%} to {rate['high']:.2%}, n {rate['n']:,})"
+
+
+def _mode_lines(modes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield each mode: its threshold, and what was measured of it on the test split."""
+    for mode, figures in modes.items():
+        rates = (f"{name.replace('_', ' ')} {rate_text(figures[name])}" for name in RATES if name in figures)
+        yield "; ".join([f"{f'mode {mode}':<26}threshold {figures['threshold']:.4f}", *rates])
 
 
 def check_lines(report: "VerificationReport") -> Iterator[str]:

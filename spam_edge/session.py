@@ -38,7 +38,12 @@ class RuntimeOptions:
             process.
         token_budget: most tokens of a batch, padding included, at least 1; by default what suits the device. It is a
             matter of speed alone; a longer message is a batch of its own.
-        threshold: lowest score called positive, 0 to 1; by default the one shipped in the bundle.
+        threshold: lowest score called positive, 0 to 1; by default the one of the mode.
+        mode: which of the thresholds in the bundle is taken; by default the one the bundle says.
+        max_fpr: take the threshold that called at most this share of the validation ham positive, 0 to 1. No two of
+            ``threshold``, ``mode`` and ``max_fpr`` go together.
+        unsure: from the threshold of ``high-recall`` up to that of ``low-false-positive``, the label is ``UNSURE``;
+            goes with none of these three.
         exact: run messages whose score is nearer to the threshold than its file was ever wrong at export again in fp32.
         verify: compare the sha256 of each file with the manifest before it is used.
     """
@@ -48,6 +53,9 @@ class RuntimeOptions:
     threads: int | None = None
     token_budget: int | None = None
     threshold: float | None = None
+    mode: str | None = None
+    max_fpr: float | None = None
+    unsure: bool = False
     exact: bool = False
     verify: bool = True
 
@@ -62,6 +70,13 @@ class RuntimeOptions:
             raise ValueError(f"token_budget must be at least 1, not {self.token_budget}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold must be from 0 to 1, not {self.threshold}")
+        if self.max_fpr is not None and not 0 <= self.max_fpr <= 1:
+            raise ValueError(f"max_fpr must be from 0 to 1, not {self.max_fpr}")
+        given = [name for name in ("threshold", "mode", "max_fpr") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} each set the threshold: choose one")
+        if self.unsure and given:
+            raise ValueError(f"unsure takes two thresholds of the bundle, and {given[0]} sets another: choose one")
 
 
 class Session:

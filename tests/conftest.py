@@ -1,5 +1,6 @@
 """What more than one folder of tests needs."""
 
+import json
 import runpy
 import shutil
 import signal
@@ -9,7 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from spam_edge import RuntimeOptions, SpamClassifier
+from spam_edge.bundle import Bundle
 from spam_edge.fused import obstacle
+from spam_edge.manifest import MANIFEST_NAME
+from spam_edge.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE
+from spam_edge.verification import Golden
 from tests.integrations import workers
 from tests.vectors import fused_vectors, use_vectors
 
@@ -65,6 +71,18 @@ def tiny_bundle() -> Path:
 def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
     """A copy of the tiny bundle that a test may damage."""
     return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+
+
+@pytest.fixture
+def banded_bundle(bundle_copy: Path) -> Path:
+    """A copy of the tiny bundle whose modes are so far apart that a third of the golden messages lies in between."""
+    bundle = Bundle.find(bundle_copy)
+    scores = sorted(set(SpamClassifier(bundle, RuntimeOptions(device="cpu")).score(Golden.read(bundle).texts).tolist()))
+    low, middle, high = (scores[len(scores) * third // 6] for third in (2, 3, 4))
+    data = bundle.manifest.to_dict()
+    data["thresholds"] = {LOW_FALSE_POSITIVE: high, BALANCED: middle, HIGH_RECALL: low}
+    (bundle_copy / MANIFEST_NAME).write_text(json.dumps(data), encoding="utf-8")
+    return bundle_copy
 
 
 @pytest.fixture(scope="session")

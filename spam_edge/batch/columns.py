@@ -23,13 +23,13 @@ class Columns:
     truncated: list[bool | None]
 
     @classmethod
-    def of(cls, rows: Sequence[Row], verdicts: Verdicts, labels: tuple[str, str]) -> "Columns":
-        """Spread verdicts over the rows that have a text; ``labels`` are the negative and the positive one."""
+    def of(cls, rows: Sequence[Row], verdicts: Verdicts, labels: Sequence[str]) -> "Columns":
+        """Spread verdicts over the rows that have a text; ``labels`` are the names of theirs."""
         columns = cls([None] * len(rows), [None] * len(rows), [None] * len(rows))
         places = [index for index, row in enumerate(rows) if row.text is not None]
-        found = zip(places, verdicts.score, verdicts.positive, verdicts.truncated, strict=True)
-        for place, score, positive, truncated in found:
-            columns.label[place] = labels[int(positive)]
+        found = zip(places, verdicts.score, verdicts.label, verdicts.truncated, strict=True)
+        for place, score, label, truncated in found:
+            columns.label[place] = labels[label]
             columns.score[place] = score
             columns.truncated[place] = bool(truncated)
         return columns

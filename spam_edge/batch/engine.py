@@ -23,12 +23,12 @@ class Verdicts:
 
     Attributes:
         score: calibrated probability of the positive class.
-        positive: whether it reaches the threshold.
+        label: index of the label in :attr:`SpamClassifier.labels`.
         truncated: whether the text was longer than the model reads.
     """
 
     score: NDArray[np.float32]
-    positive: NDArray[np.bool_]
+    label: NDArray[np.uint8]
     truncated: NDArray[np.bool_]
 
 
@@ -97,9 +97,9 @@ OpenEngine = Callable[[Model, int | None], Engine]
 def judge(classifier: SpamClassifier, texts: Sequence[str]) -> Verdicts:
     """Classify texts as :meth:`SpamClassifier.classify_batch` does."""
     predictions = classifier.classify_batch(texts)
-    positive = classifier.manifest.positive_label
+    index = {label: number for number, label in enumerate(classifier.labels)}
     return Verdicts(
         np.array([prediction.score for prediction in predictions], dtype=np.float32),
-        np.array([prediction.label == positive for prediction in predictions], dtype=np.bool_),
+        np.array([index[prediction.label] for prediction in predictions], dtype=np.uint8),
         np.array([prediction.truncated for prediction in predictions], dtype=np.bool_),
     )

@@ -146,7 +146,7 @@ class BatchJob:
 
 def _report(plan: Plan, pipeline: Pipeline, engine: Engine, seconds: float) -> BatchReport:
     manifest = plan.bundle.manifest
-    counts = Counts(labels={manifest.negative_label: 0, manifest.positive_label: 0})
+    counts = Counts(labels=dict.fromkeys(plan.point.labels, 0))
     for record in pipeline.records:
         counts.add(record.counts)
     messages = sum(counts.labels.values())
@@ -166,7 +166,7 @@ def _report(plan: Plan, pipeline: Pipeline, engine: Engine, seconds: float) -> B
         workers=engine.workers,
         engine=engine.name,
         bundle={"name": manifest.name, "version": manifest.version, "digest": plan.bundle.digest},
-        threshold=plan.threshold,
+        threshold=plan.point.threshold,
         inputs=[found.name for found in plan.inputs],
         output=display_name(Path(plan.layout.output)),
     )

@@ -152,17 +152,14 @@ class Pipeline:
         """Wait for the verdicts of the oldest chunk."""
         chunk = self._pending.popleft()
         part, rows = chunk.part, chunk.block.rows
-        manifest = self._plan.bundle.manifest
-        labels = (manifest.negative_label, manifest.positive_label)
+        labels = self._plan.point.labels
         columns = Columns.of(rows, chunk.verdicts.result(), labels)
         part.sink = part.sink or self._open_sink(part)
         part.sink.add(chunk.block, columns)
-        positive = sum(label == labels[1] for label in columns.label)
-        negative = sum(label == labels[0] for label in columns.label)
         part.counts.add(
             Counts(
                 written=len(rows),
-                labels={labels[0]: negative, labels[1]: positive},
+                labels={label: columns.label.count(label) for label in labels},
                 null=sum(row.text is None and row.fault is None for row in rows),
                 truncated=sum(bool(truncated) for truncated in columns.truncated),
             )

@@ -17,6 +17,7 @@ from spam_edge.batch.sources import Source, open_source
 from spam_edge.batch.tables import check_conversion
 from spam_edge.bundle import Bundle
 from spam_edge.errors import JobError
+from spam_edge.operating_points import OperatingPoint
 
 if TYPE_CHECKING:
     from spam_edge.batch.job import BatchJob
@@ -33,7 +34,7 @@ class Plan:
         sinks: how parts are written.
         bundle: the model.
         model: how workers open it.
-        threshold: lowest score called positive.
+        point: what a score is called.
         description: all that decides what comes out, for the job file.
     """
 
@@ -43,7 +44,7 @@ class Plan:
     sinks: SinkOptions
     bundle: Bundle
     model: Model
-    threshold: float
+    point: OperatingPoint
     description: dict[str, Any]
 
 
@@ -65,7 +66,7 @@ def make_plan(job: "BatchJob") -> Plan:
     if layout.single:
         _check_alike(inputs, sources, layout.format)
     model = Model.of(bundle, job.runtime)
-    threshold = bundle.manifest.threshold if job.runtime.threshold is None else job.runtime.threshold
+    point = OperatingPoint.of(bundle, job.runtime)
     return Plan(
         inputs=inputs,
         sources=sources,
@@ -73,8 +74,8 @@ def make_plan(job: "BatchJob") -> Plan:
         sinks=sinks,
         bundle=bundle,
         model=model,
-        threshold=threshold,
-        description=_describe_model(bundle, model, threshold)
+        point=point,
+        description=_describe_model(bundle, model, point)
         | _describe_tables(job, inputs, sinks)
         | {"single": layout.single},
     )
@@ -113,13 +114,14 @@ def _columns(source: Source) -> Any:
     return pa.schema([(name, pa.string()) for name in source.names]) if source.schema is None else source.schema
 
 
-def _describe_model(bundle: Bundle, model: Model, threshold: float) -> dict[str, Any]:
+def _describe_model(bundle: Bundle, model: Model, point: OperatingPoint) -> dict[str, Any]:
     manifest, runtime = bundle.manifest, model.options
     return {
         "spam_edge": __version__,
         "bundle": {"name": manifest.name, "version": manifest.version, "digest": bundle.digest},
         "runtime": {"device": runtime.device, "variant": runtime.variant, "file": model.file, "exact": runtime.exact},
-        "threshold": threshold,
+        "threshold": point.threshold,
+        "unsure_from": point.unsure_from,
     }
 
 

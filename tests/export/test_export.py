@@ -71,7 +71,7 @@ def test_the_bundle_is_whole(bundle: Path) -> None:
         "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
         "onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx",
         "onnx/model_quantized_without_vnni.onnx",
-        "parity.json", "golden.jsonl", "README.md", "evaluation.png", "manifest.json",
+        "parity.json", "golden.jsonl", "validation.json", "README.md", "evaluation.png", "manifest.json",
     }  # fmt: skip
     assert verify_bundle(bundle).ok
     assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]

@@ -18,7 +18,9 @@ INTEGRATIONS = sorted((ROOT / "spam_edge" / "integrations").glob("*.py"))
 ENGINES = ("ray", "pyspark", "datasets", "dask", "pandas", "polars", "pyarrow")
 LEAVES = {"forks", "engine", "processor", "fused", "boundaries", "batching", "threads"}
 LAZY = {"formats.py": {"pyarrow"}}
-COMMANDS = {"cli.py": {"cli_base", "cli_batch"}, "cli_batch.py": {"cli_base"}, "__main__.py": {"cli"}}
+COMMANDS = {"__main__.py": {"cli"}} | {
+    f"{name}.py": {"cli_base"} for name in ("cli", "cli_batch", "cli_drift", "cli_explain")
+}
 TRAINING_STACK = ("torch", "transformers", "optimum", "datasets", "onnx", "evaluate", "sklearn", "pyarrow")
 
 
@@ -120,8 +122,8 @@ def test_importing_has_no_side_effects() -> None:
 
 def test_the_public_names_are_exactly_these() -> None:
     assert set(spam_edge.__all__) == {
-        "BundleIntegrityError", "BundleNotFoundError", "InputError", "ManifestError", "Prediction",
-        "ProviderUnavailableError", "RuntimeOptions", "SpamClassifier", "SpamEdgeError", "__version__",
+        "BundleIntegrityError", "BundleNotFoundError", "InputError", "ManifestError", "OperatingPointError",
+        "Prediction", "ProviderUnavailableError", "RuntimeOptions", "SpamClassifier", "SpamEdgeError", "__version__",
     }  # fmt: skip
     assert all(hasattr(spam_edge, name) for name in spam_edge.__all__)
     assert sorted(dir(spam_edge)) == sorted(spam_edge.__all__)

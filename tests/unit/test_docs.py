@@ -100,7 +100,7 @@ def test_exporting_takes_the_checkpoint_as_it_is(tmp_path: Path) -> None:
 
 def test_the_commands_of_the_readme_exist() -> None:
     runner = CliRunner()
-    for name in re.findall(r"spam-edge (classify|batch|info|verify|bench)\b", README):
+    for name in re.findall(r"spam-edge (classify|batch|info|verify|bench|explain|drift)\b", README):
         assert runner.invoke(main, [name, "--help"]).exit_code == 0
     for option in ("--only", "--fail-on-spam"):
         assert option in runner.invoke(main, ["classify", "--help"]).output

@@ -1,0 +1,30 @@
+"""Clopper-Pearson intervals against the beta quantiles that they are."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import beta
+
+from spam_edge.intervals import clopper_pearson
+
+
+@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+def test_the_ends_are_quantiles_of_beta(counted: tuple[int, int], confidence: float) -> None:
+    count, n = counted
+    tail = (1 - confidence) / 2
+    low, high = clopper_pearson(count, n, confidence=confidence)
+    assert low == pytest.approx(beta.ppf(tail, count, n - count + 1) if count else 0, rel=1e-8, abs=1e-12)
+    assert high == pytest.approx(beta.ppf(1 - tail, count + 1, n - count) if count < n else 1, rel=1e-8)
+    assert 0 <= low <= count / n <= high <= 1
+
+
+def test_known_intervals() -> None:
+    assert clopper_pearson(0, 900)[1] == pytest.approx(0.0041, abs=1e-4)
+    assert clopper_pearson(0, 0) == (0.0, 1.0)
+    assert clopper_pearson(5, 5) == (pytest.approx(0.025 ** (1 / 5)), 1.0)
+
+
+@pytest.mark.parametrize(("count", "n", "confidence"), [(-1, 5, 0.95), (6, 5, 0.95), (1, 5, 0.0), (1, 5, 1.0)])
+def test_impossible_counts_are_refused(count: int, n: int, confidence: float) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        clopper_pearson(count, n, confidence=confidence)
