@@ -15,6 +15,7 @@ CHECKPOINT    ?= artifacts/checkpoint
 BUNDLE        ?= artifacts/bundle
 PYTHON        ?= python3
 BENCH         ?=
+EVALUATE      ?=
 DEVICE        ?= $(if $(wildcard /proc/driver/nvidia/version),gpu,cpu)
 
 # ---- What follows from it ---------------------------------------------------------------------------------------
@@ -36,7 +37,7 @@ DATA_FILES  := $(wildcard $(DATA))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help train export bench test check lint typecheck wheel clean environment FORCE
+.PHONY: help data train export bench evaluate test check lint typecheck wheel clean environment FORCE
 
 help: ## list the targets
 	@echo "spam-edge: catch spam on the device. Targets:"
@@ -49,6 +50,9 @@ help: ## list the targets
 	  "SEED=$(SEED)"
 	@echo "  CHECKPOINT=$(CHECKPOINT) BUNDLE=$(BUNDLE) DEVICE=$(DEVICE) PYTHON=$(PYTHON)"
 	@echo "First time: make train export && .venv/bin/spam-edge classify FILE"
+
+data: | $(INSTALLED) ## say what is in DATA, and which labels contradict each other; trains nothing
+	@$(RUN) -m spam_edge.training --check $(TRAIN_OPTIONS)
 
 train: $(CHECKPOINT)/training.json ## fine-tune DistilBERT, write artifacts/checkpoint
 export: $(BUNDLE)/manifest.json ## convert the checkpoint to quantised ONNX, check it, write artifacts/bundle
@@ -71,6 +75,12 @@ $(BUNDLE)/manifest.json: $(CHECKPOINT)/training.json $(EXPORT_CODE) | $(INSTALLE
 # Keep the machine quiet; make bench BENCH=--quick for a look, BENCH=--help for all options.
 bench: $(BUNDLE)/manifest.json $(PEERS) ## measure beside PyTorch, Optimum, CTranslate2 and OpenVINO
 	$(RUN) -m tests.benchmarks --checkpoint $(CHECKPOINT) --bundle $(BUNDLE) $(BENCH)
+
+# An hour or more; EVALUATE=--quick for a look, EVALUATE="--extra NAME=FILE" for other corpora, EVALUATE=--help for all.
+evaluate: $(BUNDLE)/manifest.json ## judge the pipeline on unseen messages, clean and disguised: artifacts/report
+	$(RUN) -m tests.evaluation $(call repeated,DATA,--data) $(call option,BASE_MODEL,--base-model) --bundle $(BUNDLE) \
+	  $(EVALUATE)
+	$(RUN) -m export.quote artifacts/report/evaluation.json --bundle $(BUNDLE)
 
 test: environment ## run all tests
 	$(RUN) -m pytest

@@ -25,6 +25,7 @@ from export.measure import (
     batch_dependence,
     compare_variants,
     largest_margin_error,
+    metrics_of_corpora,
     metrics_on_test,
     run_pytorch,
     run_variant,
@@ -41,6 +42,7 @@ from spam_edge.bundle import sha256_of
 from spam_edge.engine import CPU, CUDA
 from spam_edge.fused import obstacle
 from spam_edge.manifest import MANIFEST_NAME, BundleFile, Manifest, Variant
+from spam_edge.normalization import NORMALIZER_NAME
 from spam_edge.operating_points import BALANCED
 from spam_edge.session import RuntimeOptions
 from spam_edge.verification import Golden, verify_bundle
@@ -120,7 +122,14 @@ class _Origin:
 
 
 def export_bundle(
-    source: Path, target: Path, *, name: str, version: str, report: Report, candidates: bool = False
+    source: Path,
+    target: Path,
+    *,
+    name: str,
+    version: str,
+    report: Report,
+    candidates: bool = False,
+    enforce: bool = True,
 ) -> None:
     """Export the checkpoint at ``source`` to a bundle at ``target``; what stood there stays until the end.
 
@@ -131,6 +140,8 @@ def export_bundle(
         version: version of the model.
         report: called with one line for each step, and with the table of the gate.
         candidates: measure other ways to quantise too, for the card.
+        enforce: stop where a file is further from PyTorch than it may be; without, that is only reported. For models
+            that are made to be measured and do not ship.
 
     Raises:
         ExportError: the checkpoint cannot be read, a conversion went wrong, or the gate failed.
@@ -147,7 +158,8 @@ def export_bundle(
             report(f"the fused file is left out: {obstacle()}")
         kept = _keep_the_closest(_quantize_in_turns(origin, folder, draft), folder, report)
         report(format_table(kept.parities))
-        require_parity(kept.parities)
+        if enforce:
+            require_parity(kept.parities)
         findings = _examine(kept, origin, folder, report, candidates=candidates)
         shipped = kept.measured[SHIPPED]
         metrics = metrics_on_test(
@@ -155,7 +167,8 @@ def export_bundle(
         )
         scores = kept.decision.scores(shipped.test)
         modes = metrics_of_modes(kept.manifest, origin.checkpoint.test, scores)
-        manifest = replace(kept.manifest, metrics={"test": metrics, "modes": modes})
+        by_corpus = metrics_of_corpora(kept.decision, origin.checkpoint, shipped)
+        manifest = replace(kept.manifest, metrics={"test": metrics, "modes": modes, "test_by_corpus": by_corpus})
         validation = validation_scores(
             origin.checkpoint.validation, shipped.validation, temperature=manifest.temperature, variant=SHIPPED
         )
@@ -165,7 +178,8 @@ def export_bundle(
         write_validation(folder, validation)
         write_card(folder, manifest, origin.checkpoint, findings, scores=scores, resolution=vouched)
         _write_manifest(folder, manifest)
-        _replay(folder)
+        if enforce:
+            _replay(folder)
 
 
 def _write_float_graphs(checkpoint: Checkpoint, folder: Path) -> None:
@@ -232,10 +246,9 @@ def _examine(kept: _Quantized, origin: _Origin, folder: Path, report: Report, *,
         others = measure_candidates(
             origin.checkpoint,
             origin.quantizer,
+            origin.reference,
             golden=origin.golden,
-            expected=origin.expected,
             decision=kept.decision,
-            token_ids=origin.reference.token_ids(origin.checkpoint.test.texts),
         )
         report(format_candidates(others))
     return Findings(kept.parities, batching, audit, others)
@@ -248,7 +261,7 @@ def _scratch() -> Iterator[Path]:
 
 
 def _copy_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
-    for name in ("config.json", *TOKENIZER_FILES):
+    for name in ("config.json", *TOKENIZER_FILES, NORMALIZER_NAME):
         shutil.copyfile(checkpoint.path / name, folder / name)
 
 
@@ -267,6 +280,7 @@ def _draft(checkpoint: Checkpoint, folder: Path, recipe: Recipe, *, name: str, v
         temperature=1.0,
         thresholds={BALANCED: 0.5},
         default_mode=BALANCED,
+        normalizer=NORMALIZER_NAME,
         variants=variants,
         files=_hash_files(folder),
         provenance=provenance_of(

@@ -14,9 +14,9 @@ from tqdm import tqdm
 from export.checkpoint import Checkpoint
 from export.gate import Decision, Parity, compare
 from export.graph import export_fp32, fuse_as_it_comes
-from export.measure import Logits
 from export.quantize import Quantizer, infer_types, run_quantizer
 from export.recipe import Recipe
+from export.reference import PyTorchReference
 from export.without_vnni import path_without_vnni
 from spam_edge.batching import pad_rows, plan_batches
 from spam_edge.engine import CPU, create_session
@@ -73,22 +73,23 @@ class Candidate:
 def measure_candidates(
     checkpoint: Checkpoint,
     quantizer: Quantizer,
+    reference: PyTorchReference,
     *,
     golden: Golden,
-    expected: Logits,
     decision: Decision,
-    token_ids: Sequence[Sequence[int]],
 ) -> list[Candidate]:
-    """Make and measure every candidate.
+    """Make and measure every candidate, on the first views of messages.
 
     Args:
         checkpoint: what is exported.
         quantizer: calibrated on it.
+        reference: what PyTorch says.
         golden: the golden set.
-        expected: what PyTorch says.
         decision: temperature and threshold that ship.
-        token_ids: the messages of the test split.
     """
+    texts = checkpoint.test.texts
+    token_ids, expected = reference.token_ids(texts), reference.first_view_logits(texts)
+    expected_golden = reference.first_view_logits(golden.texts)
     with tempfile.TemporaryDirectory(prefix="spam-edge-candidates-") as name:
         folder = Path(name)
         files = {STOCK: _make_stock(checkpoint, folder / "stock")}
@@ -105,12 +106,12 @@ def measure_candidates(
                 name=title,
                 bytes=files[title].stat().st_size + (files[SHIPS].stat().st_size if title == FUSED else 0),
                 speed=speeds[title] / speeds[STOCK],
-                test=compare(title, "test", measured=engine(token_ids), reference=expected.test, decision=decision),
+                test=compare(title, "test", measured=engine(token_ids), reference=expected, decision=decision),
                 golden=compare(
                     title,
                     "golden",
                     measured=(together := engine(golden.token_ids)),
-                    reference=expected.golden,
+                    reference=expected_golden,
                     decision=decision,
                 ),
                 max_abs_dp_in_batch=_largest_move(engine, golden, together, decision),

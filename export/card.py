@@ -30,6 +30,13 @@ _FUSED = """\
 The fused file is the int8 model as one operator, which spam-edge brings along for Linux on x86-64 with AVX2 or AVX-512
 and VNNI, with the same scores to the bit on both. It reads its weights from the int8 file and differs from it by
 rounding alone. Other programs, and spam-edge on other processors, take the other files."""
+_BY_CORPUS = """\
+## By corpus
+
+The int8 file on the test messages of each corpus, with one vote for each cluster of near duplicates. A message that
+stands in several corpora counts in each; a corpus without test messages is left out.
+
+"""
 _UCI = """\
 The messages are from the [SMS Spam Collection](https://doi.org/10.24432/C5CC84) of Tiago A. Almeida and José María
 Gómez Hidalgo, licensed [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). They were de-duplicated and split.
@@ -103,6 +110,7 @@ def write_card(
         settings=_settings(training["settings"]),
         splits=_splits(training["splits"]),
         metrics=_metrics(manifest.metrics["test"]),
+        by_corpus=_by_corpus(manifest.metrics["test_by_corpus"]),
         n=len(scores),
         n_ham=int((checkpoint.test.is_positive == 0).sum()),
         n_spam=int(checkpoint.test.is_positive.sum()),
@@ -125,6 +133,21 @@ def _metrics(measured: Mapping[str, Mapping[str, float]]) -> str:
     rows = [[name, *(f"{values[key]:.4f}" for values in measured.values())] for key, name in _METRICS.items()]
     counts = [["messages", *(f"{values['n']:.0f}" for values in measured.values())]]
     return _table(["metric", *(name.replace("_", " ") for name in measured)], counts + rows)
+
+
+def _by_corpus(measured: Mapping[str, Mapping[str, float]]) -> str:
+    if len(measured) < 2:
+        return ""
+    shown = {"recall": "spam recall", "false_positive_rate": "false-positive rate", "f1": "spam F1"}
+    rows = [
+        [
+            name.replace("|", "\\|"),
+            *(values[key] for key in ("n", "n_spam")),
+            *(f"{values[key]:.4f}" if key in values else "" for key in shown),
+        ]
+        for name, values in measured.items()
+    ]
+    return _BY_CORPUS + _table(["corpus", "n", "of them spam", *shown.values()], rows)
 
 
 def _modes(manifest: Manifest) -> str:
@@ -187,5 +210,5 @@ def _settings(settings: Mapping[str, Any]) -> str:
 
 
 def _splits(splits: Mapping[str, Mapping[str, Any]]) -> str:
-    keys = list(next(iter(splits.values())))
+    keys = [key for key in next(iter(splits.values())) if key != "by_corpus"]
     return _table(["split", *keys], [[name, *(counts[key] for key in keys)] for name, counts in splits.items()])

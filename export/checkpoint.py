@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import ExportError
+from spam_edge.normalization import NORMALIZER_NAME
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 _REMEDY = "run `make train` first"
@@ -22,11 +23,15 @@ class Split:
         texts: the messages.
         is_positive: shape (messages,), 1 where the label is the positive one.
         one_per_cluster: indices of the first message of each cluster of near duplicates.
+        clusters: the number of each message's cluster.
+        corpora: the names of the corpora of each message; none where the checkpoint does not say.
     """
 
     texts: list[str]
     is_positive: NDArray[np.int64]
     one_per_cluster: NDArray[np.intp]
+    clusters: list[int]
+    corpora: list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Checkpoint:
         config = _read_json(path / "config.json")
         if len(config.get("id2label", {})) != 2:
             raise ExportError(f"{path / 'config.json'}: id2label must name two classes; {_REMEDY}")
-        for name in TOKENIZER_FILES:
+        for name in (*TOKENIZER_FILES, NORMALIZER_NAME):
             if not (path / name).is_file():
                 raise ExportError(f"{path / name} does not exist; {_REMEDY}")
         positive = config["id2label"]["1"]
@@ -103,9 +108,10 @@ def _read_split(path: Path, positive: str) -> Split:
     try:
         rows = [json.loads(line) for line in path.read_bytes().splitlines()]
         texts, labels, clusters = ([row[key] for row in rows] for key in ("text", "label", "cluster"))
+        corpora = [row.get("corpus", []) for row in rows]
     except FileNotFoundError as error:
         raise ExportError(f"{path} does not exist; {_REMEDY}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ExportError(f"{path} cannot be read ({error}); {_REMEDY}") from error
     is_positive = np.array([label == positive for label in labels], dtype=np.int64)
-    return Split(texts, is_positive, np.unique(clusters, return_index=True)[1])
+    return Split(texts, is_positive, np.unique(clusters, return_index=True)[1], clusters, corpora)

@@ -16,6 +16,7 @@ from spam_edge.bundle import Bundle
 from spam_edge.classifier import SpamClassifier
 from spam_edge.manifest import Manifest
 from spam_edge.session import RuntimeOptions
+from spam_edge.training.by_corpus import metrics_by_corpus
 from spam_edge.training.metrics import spam_metrics
 from spam_edge.verification import Golden
 
@@ -90,6 +91,18 @@ def metrics_on_test(
         "pytorch": metrics(expected.test),
         f"{shipped}_one_per_cluster": metrics(measured.test, checkpoint.test.one_per_cluster),
     }
+
+
+def metrics_of_corpora(decision: Decision, checkpoint: Checkpoint, measured: Logits) -> dict[str, dict[str, float]]:
+    """Return the metrics of a variant for each corpus of the test split, with one vote per cluster."""
+    test = checkpoint.test
+    return metrics_by_corpus(
+        decision.scores(measured.test),
+        test.is_positive,
+        clusters=test.clusters,
+        corpora=test.corpora,
+        threshold=decision.threshold,
+    )
 
 
 def _open(folder: Path, manifest: Manifest, variant: str) -> SpamClassifier:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
+from spam_edge.normalization import NORMALIZER_NAME, Normalizer
+
 _BATCH = 32
 
 
@@ -27,6 +29,7 @@ class PyTorchReference:
             checkpoint, dtype=torch.float32
         ).eval()
         self._tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+        self._normalizer = Normalizer.open(checkpoint / NORMALIZER_NAME, self._tokenizer.get_vocab().__contains__)
         self._max_length = max_length
 
     def with_model(self, model: PreTrainedModel) -> Self:
@@ -36,23 +39,41 @@ class PyTorchReference:
         return other
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Tokenise as in training, special tokens included."""
-        if not texts:
-            return []
-        encoded = self._tokenizer(list(texts), truncation=True, max_length=self._max_length)
-        return cast("list[list[int]]", encoded["input_ids"])
+        """Normalise and tokenise as in training, special tokens included: the first view of each message."""
+        return self._tokenize([self._normalizer.views(text).text for text in texts])
 
     def logits(
         self, texts: Sequence[str], *, description: str = "PyTorch", same_length: bool = False
     ) -> NDArray[np.float32]:
         """Return logits, shape (messages, labels), computed in batches of similar length.
 
+        Of a message with two views those of the one that looks more like spam count.
+
         Args:
             texts: the messages.
             description: words beside the progress bar.
             same_length: batch only messages of equal length, so that nothing is padded.
         """
-        lengths = [len(ids) for ids in self.token_ids(texts)]
+        views = [self._normalizer.views(text) for text in texts]
+        logits = self._logits([view.text for view in views], description, same_length=same_length)
+        seconds = {index: view.joined for index, view in enumerate(views) if view.joined is not None}
+        others = self._logits(list(seconds.values()), description, same_length=same_length)
+        for index, other in zip(seconds, others, strict=True):
+            logits[index] = max(logits[index], other, key=lambda row: row[1] - row[0])
+        return logits
+
+    def first_view_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return logits of what :meth:`token_ids` returns the tokens of, shape (messages, labels)."""
+        return self._logits([self._normalizer.views(text).text for text in texts], "PyTorch", same_length=False)
+
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        encoded = self._tokenizer(list(texts), truncation=True, max_length=self._max_length)
+        return cast("list[list[int]]", encoded["input_ids"])
+
+    def _logits(self, texts: Sequence[str], description: str, *, same_length: bool) -> NDArray[np.float32]:
+        lengths = [len(ids) for ids in self._tokenize(texts)]
         order = sorted(range(len(texts)), key=lengths.__getitem__)
         runs = [list(run) for _, run in groupby(order, key=lengths.__getitem__)] if same_length else [order]
         logits = np.empty((len(texts), self.model.config.num_labels), dtype=np.float32)

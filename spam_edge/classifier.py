@@ -21,7 +21,8 @@ from spam_edge.operating_points import OperatingPoint
 from spam_edge.processor import this_processor
 from spam_edge.scores import margin_at, probabilities
 from spam_edge.session import RuntimeOptions, Session, open_session
-from spam_edge.tokenization import TextEncoder, TokenIds
+from spam_edge.tokenization import TextEncoder
+from spam_edge.views import EncodedViews, ViewEncoder
 
 if TYPE_CHECKING:
     from spam_edge.explain import Explanation
@@ -40,11 +41,15 @@ class Prediction:
         label: name of the class, or ``UNSURE`` where the options allow that.
         score: calibrated probability of the positive class, 0 to 1.
         truncated: the message was longer than the model reads, so only its beginning counted.
+        disguised: characters were folded that ordinary text does not have, such as letters of another script inside an
+            English word, or the message is called positive only as a guess at words that were torn apart or misspelt
+            reads it.
     """
 
     label: str
     score: float
     truncated: bool
+    disguised: bool = False
 
 
 class SpamClassifier:
@@ -56,12 +61,14 @@ class SpamClassifier:
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
         """Open a bundle that was found already; :meth:`load` does both."""
+        normalizer = bundle.manifest.normalizer
         if options.verify:
-            bundle.verify([TOKENIZER_NAME])
+            bundle.verify([TOKENIZER_NAME, *([normalizer] if normalizer else [])])
         self.bundle = bundle
         self.options = options
         self.operating_point = OperatingPoint.of(bundle, options)
-        self._encoder = TextEncoder(bundle.file(TOKENIZER_NAME), max_length=bundle.manifest.max_length)
+        encoder = TextEncoder(bundle.file(TOKENIZER_NAME), max_length=bundle.manifest.max_length)
+        self._encoder = ViewEncoder(encoder, bundle.file(normalizer) if normalizer else None)
         self._session = self._open_session()
         self._process = os.getpid()
         self._abandoned: list[Session | ExactSession] = []
@@ -137,9 +144,10 @@ class SpamClassifier:
         Raises:
             InputError: an element is no string or no valid Unicode.
         """
-        rows = self._encoder.encode(texts)
-        scores = self._probabilities(self._run(rows))
-        return [self._verdict(float(score), row) for score, row in zip(scores, rows, strict=True)]
+        views, logits = self._run(texts)
+        scores = self._probabilities(logits)
+        best = views.choose(scores)
+        return [self._verdict(scores, views, index, chosen) for index, chosen in enumerate(best.tolist())]
 
     def classify_stream(self, texts: Iterable[str], *, window: int = WINDOW) -> Iterator[Prediction]:
         """Classify messages as they come, in their order, in bounded memory.
@@ -172,15 +180,18 @@ class SpamClassifier:
         Raises:
             InputError: an element is no string or no valid Unicode.
         """
-        return self._run(self._encoder.encode(texts))
+        views, logits = self._run(texts)
+        positive = self.manifest.positive_index
+        best: NDArray[np.float32] = logits[views.choose(logits[:, positive] - logits[:, 1 - positive])]
+        return best
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the token ids the model sees, special tokens included.
+        """Return the token ids the model sees of the first view of each message, special tokens included.
 
         Raises:
             InputError: an element is no string or no valid Unicode.
         """
-        return [row.ids for row in self._encoder.encode(texts)]
+        return [row.ids for row in self._encoder.encode(texts).first_rows]
 
     def explain(self, text: str) -> "Explanation":
         """Say how far each word of a message moves the verdict; see :mod:`spam_edge.explain`.
@@ -241,22 +252,28 @@ class SpamClassifier:
         while batch := list(islice(texts, window)):
             yield from self.classify_batch(batch)
 
-    def _run(self, rows: Sequence[TokenIds]) -> NDArray[np.float32]:
+    def _run(self, texts: Sequence[str]) -> tuple[EncodedViews, NDArray[np.float32]]:
+        """Return the views of messages, and the logits of each view, shape (views, labels)."""
+        views = self._encoder.encode(texts)
         # A score does not depend on what else is in the batch, so what is repeated needs to run only once.
-        distinct, which = distinct_rows(row.ids for row in rows)
+        distinct, which = distinct_rows(row.ids for row in views.rows)
         pad_token_id = self.manifest.pad_token_id
         plan = list(plan_batches([len(ids) for ids in distinct], token_budget=self._session.token_budget))
         batches = [pad_rows([distinct[index] for index in batch], pad_token_id=pad_token_id) for batch in plan]
         logits = np.empty((len(distinct), len(self.manifest.labels)), dtype=np.float32)
         for batch, result in zip(plan, self._session_of_this_process().run_all(batches), strict=True):
             logits[batch] = result
-        return logits[which]
+        return views, logits[which]
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         return probabilities(logits, temperature=self.manifest.temperature, positive_index=self.manifest.positive_index)
 
-    def _verdict(self, score: float, row: TokenIds) -> Prediction:
-        return Prediction(self.operating_point.label(score), score, row.truncated)
+    def _verdict(self, scores: NDArray[np.float32], views: EncodedViews, index: int, chosen: int) -> Prediction:
+        score = float(scores[chosen])
+        turned = float(scores[index]) < self.threshold <= score
+        return Prediction(
+            self.operating_point.label(score), score, views.rows[index].truncated, views.disguised[index] or turned
+        )
 
     def _open_session(self) -> Session | ExactSession:
         fast = open_session(self.bundle, self.options)

@@ -95,6 +95,8 @@ class Manifest:
         files: every file of the bundle but the manifest, by relative path.
         provenance: where the model came from and how it was made.
         metrics: what was measured, each figure with its n.
+        normalizer: path of the tables that messages are normalised with before they are tokenised, as in training; None
+            leaves messages as they are.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Manifest:
     files: Mapping[str, BundleFile]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    normalizer: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -126,6 +129,8 @@ class Manifest:
         _require(all(0 <= t <= 1 for t in self.thresholds.values()), "thresholds", "numbers from 0 to 1")
         _require(bool(self.variants), "variants", "at least one ONNX file")
         _require(all(_is_inside(path) for path in self.files), "files", "relative paths inside the bundle")
+        if self.normalizer is not None:
+            _require(self.normalizer in self.files, "normalizer", "a file listed in files")
         unlisted = [file for v in self.variants.values() for file in v.needs if file not in self.files]
         _require(not unlisted, "variants.file", f"a file listed in files, unlike {', '.join(unlisted)}")
 

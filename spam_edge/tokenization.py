@@ -45,8 +45,12 @@ class TextEncoder:
         Raises:
             InputError: an element is no string, or no valid Unicode (a lone surrogate).
         """
-        _check_texts(texts)
+        check_texts(texts)
         return self._encode(texts, self._beginning)
+
+    def is_word(self, word: str) -> bool:
+        """Whether the vocabulary has a word, in lower case, as one token."""
+        return self._tokenizer.token_to_id(word) is not None
 
     def _encode(self, texts: Sequence[str], size: int) -> list[TokenIds]:
         """Tokenise the first ``size`` characters or a few more, and again with more where these are too few."""
@@ -68,7 +72,12 @@ class TextEncoder:
         return found.start() if found else None
 
 
-def _check_texts(texts: Sequence[str]) -> None:
+def check_texts(texts: Sequence[str]) -> None:
+    """Refuse what is no list of messages.
+
+    Raises:
+        InputError: see :meth:`TextEncoder.encode`.
+    """
     if isinstance(texts, str):
         raise InputError("a list of messages is expected, not one string; use classify() for one message")
     for index, text in enumerate(texts):

@@ -1,5 +1,6 @@
 """Command line of the training: ``python -m spam_edge.training``."""
 
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -13,11 +14,12 @@ from spam_edge.errors import SpamEdgeError
 from spam_edge.training.messages import DEFAULT_LABEL_MAP, parse_label_map
 from spam_edge.training.readers import ReadOptions
 from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
-from spam_edge.training.sources import PACKAGED, load_corpus
+from spam_edge.training.sources import PACKAGED, Corpus, load_corpus
 
 _EPILOG = """\b
 Examples:
   python -m spam_edge.training                              the Hub's corpus and DistilBERT, else the packaged ones
+  python -m spam_edge.training --data sms.csv --check       what is in the file, which labels contradict each other
   python -m spam_edge.training --data sms.csv --data more.jsonl --text-column body
   python -m spam_edge.training --data mail.csv --label-map junk=SPAM,ok=HAM --encoding cp1252
   python -m spam_edge.training --base-model packaged --sweep
@@ -60,9 +62,11 @@ Examples:
 @click.option("--seed", type=int, help="Default: 42.")
 @click.option("--freeze-body", is_flag=True, help="Train the classification head only.")
 @click.option("--freeze-epochs", type=int, metavar="N", help="Train the head alone for N of the epochs.")
+@click.option("--augment/--no-augment", default=True, show_default=True, help="Change messages in every epoch.")
 @click.option("--sweep", is_flag=True, help="Try 2e-5, 3e-5 and 5e-5 and keep the best on validation.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same settings and data.")
-def main(*, data: tuple[str, ...], base_model: str, output: Path, resume: bool, **options: Any) -> None:
+@click.option("--check", is_flag=True, help="Read, clean and split, print the report, and train nothing.")
+def main(*, data: tuple[str, ...], base_model: str, output: Path, resume: bool, check: bool, **options: Any) -> None:
     """Fine-tune a DistilBERT to tell spam from ham and write a checkpoint."""
     if options["sweep"] and options["learning_rate"] is not None:
         raise click.UsageError("--sweep chooses the learning rate itself; leave out --learning-rate")
@@ -70,7 +74,10 @@ def main(*, data: tuple[str, ...], base_model: str, output: Path, resume: bool, 
     # second, and 2.4 with waiting threads asleep. OpenMP reads this when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        _train(data, base_model, output, resume, options)
+        if check:
+            _check(data, options)
+        else:
+            _train(data, base_model, output, resume, options)
     except SpamEdgeError as error:
         raise click.ClickException(str(error)) from error
     except ModuleNotFoundError as error:
@@ -80,12 +87,19 @@ def main(*, data: tuple[str, ...], base_model: str, output: Path, resume: bool, 
         sys.exit(130)
 
 
+def _check(data: tuple[str, ...], options: dict[str, Any]) -> None:
+    corpus, given = _load(data, options)
+    from spam_edge.training.corpus import check  # noqa: PLC0415 - scikit-learn, as in _train
+
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that the locale lacks must not cost the report
+        sys.stdout.reconfigure(errors="backslashreplace")
+    for part in check(corpus, TrainingSettings(**given).seed):
+        click.echo(part, nl=False)
+
+
 def _train(data: tuple[str, ...], base_name: str, output: Path, resume: bool, options: dict[str, Any]) -> None:
-    read_options = _read_options(options)
-    given = {name: value for name, value in options.items() if value is not None}
+    corpus, given = _load(data, options)
     settings = TrainingSettings(**given)
-    corpus = load_corpus(data, read_options)
-    _say(f"corpus: {corpus.name} ({corpus.source}: {corpus.reason})")
     from spam_edge.training.corpus import prepare  # noqa: PLC0415 - scikit-learn; see below
 
     prepared = prepare(corpus, settings.seed)
@@ -101,6 +115,16 @@ def _train(data: tuple[str, ...], base_name: str, output: Path, resume: bool, op
         settings = replace(PACKAGED_DEFAULTS, **given)
     record = train(prepared, base, settings, output=output, resume=resume, report=_say, bar=sys.stderr.isatty())
     _say(_verdict(record, output))
+
+
+def _load(data: tuple[str, ...], options: dict[str, Any]) -> tuple[Corpus, dict[str, Any]]:
+    """Read the corpus, and return it with the hyper-parameters that were given."""
+    read_options = _read_options(options)
+    given = {name: value for name, value in options.items() if value is not None}
+    TrainingSettings(**given)  # what is wrong with them is said before anything is read
+    corpus = load_corpus(data, read_options)
+    _say(f"corpus: {corpus.name} ({corpus.source}: {corpus.reason})")
+    return corpus, given
 
 
 def _read_options(options: dict[str, Any]) -> ReadOptions:

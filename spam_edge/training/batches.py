@@ -6,6 +6,8 @@ import torch
 from torch.utils.data import Sampler
 from transformers import Trainer
 
+from spam_edge.training.encoding import TrainingMessages
+
 _BATCHES_PER_POOL = 8
 
 
@@ -51,8 +53,8 @@ class LengthGroupedTrainer(Trainer):
     """A ``Trainer`` that draws its training batches with :class:`ShuffledLengthGroupedSampler`."""
 
     def _get_train_sampler(self, train_dataset: object = None) -> Sampler[int]:
-        lengths = [len(ids) for ids in self.train_dataset["input_ids"]]  # type: ignore[index]
-        return ShuffledLengthGroupedSampler(lengths, self.args.train_batch_size)
+        messages: TrainingMessages = self.train_dataset  # type: ignore[assignment]
+        return ShuffledLengthGroupedSampler(messages.lengths, self.args.train_batch_size)
 
 
 def _chunks(items: list[int], size: int) -> list[list[int]]:

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from spam_edge.atomic import atomic_directory, atomic_file, is_replaceable, restore_directory
 from spam_edge.errors import InputError
+from spam_edge.normalization.tables import NORMALIZER_NAME, Tables
 from spam_edge.training.base_model import strip_baked_lengths
 from spam_edge.training.splits import Example, to_json_lines
 
@@ -86,7 +87,9 @@ def write_checkpoint(
     *,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
+    tables: Tables,
     splits: Mapping[str, Sequence[Example]],
+    cleaning: str,
     record: Mapping[str, Any],
     plot: bytes,
 ) -> None:
@@ -95,9 +98,11 @@ def write_checkpoint(
         model.save_pretrained(folder, safe_serialization=True)
         strip_baked_lengths(tokenizer)  # the last batch encoded left its own
         tokenizer.save_pretrained(folder)
+        (folder / NORMALIZER_NAME).write_text(tables.to_json(), encoding="utf-8", newline="\n")
         (folder / "splits").mkdir()
         for side, examples in splits.items():
             (folder / "splits" / f"{side}.jsonl").write_text(to_json_lines(examples), encoding="utf-8", newline="\n")
+        (folder / "cleaning.txt").write_text(cleaning, encoding="utf-8", newline="\n")
         (folder / "curves.png").write_bytes(plot)
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / RECORD_NAME).write_text(text, encoding="utf-8")

@@ -1,9 +1,11 @@
 """From messages as they were read to three sides that are ready to train on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from spam_edge.training import splits
+from spam_edge.training.cleaning import Cleaning, clean, require_enough
+from spam_edge.training.cleaning_report import describe_cleaning, describe_split
 from spam_edge.training.sources import Corpus
 
 
@@ -16,12 +18,14 @@ class Prepared:
         cleaning: what cleaning did.
         fingerprint: sha256 of the kept texts and labels.
         sides: ``train``, ``validation`` and ``test``.
+        report: what cleaning and split did, for people.
     """
 
     corpus: Corpus
-    cleaning: splits.Cleaning
+    cleaning: Cleaning
     fingerprint: str
     sides: Mapping[str, Sequence[splits.Example]]
+    report: str
 
     def summary(self) -> str:
         """What became of the rows, in one line."""
@@ -29,7 +33,7 @@ class Prepared:
         return (
             f"{done.read} rows: {done.exact_duplicates} exact duplicates removed, {done.conflicts} dropped from "
             f"{done.conflicting_clusters} clusters with both labels; {done.kept} messages in {done.clusters} "
-            f"near-duplicate clusters: {sizes}"
+            f"near-duplicate clusters, {done.clusters_across_corpora} of them in several corpora: {sizes}"
         )
 
 
@@ -39,5 +43,20 @@ def prepare(corpus: Corpus, seed: int) -> Prepared:
     Raises:
         InputError: too few messages, or one label only.
     """
-    examples, cleaning = splits.clean(corpus.messages)
-    return Prepared(corpus, cleaning, splits.fingerprint(examples), splits.split(examples, seed))
+    examples, cleaning = clean(corpus.messages)
+    require_enough(examples, cleaning)
+    sides = splits.split(examples, seed)
+    report = f"{describe_cleaning(corpus.messages, examples, cleaning)}\n{describe_split(sides)}"
+    return Prepared(corpus, cleaning, splits.fingerprint(examples), sides, report)
+
+
+def check(corpus: Corpus, seed: int) -> Iterator[str]:
+    """Yield the report of :func:`prepare` in two parts; the first also where the second cannot be made.
+
+    Raises:
+        InputError: too few messages, or one label only.
+    """
+    examples, cleaning = clean(corpus.messages)
+    yield describe_cleaning(corpus.messages, examples, cleaning)
+    require_enough(examples, cleaning)
+    yield "\n" + describe_split(splits.split(examples, seed))

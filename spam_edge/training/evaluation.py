@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss
 from transformers import EvalPrediction, Trainer
 
 from spam_edge.errors import InputError
+from spam_edge.training.by_corpus import metrics_by_corpus
 from spam_edge.training.messages import LABELS, SPAM
 from spam_edge.training.metrics import SpamMetric, spam_metrics
 from spam_edge.training.splits import Example, one_per_cluster
@@ -66,7 +67,8 @@ def evaluate(trainer: Trainer, data: datasets.Dataset, examples: Sequence[Exampl
         examples: n messages.
 
     Returns:
-        Loss and metrics per message, and ``one_per_cluster``: the metrics with one vote per near-duplicate cluster.
+        Loss and metrics per message, ``one_per_cluster``: the metrics with one vote per near-duplicate cluster, and
+        ``by_corpus``: those of each corpus apart, as :func:`metrics_by_corpus` gives them.
     """
     # Grouping by length makes Trainer.predict return rows in the sampler's order. Without it they come in the order
     # given, which has to be known here to tell the clusters apart; sorted by length, little of a batch is padding.
@@ -84,4 +86,10 @@ def evaluate(trainer: Trainer, data: datasets.Dataset, examples: Sequence[Exampl
         "loss": (output.metrics or {})["test_loss"],
         **spam_metrics(scores, is_spam),
         "one_per_cluster": spam_metrics(scores[votes], is_spam[votes]),
+        "by_corpus": metrics_by_corpus(
+            scores,
+            is_spam,
+            clusters=[example.cluster for example in examples],
+            corpora=[example.corpus for example in examples],
+        ),
     }

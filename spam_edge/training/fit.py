@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import torch
 from transformers import (
@@ -18,11 +17,14 @@ from transformers import (
     TrainingArguments,
 )
 
+from spam_edge.normalization import Normalizer
 from spam_edge.threads import available_threads
+from spam_edge.training.augmentation import Augmenter, Chances
 from spam_edge.training.batches import LengthGroupedTrainer
+from spam_edge.training.encoding import CountEpochs, TrainingMessages, encode_examples, encoder
 from spam_edge.training.evaluation import SELECTION_METRIC, MetricsOfLogits, evaluate
 from spam_edge.training.hardware import Hardware
-from spam_edge.training.messages import LABELS
+from spam_edge.training.messages import HAM
 from spam_edge.training.progress import FreezeBody, Progress
 from spam_edge.training.quiet import quiet_transformers
 from spam_edge.training.settings import TrainingSettings
@@ -58,6 +60,7 @@ class Fitted:
 def fit(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
+    normalizer: Normalizer,
     splits: Mapping[str, Sequence[Example]],
     settings: TrainingSettings,
     *,
@@ -72,6 +75,7 @@ def fit(
     Args:
         model: with a fresh head; changed in place.
         tokenizer: of the model.
+        normalizer: what messages go through before.
         splits: ``train``, ``validation`` and ``test``.
         settings: hyper-parameters but the learning rate.
         learning_rate: peak of the schedule.
@@ -90,12 +94,15 @@ def fit(
         model.base_model.requires_grad_(False)
     elif settings.freeze_epochs:
         callbacks.append(FreezeBody(settings.freeze_epochs))
-    data = {side: _encode(examples, tokenizer, settings.max_length) for side, examples in splits.items()}
+    encode = encoder(tokenizer, normalizer, settings.max_length)
+    train = TrainingMessages(splits["train"], encode, _augmenter(splits["train"], settings))
+    callbacks.append(CountEpochs(train))
+    data = {side: encode_examples(splits[side], encode) for side in ("validation", "test")}
     with quiet_transformers():
         trainer = LengthGroupedTrainer(
             model=model,
-            args=_arguments(settings, learning_rate, hardware, folder, steps_per_epoch(len(data["train"]), settings)),
-            train_dataset=data["train"],
+            args=_arguments(settings, learning_rate, hardware, folder, steps_per_epoch(len(train), settings)),
+            train_dataset=train,
             eval_dataset=data["validation"],
             processing_class=tokenizer,
             data_collator=DataCollatorWithPadding(tokenizer),
@@ -107,7 +114,7 @@ def fit(
             trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
         finally:
             progress.close()
-        evaluations = {side: evaluate(trainer, data[side], splits[side]) for side in ("validation", "test")}
+        evaluations = {side: evaluate(trainer, data[side], splits[side]) for side in data}
     epochs, losses = _history(trainer.state.log_history)
     best = max(epochs, key=lambda entry: entry[SELECTION_METRIC])  # the first of equals, as the Trainer does
     return Fitted(model, learning_rate, best, epochs, losses, **evaluations)
@@ -154,15 +161,11 @@ def _arguments(
     )
 
 
-def _encode(examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, max_length: int) -> datasets.Dataset:
-    encoded = tokenizer([example.text for example in examples], truncation=True, max_length=max_length)
-    return datasets.Dataset.from_dict(
-        {
-            "input_ids": encoded["input_ids"],
-            "attention_mask": encoded["attention_mask"],
-            "labels": [LABELS.index(example.label) for example in examples],
-        }
-    )
+def _augmenter(examples: Sequence[Example], settings: TrainingSettings) -> Augmenter | None:
+    if not settings.augment:
+        return None
+    ham = [example.text for example in examples if example.label == HAM]
+    return Augmenter(ham, Chances(), seed=settings.seed)
 
 
 def _history(log: Sequence[Mapping[str, float]]) -> tuple[list[dict[str, float]], list[tuple[float, float]]]:

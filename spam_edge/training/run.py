@@ -6,12 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from spam_edge.normalization import VERSION, Normalizer
 from spam_edge.threads import available_threads
 from spam_edge.training import base_model, checkpoint, hardware, splits
 from spam_edge.training.corpus import Prepared
 from spam_edge.training.curves import draw_curves
 from spam_edge.training.evaluation import SELECTION_METRIC
 from spam_edge.training.fit import Fitted, fit
+from spam_edge.training.normalizer_tables import make_tables
 from spam_edge.training.settings import TrainingSettings
 
 RECORD_SCHEMA_VERSION = 1
@@ -48,6 +50,9 @@ def train(
     checkpoint.prepare_output(output)
     machine = hardware.detect()
     tokenizer = base_model.load_tokenizer(base, settings.max_length)
+    tables = make_tables()
+    vocabulary = tokenizer.get_vocab()
+    normalizer = Normalizer(lambda: tables, vocabulary.__contains__)
     identity = {
         "settings": asdict(settings),
         "fingerprint": prepared.fingerprint,
@@ -58,6 +63,7 @@ def train(
         },
         "hardware": asdict(machine),
         "versions": checkpoint.versions(),
+        "normalizer_version": VERSION,
     }
     partial = checkpoint.PartialRun(output)
     report(partial.begin(identity, resume=resume))
@@ -65,6 +71,7 @@ def train(
         fit(
             base_model.load_model(base, settings.seed),
             tokenizer,
+            normalizer,
             prepared.sides,
             settings,
             learning_rate=rate,
@@ -83,7 +90,14 @@ def train(
     )
     plot = draw_curves(best.epochs, best.losses, best.best["epoch"], title)
     checkpoint.write_checkpoint(
-        output, model=best.model, tokenizer=tokenizer, splits=prepared.sides, record=record, plot=plot
+        output,
+        model=best.model,
+        tokenizer=tokenizer,
+        tables=tables,
+        splits=prepared.sides,
+        cleaning=prepared.report,
+        record=record,
+        plot=plot,
     )
     partial.discard()
     return record
@@ -105,6 +119,7 @@ def _record(
     return {
         "schema_version": RECORD_SCHEMA_VERSION,
         "settings": settings,
+        "normalizer_version": identity["normalizer_version"],
         "base_model": identity["base_model"] | {"reason": base.reason},
         "corpus": {
             "name": corpus.name,

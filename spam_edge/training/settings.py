@@ -23,6 +23,7 @@ class TrainingSettings:
         seed: of the split, the head, dropout and the order of batches.
         freeze_body: train the classification head only.
         freeze_epochs: epochs at the start in which only the head is trained.
+        augment: change messages in every epoch; see :mod:`spam_edge.training.augmentation`.
         sweep: train once per rate of :data:`SWEEP_LEARNING_RATES` and keep the best on validation.
     """
 
@@ -35,6 +36,7 @@ class TrainingSettings:
     seed: int = 42
     freeze_body: bool = False
     freeze_epochs: int = 0
+    augment: bool = True
     sweep: bool = False
 
     def __post_init__(self) -> None:

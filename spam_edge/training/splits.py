@@ -1,19 +1,18 @@
-"""Cleaning and the grouped, stratified 70/10/20 split."""
+"""The grouped, stratified 70/10/20 split."""
 
 import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from spam_edge.errors import InputError
-from spam_edge.training import near_duplicates
-from spam_edge.training.messages import LABELS, Message
+from spam_edge.training.messages import LABELS
 
-MIN_MESSAGES = 50
 SPLITS = ("train", "validation", "test")
 _FOLDS: Mapping[str, range] = {"train": range(7), "validation": range(7, 8), "test": range(8, 10)}
 _N_FOLDS = 10
@@ -21,62 +20,19 @@ _N_FOLDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One message as it is trained or evaluated on; ``cluster`` numbers its near-duplicate cluster."""
+    """One message as it is trained or evaluated on.
+
+    Attributes:
+        text: the message.
+        label: ``HAM`` or ``SPAM``.
+        cluster: number of its near-duplicate cluster.
+        corpus: names of all files or datasets that hold the text, sorted.
+    """
 
     text: str
     label: str
     cluster: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cleaning:
-    """What cleaning did, in messages unless said otherwise.
-
-    Attributes:
-        read: rows as they came.
-        exact_duplicates: rows removed because the same text stood there before.
-        conflicts: rows dropped because their cluster holds both labels.
-        conflicting_clusters: how many clusters those were.
-        kept: rows left.
-        clusters: near-duplicate clusters among them.
-        largest_cluster: size of the largest.
-    """
-
-    read: int
-    exact_duplicates: int
-    conflicts: int
-    conflicting_clusters: int
-    kept: int
-    clusters: int
-    largest_cluster: int
-
-
-def clean(messages: Sequence[Message]) -> tuple[list[Example], Cleaning]:
-    """Remove exact duplicates, cluster near duplicates and drop clusters with conflicting labels.
-
-    The result is sorted by text, so that neither it nor anything after it depends on the order of the files.
-
-    Raises:
-        InputError: fewer than 50 messages or one label only is left.
-    """
-    texts = sorted({message.text for message in messages})
-    cluster_of = dict(zip(texts, near_duplicates.cluster(texts), strict=True))
-    labels: dict[int, set[str]] = defaultdict(set)
-    for message in messages:
-        labels[cluster_of[message.text]].add(message.label)
-    label_of = {number: next(iter(found)) for number, found in labels.items() if len(found) == 1}
-    examples = [Example(t, label_of[cluster_of[t]], cluster_of[t]) for t in texts if cluster_of[t] in label_of]
-    cleaning = Cleaning(
-        read=len(messages),
-        exact_duplicates=len(messages) - len(texts),
-        conflicts=len(texts) - len(examples),
-        conflicting_clusters=len(labels) - len(label_of),
-        kept=len(examples),
-        clusters=len(label_of),
-        largest_cluster=max(Counter(example.cluster for example in examples).values(), default=0),
-    )
-    _require_enough(examples, cleaning)
-    return examples, cleaning
+    corpus: tuple[str, ...] = ()
 
 
 def split(examples: Sequence[Example], seed: int) -> dict[str, list[Example]]:
@@ -100,11 +56,25 @@ def split(examples: Sequence[Example], seed: int) -> dict[str, list[Example]]:
     return sides
 
 
-def describe(examples: Sequence[Example]) -> dict[str, int]:
-    """Sizes of one side: messages, clusters, and messages by label."""
-    labels = Counter(example.label for example in examples)
-    sizes = {"rows": len(examples), "clusters": len({example.cluster for example in examples})}
-    return sizes | {label.lower(): labels[label] for label in LABELS}
+def describe(examples: Sequence[Example]) -> dict[str, Any]:
+    """Sizes of one side: messages, clusters, and messages by label; ``by_corpus`` has the same of each corpus."""
+    members = rows_by_corpus([example.corpus for example in examples])
+    return _sizes(examples) | {
+        "by_corpus": {name: _sizes([examples[row] for row in rows]) for name, rows in members.items()}
+    }
+
+
+def rows_by_corpus(corpora: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+    """Rows of each corpus, sorted by name; a message of several corpora is a row of each.
+
+    Args:
+        corpora: n lists of names, as in :class:`Example`.
+    """
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, names in enumerate(corpora):
+        for name in names:
+            rows[name].append(row)
+    return dict(sorted(rows.items()))
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
@@ -122,19 +92,14 @@ def one_per_cluster(examples: Sequence[Example]) -> list[int]:
 
 
 def to_json_lines(examples: Iterable[Example]) -> str:
-    """JSON Lines with the keys text, label and cluster."""
+    """JSON Lines with the keys text, label, cluster and corpus."""
     return "".join(json.dumps(asdict(example), ensure_ascii=False) + "\n" for example in examples)
 
 
-def _require_enough(examples: Sequence[Example], cleaning: Cleaning) -> None:
-    found = {example.label for example in examples}
-    if len(examples) < MIN_MESSAGES:
-        raise InputError(
-            f"{len(examples)} messages are left of {cleaning.read} ({cleaning.exact_duplicates} exact duplicates, "
-            f"{cleaning.conflicts} with conflicting labels); training needs at least {MIN_MESSAGES}"
-        )
-    if missing := set(LABELS) - found:
-        raise InputError(f"the corpus holds no {missing.pop()}; training needs both labels")
+def _sizes(examples: Sequence[Example]) -> dict[str, int]:
+    labels = Counter(example.label for example in examples)
+    sizes = {"rows": len(examples), "clusters": len({example.cluster for example in examples})}
+    return sizes | {label.lower(): labels[label] for label in LABELS}
 
 
 def _require_clusters(examples: Sequence[Example]) -> None:

@@ -16,6 +16,9 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification, DistilBertTokenizerFast
 
+from spam_edge.normalization import NORMALIZER_NAME
+from spam_edge.training.normalizer_tables import make_tables
+
 HERE = Path(__file__).parent
 BUNDLE = HERE / "tiny_bundle"
 MAX_LENGTH = 32
@@ -69,6 +72,7 @@ def make_checkpoint(folder: Path, **shape: int) -> Path:
     model = _train(tokenizer, messages, _SHAPE | shape)
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
+    (folder / NORMALIZER_NAME).write_text(make_tables().to_json(), encoding="utf-8", newline="\n")
     (folder / "splits").mkdir(exist_ok=True)
     sizes = {}
     for split, seed, count in (("train", 0, 256), ("validation", 1, 60), ("test", 2, 80)):

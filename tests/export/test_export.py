@@ -10,16 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
-from export import assemble
+from export import assemble, card
 from export.assemble import FUSED
 from export.candidates import FUSED as SAME_FUSED
 from export.candidates import RECIPES, SHIPS, STOCK
+from export.checkpoint import Checkpoint
 from export.errors import ExportError, GateError
-from export.gate import Limits
+from export.gate import Decision, Limits
+from export.measure import Logits, metrics_of_corpora
 from export.rounding import DAMPINGS
 from spam_edge.manifest import Manifest
 from spam_edge.verification import verify_bundle
@@ -43,9 +46,20 @@ def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_corpora(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint as if it were of two files: every message of a.csv, and its ham of ham.csv, too."""
+    checkpoint = Path(shutil.copytree(tiny_checkpoint, tmp_path_factory.mktemp("corpora") / "checkpoint"))
+    for path in (checkpoint / "splits").iterdir():
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        named = [row | {"corpus": ["a.csv", "ham.csv"][: 1 + (row["label"] == "HAM")]} for row in rows]
+        path.write_text("".join(json.dumps(row) + "\n" for row in named), encoding="utf-8")
+    return checkpoint
+
+
+@pytest.fixture(scope="module")
+def bundle(two_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("exported") / "bundle"
-    done = _run("--checkpoint", tiny_checkpoint, "--output", target, "--name", "test", "--candidates")
+    done = _run("--checkpoint", two_corpora, "--output", target, "--name", "test", "--candidates")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("  pass\n") == 2 * len(assemble._FILES)
     return target
@@ -81,6 +95,25 @@ def test_the_card_quotes_what_was_measured(bundle: Path) -> None:
     assert "$" not in card
     for parity in json.loads((bundle / "parity.json").read_text(encoding="utf-8"))["measured"]:
         assert f"| {parity['variant']} | {parity['rows']} | {parity['n']} | {parity['max_abs_dlogit']:.1e}" in card
+
+
+def test_the_card_tells_the_corpora_apart(bundle: Path) -> None:
+    card = (bundle / "README.md").read_text(encoding="utf-8")
+    metrics = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["metrics"]
+    whole, ham = metrics["test_by_corpus"]["a.csv"], metrics["test_by_corpus"]["ham.csv"]
+    assert whole.items() >= metrics["test"]["int8_one_per_cluster"].items()
+    assert ham == {"n": 40, "n_spam": 0, "n_ham": 40, "false_positive_rate": whole["false_positive_rate"]}
+    a, rate = f"{whole['recall']:.4f}", f"{whole['false_positive_rate']:.4f}"
+    assert f"| a.csv | 80 | 40 | {a} | {rate} | {whole['f1']:.4f} |" in card
+    assert f"| ham.csv | 40 | 0 |  | {rate} |  |" in card
+
+
+def test_a_checkpoint_that_knows_no_corpora_has_no_table(tiny_checkpoint: Path) -> None:
+    checkpoint = Checkpoint.read(tiny_checkpoint)
+    logits = np.zeros((len(checkpoint.test.texts), 2), dtype=np.float32)
+    decision = Decision(temperature=1.0, positive_index=1, threshold=0.5)
+    assert metrics_of_corpora(decision, checkpoint, Logits(logits, logits, logits)) == {}
+    assert card._by_corpus({}) == ""
 
 
 def test_other_ways_to_quantise_are_in_the_card(bundle: Path) -> None:

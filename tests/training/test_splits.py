@@ -12,6 +12,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from spam_edge.errors import InputError
 from spam_edge.training import splits
+from spam_edge.training.cleaning import Cleaning, clean, require_enough
 from spam_edge.training.messages import HAM, SPAM, Message
 from spam_edge.training.near_duplicates import CONTAINMENT, JACCARD, shingles
 from spam_edge.training.readers import ReadOptions
@@ -21,13 +22,13 @@ Make = Callable[[int], list[Message]]
 
 
 @pytest.fixture(scope="module")
-def real() -> tuple[list[splits.Example], splits.Cleaning]:
-    return splits.clean(load_corpus(["packaged"], ReadOptions()).messages)
+def real() -> tuple[list[splits.Example], Cleaning]:
+    return clean(load_corpus(["packaged"], ReadOptions()).messages)
 
 
-def test_real_corpus_is_cleaned_as_counted_by_hand(real: tuple[list[splits.Example], splits.Cleaning]) -> None:
+def test_real_corpus_is_cleaned_as_counted_by_hand(real: tuple[list[splits.Example], Cleaning]) -> None:
     _, cleaning = real
-    assert cleaning == splits.Cleaning(
+    assert cleaning == Cleaning(
         read=4862,
         exact_duplicates=328,
         conflicts=10,  # "How come?" lies in nine ham and one spam
@@ -35,10 +36,11 @@ def test_real_corpus_is_cleaned_as_counted_by_hand(real: tuple[list[splits.Examp
         kept=4524,
         clusters=4153,
         largest_cluster=50,
+        clusters_across_corpora=0,
     )
 
 
-def test_no_cluster_stands_on_two_sides(real: tuple[list[splits.Example], splits.Cleaning]) -> None:
+def test_no_cluster_stands_on_two_sides(real: tuple[list[splits.Example], Cleaning]) -> None:
     sides = splits.split(real[0], seed=42)
     clusters = [{example.cluster for example in sides[side]} for side in splits.SPLITS]
     assert all(not first & second for first, second in itertools.combinations(clusters, 2))
@@ -46,7 +48,7 @@ def test_no_cluster_stands_on_two_sides(real: tuple[list[splits.Example], splits
 
 
 def test_no_near_duplicate_of_a_test_message_is_trained_on(
-    real: tuple[list[splits.Example], splits.Cleaning],
+    real: tuple[list[splits.Example], Cleaning],
 ) -> None:
     """By brute force over every pair of a test message and another, without the clusters."""
     sides = splits.split(real[0], seed=42)
@@ -62,7 +64,7 @@ def test_no_near_duplicate_of_a_test_message_is_trained_on(
     assert (shared / smaller).max() < CONTAINMENT
 
 
-def test_sizes_are_70_10_20_and_stratified(real: tuple[list[splits.Example], splits.Cleaning]) -> None:
+def test_sizes_are_70_10_20_and_stratified(real: tuple[list[splits.Example], Cleaning]) -> None:
     sides = splits.split(real[0], seed=42)
     for side, share in (("train", 0.7), ("validation", 0.1), ("test", 0.2)):
         sizes = splits.describe(sides[side])
@@ -72,7 +74,7 @@ def test_sizes_are_70_10_20_and_stratified(real: tuple[list[splits.Example], spl
 
 
 def test_split_depends_on_the_seed_and_not_on_the_order(make_messages: Make) -> None:
-    examples, _ = splits.clean(make_messages(120))
+    examples, _ = clean(make_messages(120))
     shuffled = random.Random(3).sample(examples, len(examples))
     assert splits.split(examples, 42) == splits.split(shuffled, 42)
     assert splits.split(examples, 42) != splits.split(examples, 43)
@@ -86,8 +88,8 @@ def test_cleaning_and_split_survive_any_order_and_repetition(
     messages = make_messages(90)
     again = messages + order.choices(messages, k=30)
     order.shuffle(again)
-    examples, cleaning = splits.clean(again)
-    assert examples == splits.clean(messages)[0]
+    examples, cleaning = clean(again)
+    assert examples == clean(messages)[0]
     assert cleaning.exact_duplicates == 30
     sides = splits.split(examples, seed)
     together = [example for side in sides.values() for example in side]
@@ -95,22 +97,22 @@ def test_cleaning_and_split_survive_any_order_and_repetition(
     assert splits.fingerprint(together) == splits.fingerprint(examples)
 
 
-def test_cleaning_is_idempotent(real: tuple[list[splits.Example], splits.Cleaning]) -> None:
-    again, cleaning = splits.clean([Message(example.text, example.label) for example in real[0]])
+def test_cleaning_is_idempotent(real: tuple[list[splits.Example], Cleaning]) -> None:
+    again, cleaning = clean([Message(example.text, example.label) for example in real[0]])
     assert (cleaning.exact_duplicates, cleaning.conflicts) == (0, 0)
     assert [(e.text, e.label) for e in again] == [(e.text, e.label) for e in real[0]]
 
 
 def test_near_duplicates_with_both_labels_are_dropped_whole(make_messages: Make) -> None:
     twins = [Message("Call 0800 111 now to claim", SPAM), Message("Call 0800 222 now to claim", HAM)]
-    examples, cleaning = splits.clean(make_messages(60) + twins)
+    examples, cleaning = clean(make_messages(60) + twins)
     assert (cleaning.conflicts, cleaning.conflicting_clusters, cleaning.kept) == (2, 1, 60)
     assert not {example.text for example in examples} & {twin.text for twin in twins}
 
 
 def test_same_text_with_both_labels_is_dropped(make_messages: Make) -> None:
     same = [Message("the very same words", SPAM), Message("the very same words", HAM)]
-    _, cleaning = splits.clean(make_messages(60) + same)
+    _, cleaning = clean(make_messages(60) + same)
     assert (cleaning.exact_duplicates, cleaning.conflicts, cleaning.kept) == (1, 1, 60)
 
 
@@ -129,25 +131,25 @@ def test_one_per_cluster_keeps_the_first() -> None:
 
 def test_json_lines_keep_every_character() -> None:
     text = 'a "quoted" £ \u2028 line \U0001f600'
-    line = splits.to_json_lines([splits.Example(text, SPAM, 3)])
-    assert json.loads(line) == {"text": text, "label": SPAM, "cluster": 3}
+    line = splits.to_json_lines([splits.Example(text, SPAM, 3, ("a.csv", "b.csv"))])
+    assert json.loads(line) == {"text": text, "label": SPAM, "cluster": 3, "corpus": ["a.csv", "b.csv"]}
     assert "£" in line
 
 
 def test_fewer_than_50_messages_are_refused(make_messages: Make) -> None:
     with pytest.raises(InputError, match=r"49 messages are left of 60 .*at least 50"):
-        splits.clean(make_messages(49) + make_messages(11))
+        require_enough(*clean(make_messages(49) + make_messages(11)))
 
 
 def test_one_label_only_is_refused(make_messages: Make) -> None:
     ham = [message for message in make_messages(90) if message.label == HAM]
     with pytest.raises(InputError, match="holds no SPAM"):
-        splits.clean(ham)
+        require_enough(*clean(ham))
 
 
 def test_too_few_independent_spam_is_refused(make_messages: Make) -> None:
     messages = make_messages(120)
     few = [message for message in messages if message.label == HAM] + [m for m in messages if m.label == SPAM][:9]
-    examples, _ = splits.clean(few)
+    examples, _ = clean(few)
     with pytest.raises(InputError, match=r"9 independent SPAM messages .* at least 10"):
         splits.split(examples, 42)

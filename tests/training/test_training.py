@@ -91,7 +91,7 @@ def test_checkpoint_holds_what_export_needs(trained: Path, prepared: Prepared) -
     names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
     assert names == {
         "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "vocab.txt", "training.json", "curves.png",
+        "vocab.txt", "normalizer.json", "training.json", "cleaning.txt", "curves.png",
         "splits/train.jsonl", "splits/validation.jsonl", "splits/test.jsonl",
     }  # fmt: skip
     assert len({path.stat().st_mode for path in trained.rglob("*") if path.is_file()}) == 1
@@ -99,7 +99,7 @@ def test_checkpoint_holds_what_export_needs(trained: Path, prepared: Prepared) -
     for side, examples in prepared.sides.items():
         lines = (trained / "splits" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line) for line in lines] == [
-            {"text": e.text, "label": e.label, "cluster": e.cluster} for e in examples
+            {"text": e.text, "label": e.label, "cluster": e.cluster, "corpus": ["made.tsv"]} for e in examples
         ]
 
 
@@ -134,6 +134,10 @@ def test_record_tells_the_whole_story(trained: Path, prepared: Prepared) -> None
     assert record["validation"]["loss"] == pytest.approx(kept["loss"], abs=1e-6)
     assert record["test"]["n"] == record["splits"]["test"]["rows"]
     assert record["test"]["one_per_cluster"]["n"] == record["splits"]["test"]["clusters"]
+    [(name, figures)] = record["test"]["by_corpus"].items()
+    assert name == "made.tsv"
+    assert figures.items() >= record["test"]["one_per_cluster"].items()
+    assert (trained / "cleaning.txt").read_text(encoding="utf-8") == prepared.report
     assert record["versions"].keys() >= {"python", "torch", "transformers"}
     assert record["seconds"] > 0
     assert len(record["base_model"]["weights_sha256"]) == 64

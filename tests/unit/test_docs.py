@@ -57,7 +57,7 @@ def test_make_alone_lists_every_target() -> None:
     shown = subprocess.run(
         ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    for target in ("help", "train", "export", "test", "check", "lint", "typecheck", "wheel", "clean"):
+    for target in ("help", "data", "train", "export", "test", "check", "lint", "typecheck", "wheel", "clean"):
         assert re.search(rf"^  make {target}\s+\S", shown, flags=re.MULTILINE), target
     for variable in ("BASE_MODEL", "DATA", "LEARNING_RATE", "EPOCHS", "BATCH_SIZE", "MAX_LENGTH", "SEED", "BUNDLE"):
         assert f"{variable}=" in shown
@@ -73,6 +73,16 @@ def test_variables_reach_the_training() -> None:
     assert "--epochs 4" in planned
     assert "--seed 7" in planned
     assert "--output /tmp/elsewhere" in planned
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_data_is_checked_with_the_options_it_is_trained_with() -> None:
+    variables = ["DATA=a.csv b.tsv", "TEXT_COLUMN=body", "LABEL_MAP=junk=SPAM,ok=HAM"]
+    command = ["make", "--dry-run", "data", *variables]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "--check --data a.csv --data b.tsv" in planned
+    assert "--text-column body" in planned
+    assert "--label-map junk=SPAM,ok=HAM" in planned
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

@@ -55,6 +55,7 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
     assert {name.split("/")[0] for name in set(names) - metadata} == {"spam_edge"}
     assert "spam_edge/py.typed" in names
     assert "spam_edge/training/__main__.py" in names
+    assert "spam_edge/training/disguises/ham_controls.jsonl" in names
     assert any(name.endswith("licenses/LICENSE") for name in metadata)
 
 

@@ -1,0 +1,70 @@
+"""``python -m export.quote``: put what `make evaluate` found into the model card of a bundle."""
+
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from export.errors import ExportError
+from spam_edge.atomic import atomic_file
+from spam_edge.bundle import Bundle, sha256_of
+from spam_edge.errors import SpamEdgeError
+from spam_edge.manifest import MANIFEST_NAME, BundleFile
+
+CARD = "README.md"
+_PLACE = re.compile(r"(<!-- evaluation -->\n).*?(\n<!-- end of evaluation -->)", re.DOTALL)
+
+
+@click.command(
+    epilog="Example: python -m export.quote artifacts/report/evaluation.json",
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
+@click.argument("evaluation", type=click.Path(path_type=Path))
+@click.option("--bundle", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="The bundle.")
+def main(evaluation: Path, bundle: Path) -> None:
+    """Quote EVALUATION, the evaluation.json of `make evaluate`, in the model card of a bundle."""
+    try:
+        quote(evaluation, Bundle.find(bundle))
+    except SpamEdgeError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    click.echo(f"{bundle / CARD} quotes {evaluation}", err=True)
+
+
+def quote(evaluation: Path, bundle: Bundle) -> None:
+    """Replace what the card says of the evaluation, and its hash in the manifest.
+
+    Raises:
+        ExportError: the evaluation cannot be read, or is about another corpus; the card has no place for it.
+    """
+    found = _read(evaluation)
+    manifest = bundle.manifest
+    expected = manifest.provenance["training"]["corpus"]["fingerprint"]
+    if found["corpus"]["fingerprint"] != expected:
+        raise ExportError(
+            f"{evaluation} is about another corpus than the model of {bundle.path}; run `make evaluate` with its data"
+        )
+    card = bundle.file(CARD)
+    text, replaced = _PLACE.subn(
+        lambda match: f"{match[1]}\n{found['quote'].strip()}\n{match[2]}", card.read_text(encoding="utf-8")
+    )
+    if replaced != 1:
+        raise ExportError(f"{card} has no place for an evaluation; export the bundle again")
+    with atomic_file(card) as stream:
+        stream.write(text)
+    files = {**manifest.files, CARD: BundleFile(sha256_of(card), card.stat().st_size)}
+    changed = replace(manifest, files=files).to_dict()
+    with atomic_file(bundle.file(MANIFEST_NAME)) as stream:
+        stream.write(json.dumps(changed, indent=2, ensure_ascii=False) + "\n")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        return {"corpus": found["corpus"], "quote": str(found["quote"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ExportError(f"{path} cannot be read ({error!r}); run `make evaluate` again") from error

@@ -1,0 +1,95 @@
+"""Two views of a message: folded, which loses nothing, and joined, which guesses."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from spam_edge.normalization.folding import Folder
+from spam_edge.normalization.joining import Joiner
+from spam_edge.normalization.tables import NORMALIZER_NAME, VERSION, Tables
+
+__all__ = ["NORMALIZER_NAME", "VERSION", "Normalizer", "Views"]
+
+READS = 8192
+"""Characters of a message that are normalised; what stands behind them stays as it is. The model reads far fewer."""
+_ORDINARY = re.compile("[\t\n\r -%'-~]*")
+"""Text that folding leaves alone: printable ASCII without an ampersand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What of a message is scored.
+
+    Attributes:
+        text: the first view.
+        joined: the second view, where it differs from the first.
+        disguised: characters were folded that ordinary text does not have.
+    """
+
+    text: str
+    joined: str | None
+    disguised: bool
+
+
+class Normalizer:
+    """Turns messages into views.
+
+    Args:
+        read_tables: called once, when a message needs the tables: most are plain ASCII and do not.
+        is_word: whether a word in lower case is in the tokenizer's vocabulary.
+    """
+
+    def __init__(self, read_tables: Callable[[], Tables], is_word: Callable[[str], bool]) -> None:
+        self._read_tables = read_tables
+        self._is_word = is_word
+
+    @classmethod
+    def open(cls, path: Path, is_word: Callable[[str], bool]) -> Self:
+        """Use the ``normalizer.json`` at ``path``."""
+        return cls(lambda: Tables.read(path), is_word)
+
+    def views(self, text: str) -> Views:
+        """Return what of a message is scored."""
+        rest = text[READS:]
+        text = text[:READS] if rest else text
+        if _ORDINARY.fullmatch(text):
+            joined = self._plain_joiner.join(text)
+            return Views(text + rest, joined + rest if joined != text else None, disguised=False)
+        folded = self._folder.fold(text)
+        joined = self._joiner.join(folded.text)
+        first, second = self._name_emoji(folded.text), self._name_emoji(joined)
+        return Views(first + rest, second + rest if second != first else None, folded.disguised)
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return self._read_tables()
+
+    @cached_property
+    def _folder(self) -> Folder:
+        return Folder(self._tables, self._is_word)
+
+    @cached_property
+    def _joiner(self) -> Joiner:
+        return Joiner(self._is_word, frozenset(self._tables.emoji))
+
+    @cached_property
+    def _plain_joiner(self) -> Joiner:
+        return Joiner(self._is_word, frozenset())
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self._tables.emoji)
+
+    @cached_property
+    def _emoji(self) -> re.Pattern[str]:
+        characters = re.escape("".join(sorted(self._tables.emoji)))
+        return re.compile(f"([{characters}])\\1*") if characters else re.compile(r"(?!)")
+
+    def _name_emoji(self, text: str) -> str:
+        """Replace emoji, of which the tokenizer knows none, by their names; a row of the same one by one name."""
+        if self._names.isdisjoint(text):
+            return text
+        return self._emoji.sub(lambda match: f" {self._tables.emoji[match[1]]} ", text)

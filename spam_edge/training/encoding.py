@@ -1,0 +1,79 @@
+"""Messages as the Trainer takes them: normalised as at run time, tokenised, and in training changed in every epoch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import datasets
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from spam_edge.normalization import Normalizer
+from spam_edge.training.augmentation import Augmenter
+from spam_edge.training.messages import LABELS
+from spam_edge.training.splits import Example
+
+Encode = Callable[[Sequence[str]], list[list[int]]]
+"""Texts to token ids."""
+
+
+def encoder(tokenizer: PreTrainedTokenizerFast, normalizer: Normalizer, max_length: int) -> Encode:
+    """Return what normalises and tokenises texts; only their first views, as second ones are guesses."""
+
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        views = [normalizer.views(text).text for text in texts]
+        ids: list[list[int]] = tokenizer(views, truncation=True, max_length=max_length)["input_ids"]
+        return ids
+
+    return encode
+
+
+def encode_examples(examples: Sequence[Example], encode: Encode) -> datasets.Dataset:
+    """Encode one side for evaluation."""
+    ids = encode([example.text for example in examples])
+    return datasets.Dataset.from_dict(
+        {
+            "input_ids": ids,
+            "attention_mask": [[1] * len(row) for row in ids],
+            "labels": [LABELS.index(example.label) for example in examples],
+        }
+    )
+
+
+class TrainingMessages(Dataset[dict[str, Any]]):
+    """The training split, each message in another form in each epoch.
+
+    Attributes:
+        lengths: tokens of each message as it stands in the corpus.
+        epoch: the pass over the data that is going on.
+    """
+
+    def __init__(self, examples: Sequence[Example], encode: Encode, augmenter: Augmenter | None) -> None:
+        self._examples = examples
+        self._encode = encode
+        self._augmenter = augmenter
+        self.lengths = [len(ids) for ids in encode([example.text for example in examples])]
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return token ids, attention mask and label of one message."""
+        example, text = self._examples[index], self._examples[index].text
+        if self._augmenter is not None:
+            text = self._augmenter(text, index=index, epoch=self.epoch)
+        ids = self._encode([text])[0]
+        return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": LABELS.index(example.label)}
+
+
+class CountEpochs(TrainerCallback):
+    """Tells the training messages which epoch it is, after a resumed run too."""
+
+    def __init__(self, messages: TrainingMessages) -> None:
+        self._messages = messages
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Take the number of the epoch that begins, from 0."""
+        self._messages.epoch = round(state.epoch or 0)

@@ -1,0 +1,162 @@
+"""Make the tables of the normaliser from Python's Unicode data and the confusable characters of UTS #39."""
+
+import json
+import re
+import string
+import sys
+import unicodedata
+from collections.abc import Iterator, Mapping
+from importlib import resources
+
+from spam_edge.normalization.tables import Tables
+
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\ufeff\uffa0\ufff9\ufffa\ufffb"
+)
+_INVISIBLE_RANGES = (
+    *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0xFE00, 0xFE0F), (0xE0000, 0xE01EF)),
+    (0x1F3FB, 0x1F3FF),  # skin tones: they colour the emoji before them
+)
+_SCRIPTS = ("CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "LATIN", "LISU", "DESERET")
+_ASCII = frozenset(string.ascii_letters + string.digits)
+_SQUARED = ("SQUARED ", "NEGATIVE SQUARED ", "NEGATIVE CIRCLED ", "PARENTHESIZED ")
+_LETTER_OF_SHAPE = ("CAPITAL LETTER ", "SMALL LETTER ", "LETTER SMALL CAPITAL ")
+_IOTA = {"i": " IOTA", "l": " PALOCHKA"}
+_BOTH_WAYS = {"\u017f": "fs", "\u037a": "i"}
+"""Long s looks like an f; a subscript iota like an i."""
+_EMOJI_RANGES = ((0x1F300, 0x1F64F), (0x1F680, 0x1F6FF), (0x1F900, 0x1F9FF), (0x1FA70, 0x1FAFF), (0x2600, 0x27BF))
+_MORE_EMOJI = "\u231a\u231b\u23f0\u23f3\u2b50\u2b55"
+_NOT_IN_NAMES = "\u0180"
+"""The letters before it are those of European languages."""
+_NAME_WORDS = 5
+"""Words of an emoji's name that are kept."""
+
+
+def make_tables() -> Tables:
+    """Make the tables; the same Unicode data give the same tables."""
+    invisible = frozenset(_INVISIBLE) | {chr(c) for first, last in _INVISIBLE_RANGES for c in range(first, last + 1)}
+    styled = _styled()
+    alike = {
+        character: letter
+        for character, letter in _confusables()
+        if character not in styled and not _decomposes_to_ascii(character)
+    }
+    alike |= _BOTH_WAYS
+    styled = {character: letter for character, letter in styled.items() if character not in _BOTH_WAYS}
+    # Names have letters such as those in Søren and Łódź.
+    names = {c: letters[0] for c, letters in alike.items() if c < _NOT_IN_NAMES and c not in _BOTH_WAYS}
+    confusable = {character: letter for character, letter in alike.items() if character not in names}
+    emoji = _emoji_names()
+    taken = invisible | styled.keys() | confusable.keys() | emoji.keys()
+    plain = {character: plainly for character, plainly in _compatibility() if character not in taken}
+    plain |= _windows_1252() | names
+    return Tables(invisible=invisible, plain=plain, styled=styled, confusable=confusable, emoji=emoji)
+
+
+def _styled() -> dict[str, str]:
+    """Fullwidth, mathematical, circled, squared, superscript and small-capital letters and digits."""
+    table: dict[str, str] = {}
+    for character in _assigned():
+        compatible = unicodedata.normalize("NFKC", character)
+        name = unicodedata.name(character, "")
+        if _is_ordinary(name):
+            continue
+        if compatible != character and len(compatible) == 1 and compatible in _ASCII:
+            table[character] = compatible
+        elif letter := _letter_by_name(name):
+            table[character] = letter
+    return table
+
+
+def _is_ordinary(name: str) -> bool:
+    """Whether English text has it: superscript numbers, ordinals, units."""
+    return name.startswith(("SUPERSCRIPT ", "SUBSCRIPT ", "FEMININE ORDINAL", "MASCULINE ORDINAL", "KELVIN"))
+
+
+def _letter_by_name(name: str) -> str | None:
+    """Find the letters that a character is a picture of, where Unicode itself gives no decomposition."""
+    if name.startswith(_SQUARED):
+        picture = name.split(" ", 2)[-1] if name.startswith("NEGATIVE") else name.split(" ", 1)[-1]
+        picture = picture.removeprefix("LATIN CAPITAL LETTER ").removeprefix("LATIN SMALL LETTER ")
+        return picture.lower() if picture.isascii() and picture.isalpha() and len(picture) <= 4 else None
+    if name.startswith("LATIN LETTER SMALL CAPITAL ") and len(letter := name.rsplit(" ", 1)[-1]) == 1:
+        return letter.lower()
+    if name.startswith("REGIONAL INDICATOR SYMBOL LETTER "):
+        return name[-1].lower()
+    return None
+
+
+def _confusables() -> Iterator[tuple[str, str]]:
+    """Yield letters that look like an ASCII letter, with it; where several do, see :func:`_meant`."""
+    source = resources.files("confusable_homoglyphs") / "confusables.json"
+    similar: Mapping[str, list[dict[str, str]]] = json.loads(source.read_text(encoding="utf-8"))
+    candidates: dict[str, list[str]] = {}
+    for letter in string.ascii_lowercase + string.ascii_uppercase:
+        for entry in similar.get(letter, ()):
+            if len(entry["c"]) == 1 and not entry["c"].isascii() and _is_letter_of_a_script(entry["c"]):
+                candidates.setdefault(entry["c"], []).append(letter.lower())
+    for character in _assigned():
+        if crossed := _crossed(character):
+            candidates.setdefault(character, []).append(crossed)
+    for character, letters in candidates.items():
+        yield character, _meant(character, letters)
+
+
+def _crossed(character: str) -> str | None:
+    """Return the letter that is one with a stroke, hook or tail, which Unicode does not decompose."""
+    match = re.fullmatch(r"LATIN (?:CAPITAL|SMALL) LETTER ([A-Z]) WITH .+", unicodedata.name(character, ""))
+    return match[1].lower() if match and unicodedata.normalize("NFKD", character) == character else None
+
+
+def _is_letter_of_a_script(character: str) -> bool:
+    return character.isalpha() and unicodedata.name(character, "").startswith(_SCRIPTS)
+
+
+def _meant(character: str, letters: list[str]) -> str:
+    """Order the letters that a character may be meant for; a capital i and a small l look the same."""
+    found = list(dict.fromkeys(letters))
+    if "l" in found and "i" not in found:
+        found.append("i")
+    name = unicodedata.name(character).split(" WITH ")[0]
+    own = [letter for letter in "il" if letter in found and name.endswith((f" {letter.upper()}", _IOTA[letter]))]
+    return "".join(dict.fromkeys([*own, *found]))
+
+
+def _emoji_names() -> dict[str, str]:
+    characters = [chr(code) for first, last in _EMOJI_RANGES for code in range(first, last + 1)]
+    names = {character: unicodedata.name(character, "") for character in [*characters, *_MORE_EMOJI]}
+    return {
+        character: " ".join(name.lower().replace("-", " ").split()[:_NAME_WORDS])
+        for character, name in names.items()
+        if name and not name.startswith(("EMOJI MODIFIER", "DINGBAT"))
+    }
+
+
+def _windows_1252() -> dict[str, str]:
+    """Control characters that are bytes of Windows-1252, taken for Latin-1 by whoever decoded them."""
+    table = {}
+    for code in range(0x80, 0xA0):
+        meant = bytes([code]).decode("cp1252", errors="ignore")
+        table[chr(code)] = unicodedata.normalize("NFKC", meant)
+    return table
+
+
+def _compatibility() -> Iterator[tuple[str, str]]:
+    """Yield what compatibility or the loss of accents turns into plain ASCII."""
+    for character in _assigned():
+        compatible = unicodedata.normalize("NFKC", character)
+        bare = "".join(c for c in unicodedata.normalize("NFKD", compatible) if not unicodedata.combining(c))
+        plainly = bare.replace("\u2044", "/")
+        if plainly != character and plainly and plainly.isascii():
+            yield character, plainly
+
+
+def _decomposes_to_ascii(character: str) -> bool:
+    return unicodedata.normalize("NFKD", character)[0].isascii()
+
+
+def _assigned() -> Iterator[str]:
+    for code in range(0xA0, sys.maxunicode + 1):
+        character = chr(code)
+        if unicodedata.category(character) not in ("Cn", "Cs", "Co"):
+            yield character

@@ -1,0 +1,1 @@
+"""How well spam-edge tells spam from ham, beside other systems: ``make evaluate``."""

@@ -1,0 +1,233 @@
+"""``python -m tests.evaluation``: the whole protocol, from folds to the page."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from spam_edge.atomic import atomic_file
+from spam_edge.errors import SpamEdgeError
+
+_DEFAULT_SEED = 42
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be evaluated.
+
+    Attributes:
+        folder: where the report goes; the folds lie in it, too.
+        bundle: what ships, for other corpora and for sizes; None leaves these out.
+        extra: name and file of further corpora.
+        seeds: how many trainings of every fold; the first one goes the whole way, the others tell chance.
+        quick: one fold, no further seeds, no leaky split.
+        resamples: of the bootstrap.
+    """
+
+    folder: Path
+    bundle: Path | None
+    extra: Sequence[tuple[str, Path]]
+    seeds: int
+    quick: bool
+    resamples: int
+
+
+def _parse_extra(context: click.Context, option: click.Parameter, values: Sequence[str]) -> list[tuple[str, Path]]:
+    found = []
+    for value in values:
+        name, separator, path = value.partition("=")
+        if not separator or not name or not Path(path).is_file():
+            raise click.BadParameter(f"{value!r} is not NAME=FILE with a file that exists", context, option)
+        found.append((name, Path(path)))
+    return found
+
+
+@click.command(
+    epilog="Example: python -m tests.evaluation --extra mendeley=../mendeley/messages.tsv",
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
+)
+@click.option("--data", multiple=True, default=("auto",), metavar="auto|hub|packaged|FILE", help="Corpus.")
+@click.option("--base-model", default="auto", help="Base model, as in training.")
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("artifacts/report"),
+    help="Where the report goes.",
+)
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    default=Path("artifacts/bundle"),
+    help="What ships: scores the other corpora.",
+)
+@click.option(
+    "--extra", multiple=True, callback=_parse_extra, metavar="NAME=FILE", help="A further labelled corpus; repeat."
+)
+@click.option("--seeds", type=click.IntRange(1), default=2, help="Trainings of every fold.")
+@click.option("--resamples", type=click.IntRange(10), default=2000, help="Of the bootstrap.")
+@click.option("--quick", is_flag=True, help="One fold, one seed, no leaky split: a first look in some minutes.")
+def main(*, data: tuple[str, ...], base_model: str, bundle: Path, **options: Any) -> None:
+    """Judge the pipeline that ships on messages it has never seen, and write a page about it.
+
+    Five grouped folds are trained, exported to int8 and scored, clean and in every disguise, beside baselines in the
+    same folds. What is finished is kept in the folder of the report: a run that was interrupted goes on.
+    """
+    request = Request(bundle=bundle if bundle.is_dir() else None, **options)
+    try:
+        evaluation = evaluate(request, data, base_model)
+    except SpamEdgeError as error:
+        raise click.ClickException(str(error)) from error
+    for goal in evaluation["goals"]:
+        click.echo(f"{'met' if goal['met'] else 'MISSED':8}{goal['name']:70} {goal['goal']:>9}  {goal['text']}")
+    click.echo(f"wrote {request.folder / 'index.html'}", err=True)
+
+
+def evaluate(request: Request, data: Sequence[str], base_name: str) -> dict[str, Any]:
+    """Run the protocol and write ``evaluation.json`` and the page.
+
+    Raises:
+        SpamEdgeError: corpus or base model cannot be used, or an export went wrong.
+    """
+    from spam_edge.training.base_model import choose_base_model
+    from spam_edge.training.corpus import prepare
+    from spam_edge.training.readers import ReadOptions
+    from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
+    from spam_edge.training.sources import PACKAGED, load_corpus
+    from tests.evaluation.baselines import fitters
+    from tests.evaluation.errors import errors
+    from tests.evaluation.folds import grouped_folds, leaky_split
+    from tests.evaluation.goals import goals
+    from tests.evaluation.page import write_report
+    from tests.evaluation.pipeline import Pipeline
+    from tests.evaluation.quote import markdown
+    from tests.evaluation.scoring import score_fold
+    from tests.evaluation.summary import OutOfFold
+
+    began = time.monotonic()
+    prepared = prepare(load_corpus(data, ReadOptions()), _DEFAULT_SEED)
+    base = choose_base_model(base_name)
+    settings = replace(PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings(), seed=_DEFAULT_SEED)
+    work = request.folder / "folds"
+    pipeline = Pipeline(base, settings, folder=work, report=_say)
+    folds = dict(enumerate(grouped_folds(prepared, seed=_DEFAULT_SEED)))
+    chosen = {number: folds[number] for number in ([0] if request.quick else folds)}
+    baselines = fitters(base)
+    scored = [score_fold(f"fold {number}", fold, pipeline, baselines) for number, fold in chosen.items()]
+    found = OutOfFold(scored, resamples=request.resamples)
+    evaluation = _about(request, prepared, settings) | found.summary()
+    evaluation |= {"errors": errors(found), "size_and_speed": {"bytes": scored[0].data["bytes"]}}
+    if request.bundle is not None and request.extra:
+        evaluation["corpora"] = [_other_corpus(request.bundle, name, path) for name, path in request.extra]
+    if not request.quick:
+        messages = prepared.corpus.messages
+        evaluation["leaky"] = _leaky(pipeline, leaky_split(messages, prepared, seed=_DEFAULT_SEED))
+        evaluation["seeds"] = _seeds(request.seeds, chosen, pipeline, found)
+    evaluation["goals"] = goals(evaluation)
+    evaluation["seconds"] = round(time.monotonic() - began, 1)
+    evaluation["quote"] = markdown(evaluation)
+    with atomic_file(request.folder / "evaluation.json") as stream:
+        json.dump(evaluation, stream, indent=1, ensure_ascii=False)
+    write_report(evaluation, request.folder)
+    return evaluation
+
+
+def _about(request: Request, prepared: Any, settings: Any) -> dict[str, Any]:
+    from spam_edge.normalization import VERSION
+    from spam_edge.threads import available_threads
+    from spam_edge.training.checkpoint import git_commit, versions
+    from spam_edge.training.splits import describe
+    from tests.benchmarks.machine import describe_machine
+
+    sizes = describe([example for side in prepared.sides.values() for example in side])
+    spam = len({e.cluster for side in prepared.sides.values() for e in side if e.label == "SPAM"})
+    return {
+        "schema_version": 1,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": "make evaluate",
+        "git_commit": git_commit(),
+        "quick": request.quick,
+        "machine": describe_machine(available_threads()),
+        "versions": versions(),
+        "settings": asdict(settings) | {"resamples": request.resamples},
+        "normalizer_version": str(VERSION),
+        "corpus": {
+            "name": prepared.corpus.name,
+            "fingerprint": prepared.fingerprint,
+            "rows": sizes["rows"],
+            "clusters": sizes["clusters"],
+            "ham_clusters": sizes["clusters"] - spam,
+            "spam_clusters": spam,
+        },
+    }
+
+
+def _other_corpus(bundle: Path, name: str, path: Path) -> dict[str, Any]:
+    from spam_edge.classifier import SpamClassifier
+    from spam_edge.session import RuntimeOptions
+    from spam_edge.training.readers import ReadOptions, read_messages
+    from tests.evaluation.pipeline import VARIANT
+    from tests.evaluation.summary import corpus_figures
+
+    classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant=VARIANT))
+    messages = list(read_messages(path, ReadOptions()))
+    scores = classifier.score([message.text for message in messages]).astype(np.float64)
+    is_spam = np.array([message.is_spam for message in messages])
+    note = "scored by the bundle that ships, at its balanced threshold"
+    return corpus_figures(name, note, scores, is_spam, classifier.threshold)
+
+
+def _leaky(pipeline: Any, prepared: Any) -> dict[str, Any]:
+    """Return what the split of most papers would make of the same model, in PyTorch."""
+    from spam_edge.training.messages import SPAM
+    from tests.evaluation.pipeline import pytorch_margins
+    from tests.evaluation.statistics import Scored, with_intervals
+
+    checkpoint = pipeline.checkpoint("leaky", prepared)
+    test = prepared.sides["test"]
+    margins = pytorch_margins(checkpoint, [example.text for example in test], max_length=pipeline.settings.max_length)
+    is_spam = np.array([example.label == SPAM for example in test])
+    scored = Scored(margins.astype(np.float64), margins > 0, is_spam, np.arange(len(test)))
+    return {
+        "title": "random 70/10/20 split with duplicates and templates on every side, PyTorch",
+        "metrics": with_intervals(scored, resamples=200),
+    }
+
+
+def _seeds(count: int, folds: Mapping[int, Any], pipeline: Any, found: Any) -> dict[str, Any]:
+    """Return mean and standard deviation over trainings of all folds that differ in their seed alone, in PyTorch."""
+    from tests.evaluation.pipeline import Pipeline
+    from tests.evaluation.scoring import score_again
+    from tests.evaluation.statistics import Scored, measures
+
+    first = found.systems["pytorch"]
+    runs = [measures(first.one_per_cluster)]
+    for seed in range(_DEFAULT_SEED + 1, _DEFAULT_SEED + count):
+        again = Pipeline(
+            pipeline.base, replace(pipeline.settings, seed=seed), folder=pipeline.folder / f"seed {seed}", report=_say
+        )
+        margins = np.concatenate([score_again(f"fold {number}", fold, again) for number, fold in folds.items()])
+        runs.append(measures(Scored(margins, margins > 0, first.is_spam, first.clusters).one_per_cluster))
+    return {
+        name: {
+            "mean": float(np.mean([run[name] for run in runs])),
+            "sd": float(np.std([run[name] for run in runs], ddof=1)) if len(runs) > 1 else 0.0,
+            "values": [run[name] for run in runs],
+        }
+        for name in runs[0]
+        if name.startswith(("recall_at", "pr_auc", "roc"))
+    }
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tests.evaluation")

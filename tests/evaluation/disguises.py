@@ -1,0 +1,62 @@
+"""The evasion suite in groups: the attacks of one strength on one kind of word are read together."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MAIN_LEVEL = "medium"
+_AT_LEAST = re.compile(r">=?\s*([\d.]+)\s*(%?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Disguises:
+    """The attacks of one level and target."""
+
+    level: str
+    target: str
+    entries: tuple[Mapping[str, Any], ...]
+
+    @property
+    def title(self) -> str:
+        """What was done to which words."""
+        target = f"on {self.target}" if self.target else ""
+        return " ".join(filter(None, (self.level, target))) or "all"
+
+    @property
+    def name(self) -> str:
+        """Name of the picture."""
+        return "-".join(["evasion", *re.findall(r"\w+", f"{self.level} {self.target}".lower())])
+
+
+def disguises(evaluation: Mapping[str, Any]) -> list[Disguises]:
+    """Return the groups in the order in which they were measured."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for entry in evaluation.get("evasion") or ():
+        groups.setdefault((entry.get("level") or "", entry.get("target") or ""), []).append(entry)
+    return [Disguises(*key, tuple(entries)) for key, entries in groups.items()]
+
+
+def main_disguises(groups: Sequence[Disguises]) -> list[Disguises]:
+    """Return the groups to look at first: those of the medium level, or the first one where there are none."""
+    return [group for group in groups if group.level == MAIN_LEVEL] or list(groups[:1])
+
+
+def label(entry: Mapping[str, Any]) -> str:
+    """Return number and title of an attack, with a star where training never saw its like."""
+    title = f"{entry['attack']} {entry.get('title') or ''}".strip()
+    return title if entry.get("seen_in_training", True) else f"{title} *"
+
+
+def goal_of(entry: Mapping[str, Any], evaluation: Mapping[str, Any]) -> float | None:
+    """Return the recall that was aimed at under an attack: its own ``goal``, or that of a goal that names it."""
+    if entry.get("goal") is not None:
+        return float(entry["goal"])
+    return next(_named_goals(str(entry["attack"]), evaluation), None)
+
+
+def _named_goals(attack: str, evaluation: Mapping[str, Any]) -> Iterator[float]:
+    for goal in evaluation.get("goals") or ():
+        found = _AT_LEAST.fullmatch(str(goal["goal"]).strip())
+        if found and re.search(rf"\b{re.escape(attack)}\b", goal["name"]):
+            yield float(found[1]) / (100 if found[2] else 1)

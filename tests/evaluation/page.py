@@ -1,0 +1,133 @@
+"""``evaluation.json`` as one page and its pictures.
+
+python -m tests.evaluation.page artifacts/report/evaluation.json
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from spam_edge.atomic import atomic_directory, atomic_file
+from spam_edge.errors import SpamEdgeError
+from tests.evaluation.blocks import Section
+from tests.evaluation.document import BASELINE, HEADLINE, OURS, headline, read_evaluation, title_of
+from tests.evaluation.drawing import Picture
+from tests.evaluation.pictures import draw_pictures
+from tests.evaluation.sections_ground import cost_sections, error_section, ground_section
+from tests.evaluation.sections_robust import robustness_sections
+from tests.evaluation.sections_scores import leaky_section, score_sections
+from tests.evaluation.wording import Shown, difference, shown, visible
+
+PAGE, PICTURES = "index.html", "pictures"
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What a person who reads one line should know: ours, the baseline, and the difference on the same messages."""
+
+    title: str
+    figure: Shown
+    baseline_title: str
+    baseline: Shown | None
+    difference: Shown | None
+
+
+def write_report(evaluation: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write ``index.html``, and the same pictures as PNG files into ``pictures``; what stood there is replaced.
+
+    Args:
+        evaluation: what ``evaluation.json`` holds.
+        folder: where it lies.
+
+    Returns:
+        The files that were written.
+    """
+    pictures = draw_pictures(evaluation)
+    with atomic_directory(folder / PICTURES) as partial:
+        for picture in pictures.values():
+            (partial / f"{picture.name}.png").write_bytes(picture.png)
+    with atomic_file(folder / PAGE) as stream:
+        stream.write(render(evaluation, pictures))
+    return [folder / PAGE, *(folder / PICTURES / f"{name}.png" for name in pictures)]
+
+
+def render(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> str:
+    """Return the page, with the pictures in it.
+
+    Args:
+        evaluation: what ``evaluation.json`` holds.
+        pictures: as :func:`draw_pictures` returns them.
+    """
+    return _template().render(
+        headline=_headline(evaluation),
+        sections=list(_sections(evaluation, pictures)),
+        corpus=evaluation["corpus"],
+        quick=bool(evaluation.get("quick")),
+        created=evaluation.get("created"),
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["svg"] = lambda picture: Markup(picture.svg)  # drawn by us; matplotlib escapes the words in it
+    return environment.get_template("page.html.jinja")
+
+
+def _finalize(value: Any) -> Any:
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return visible(value).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Iterator[Section]:
+    yield from score_sections(evaluation, pictures)
+    yield from robustness_sections(evaluation, pictures)
+    yield from cost_sections(evaluation)
+    if errors := evaluation.get("errors"):
+        yield error_section(errors)
+    if leaky := evaluation.get("leaky"):
+        yield leaky_section(evaluation, leaky)
+    yield ground_section(evaluation)
+
+
+def _headline(evaluation: Mapping[str, Any]) -> Headline | None:
+    ours, baseline = headline(evaluation, OURS), headline(evaluation, BASELINE)
+    if ours is None:
+        return None
+    paired = ((evaluation.get("paired") or {}).get(BASELINE) or {}).get(HEADLINE)
+    return Headline(
+        title_of(evaluation, OURS),
+        shown(ours, HEADLINE),
+        title_of(evaluation, BASELINE),
+        None if baseline is None else shown(baseline, HEADLINE),
+        None if paired is None else difference(paired, HEADLINE),
+    )
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("evaluation", type=click.Path(path_type=Path))
+def main(evaluation: Path) -> None:
+    """Draw the page and its pictures again, beside EVALUATION, the evaluation.json of `make evaluate`."""
+    try:
+        files = write_report(read_evaluation(evaluation), evaluation.parent)
+    except (SpamEdgeError, OSError) as error:
+        raise click.ClickException(" ".join(str(error).split())) from error
+    click.echo(f"written: {files[0]} and {len(files) - 1} pictures in {evaluation.parent / PICTURES}", err=True)
+
+
+if __name__ == "__main__":
+    main()

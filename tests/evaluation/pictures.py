@@ -1,0 +1,85 @@
+"""The pictures of an evaluation: whatever there are figures for, each as PNG and as SVG."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from tests.evaluation.bars import Row, draw_bars, draw_intervals
+from tests.evaluation.disguises import Disguises, disguises, goal_of, label
+from tests.evaluation.document import BASELINE, OURS, headline, title_of
+from tests.evaluation.drawing import STYLE, Picture, export
+from tests.evaluation.panels import draw_confusion, draw_curves, draw_histogram, draw_reliability
+from tests.evaluation.wording import METRICS, is_measured
+
+_Plan = tuple[str, str, Callable[[], Figure]]
+
+
+def draw_pictures(evaluation: Mapping[str, Any]) -> dict[str, Picture]:
+    """Draw what ``evaluation.json`` has figures for.
+
+    Returns:
+        The pictures by name.
+    """
+    drawn = {}
+    for name, title, draw in (*_of_scores(evaluation), *_of_rates(evaluation)):
+        # The salt makes the ids inside an SVG, and with them the page, the same each time.
+        with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+            drawn[name] = export(name, title, draw())
+    return drawn
+
+
+def confusion_name(mode: str) -> str:
+    """Return the name of the picture of a mode."""
+    return f"confusion-{mode}"
+
+
+def _of_scores(evaluation: Mapping[str, Any]) -> Iterator[_Plan]:
+    modes = evaluation.get("modes") or {}
+    titles = (title_of(evaluation, OURS), title_of(evaluation, BASELINE))
+    if curve := evaluation.get("curve"):
+        baseline = evaluation.get("baseline_curve")
+        yield "curve", "Precision by recall", partial(draw_curves, curve, baseline, modes, titles)
+    if histogram := evaluation.get("histogram"):
+        yield "histogram", "Number of messages by score", partial(draw_histogram, histogram, modes)
+    if bins := (evaluation.get("calibration") or {}).get("bins"):
+        yield "reliability", "Share of spam by score", partial(draw_reliability, bins)
+    for name, mode in modes.items():
+        if "confusion" in mode:
+            yield confusion_name(name), f"Confusion, mode {name}", partial(draw_confusion, name, mode["confusion"])
+
+
+def _of_rates(evaluation: Mapping[str, Any]) -> Iterator[_Plan]:
+    titles = (title_of(evaluation, OURS), title_of(evaluation, BASELINE))
+    rates = {name: headline(evaluation, name) for name in (OURS, *evaluation["systems"])}
+    if rows := [Row(title_of(evaluation, name), rate) for name, rate in rates.items() if is_measured(rate)]:
+        what = METRICS["recall_at_fpr_0.1pct"]
+        yield "systems", what[0].upper() + what[1:], partial(draw_intervals, rows)
+    for group in disguises(evaluation):
+        if rows := _disguised(evaluation, group):
+            draw = partial(draw_bars, rows, titles, label="recall: share of spam caught", digits=1, whole=True)
+            yield group.name, f"Recall under disguise, {group.title}", draw
+    if rows := list(_controlled(evaluation)):
+        draw = partial(draw_bars, rows, titles, label="share of ham called spam", digits=2, whole=False)
+        yield "controls", "False alarms on unusual ham", draw
+
+
+def _disguised(evaluation: Mapping[str, Any], group: Disguises) -> list[Row]:
+    return [
+        Row(label(each), each["recall"], _baseline(each), each.get("clean_recall"), goal_of(each, evaluation))
+        for each in group.entries
+        if is_measured(each["recall"])
+    ]
+
+
+def _controlled(evaluation: Mapping[str, Any]) -> Iterator[Row]:
+    for each in evaluation.get("controls") or ():
+        if is_measured(each["false_positive_rate"]):
+            yield Row(f"{each['id']} {each['title']}", each["false_positive_rate"], _baseline(each))
+
+
+def _baseline(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    rate = entry.get("baseline")
+    return rate if is_measured(rate) else None

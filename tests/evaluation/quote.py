@@ -1,0 +1,133 @@
+"""What the model card and the README quote of an evaluation, as Markdown.
+
+python -m tests.evaluation.quote artifacts/report/evaluation.json
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spam_edge.errors import SpamEdgeError
+from tests.evaluation.disguises import disguises, label, main_disguises
+from tests.evaluation.document import BASELINE, OURS, read_evaluation, title_of
+from tests.evaluation.wording import Cell, is_measured, name_of, shown
+
+_QUOTED = ("recall_at_fpr_0.1pct", "recall_at_fpr_0.5pct", "pr_auc", "f1", "mcc", "accuracy")
+_WORTH_A_WARNING = 0.1
+"""Recall lost to a disguise that the limits name."""
+
+
+def markdown(evaluation: Mapping[str, Any]) -> str:
+    """Return headline metrics, disguises, other corpora and limits; sections without figures are left out.
+
+    Args:
+        evaluation: what ``evaluation.json`` holds.
+    """
+    sections = (_headline(evaluation), _disguises(evaluation), _corpora(evaluation), _limits(evaluation))
+    return "\n\n".join("\n".join(lines) for section in sections if (lines := list(section))) + "\n"
+
+
+def _headline(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    systems = {name: evaluation["systems"].get(name, {}).get("by_cluster") for name in (OURS, BASELINE)}
+    measured = {name: metrics for name, metrics in systems.items() if metrics}
+    if not measured:
+        return
+    rows: list[list[Cell]] = [
+        [name_of(key), *(shown(metrics.get(key), key) for metrics in measured.values())]
+        for key in _QUOTED
+        if any(key in metrics for metrics in measured.values())
+    ]
+    yield from ("### Headline metrics", "")
+    yield "One vote for each cluster of near duplicates, none of which stands in training; 95 % intervals in brackets."
+    yield from ("", *_table(["metric", *(title_of(evaluation, name) for name in measured)], rows))
+
+
+def _disguises(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    groups = disguises(evaluation)
+    if not groups:
+        return
+    yield from ("### Disguises", "")
+    yield "Recall of the same spam under each disguise, with the threshold unchanged; * was not in training."
+    header = ["attack", title_of(evaluation, OURS), title_of(evaluation, BASELINE), "undisguised"]
+    for group in main_disguises(groups):
+        rows: list[list[Cell]] = [
+            [label(each), shown(each["recall"]), shown(each.get("baseline")), shown(each.get("clean_recall"), "recall")]
+            for each in group.entries
+        ]
+        yield from ("", f"{group.title[0].upper()}{group.title[1:]}:", "", *_table(header, rows))
+
+
+def _corpora(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    corpora = evaluation.get("corpora")
+    if not corpora:
+        return
+    keys = ("recall", "false_positive_rate", "mcc")
+    rows: list[list[Cell]] = [
+        [
+            each["name"],
+            *(shown(each.get(key)) for key in ("n_ham", "n_spam")),
+            *(shown(each.get(key), key) for key in keys),
+        ]
+        for each in corpora
+    ]
+    yield from ("### Other corpora", "", "Model and threshold unchanged.", "")
+    yield from _table(["corpus", "ham", "spam", *map(name_of, keys)], rows)
+
+
+def _limits(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    limits = list(_found_limits(evaluation))
+    if limits:
+        yield from ("### Limits", "", *(f"- {limit}" for limit in limits))
+
+
+def _found_limits(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    if evaluation.get("quick"):
+        yield "This was a quick run with few messages: its figures are not to be quoted."
+    metrics = evaluation["systems"].get(OURS, {}).get("by_cluster")
+    if metrics:
+        allowed = int(metrics["n_ham"] * 0.001)
+        yield (
+            f"One false alarm in a thousand is {allowed} of {metrics['n_ham']:,} ham here: a lower rate than that "
+            "is hardly measured."
+        )
+    if broken := sorted({label(each) for each in _broken(evaluation)}):
+        yield f"Disguises that still cost {100 * _WORTH_A_WARNING:.0f} points of recall or more: {', '.join(broken)}."
+    if corpora := [each for each in evaluation.get("corpora") or () if is_measured(each.get("recall"))]:
+        worst = min(corpora, key=lambda each: float(each["recall"]["value"]))
+        yield f"The lowest recall on another corpus: {shown(worst['recall'])}, on {worst['name']}."
+    for goal in evaluation.get("goals") or ():
+        if goal["met"] is False:
+            yield f"Goal not met: {goal['name']} {goal['goal']}; measured {goal.get('text') or goal.get('value')}."
+
+
+def _broken(evaluation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for group in main_disguises(disguises(evaluation)):
+        for each in group.entries:
+            clean = each.get("clean_recall")
+            if (
+                clean is not None
+                and is_measured(each["recall"])
+                and clean - each["recall"]["value"] >= _WORTH_A_WARNING
+            ):
+                yield each
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("evaluation", type=click.Path(path_type=Path))
+def main(evaluation: Path) -> None:
+    """Print what is quoted of EVALUATION, the evaluation.json of `make evaluate`."""
+    try:
+        click.echo(markdown(read_evaluation(evaluation)), nl=False)
+    except SpamEdgeError as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""What documents quote of an evaluation is what was measured."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.evaluation import quote
+from tests.evaluation.made_up import made_up_evaluation, rate
+from tests.evaluation.quote import markdown
+
+KEYS = {"Headline metrics": "systems", "Disguises": "evasion", "Other corpora": "corpora"}
+
+
+def headings(evaluation: dict[str, Any]) -> list[str]:
+    return [line.removeprefix("### ") for line in markdown(evaluation).splitlines() if line.startswith("### ")]
+
+
+def test_tables_have_every_rate_with_interval_and_n() -> None:
+    lines = markdown(made_up_evaluation()).splitlines()
+    assert "| metric | spam-edge, int8 as shipped | char SVM |" in lines
+    assert "| recall at 0.1 % false alarms | 91.0 % [88.0, 93.0], n = 422 | 88.0 % [85.0, 90.0], n = 422 |" in lines
+    assert "| E6 leet * | 80.0 % [77.0, 82.0], n = 410 | 57.0 % [54.0, 59.0], n = 410 | 94.4 % |" in lines
+    assert "| spam alone | 0 | 1,000 | 83.0 % [80.0, 85.0], n = 1,000 | — | — |" in lines
+    assert any(line.startswith(r"| another \| corpus | 900 | 300 |") for line in lines)
+
+
+def test_limits_are_those_of_the_figures() -> None:
+    limits = markdown(made_up_evaluation()).split("### Limits")[1]
+    assert "4 of 4,384 ham" in limits
+    assert "E14 good-word padding, E6 leet *." in limits
+    assert "E1 homoglyphs" not in limits
+    assert "71.0 % [68.0, 73.0], n = 300, on another | corpus" in limits
+    assert "Goal not met: recall at 0.1 % false positives >= 0.94; measured 0.910 [0.88, 0.93]." in limits
+    assert "quick" not in limits
+    assert "quick run" in markdown(made_up_evaluation() | {"quick": True})
+
+
+@pytest.mark.parametrize(("heading", "key"), KEYS.items())
+def test_what_was_not_measured_is_not_quoted(heading: str, key: str) -> None:
+    evaluation = made_up_evaluation()
+    assert headings(evaluation) == [*KEYS, "Limits"]
+    evaluation[key] = {} if key == "systems" else []
+    assert headings(evaluation) == [each for each in (*KEYS, "Limits") if each != heading]
+
+
+def test_nothing_measured_is_nothing_said() -> None:
+    assert markdown({"schema_version": 1, "corpus": {}, "systems": {}}).strip() == ""
+
+
+def test_attacks_that_changed_no_message_are_no_limit() -> None:
+    evaluation = made_up_evaluation()
+    for each in evaluation["evasion"]:
+        each["recall"] = rate(0, 0) | {"value": None, "low": None, "high": None}
+    assert "Disguises that still cost" not in markdown(evaluation)
+
+
+def test_the_command_prints_it(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps(made_up_evaluation()), encoding="utf-8")
+    assert CliRunner().invoke(quote.main, [str(path)]).stdout == markdown(made_up_evaluation())
+    path.write_text("{", encoding="utf-8")
+    refused = CliRunner().invoke(quote.main, [str(path)])
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "run `make evaluate` again" in refused.stderr

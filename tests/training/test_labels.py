@@ -1,0 +1,91 @@
+"""``python -m tests.benchmarks.labels`` with a tiny base model: what it draws, prints and writes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from spam_edge.errors import SpamEdgeError
+from spam_edge.training.corpus import prepare
+from spam_edge.training.messages import SPAM, Message
+from spam_edge.training.readers import ReadOptions
+from spam_edge.training.sources import load_corpus
+from spam_edge.training.splits import Example
+from tests.benchmarks import labels
+
+Sides = dict[str, list[Example]]
+
+
+@pytest.fixture(scope="module")
+def sides() -> Sides:
+    prepared = prepare(load_corpus(["packaged"], ReadOptions()), seed=42)
+    return {side: list(examples) for side, examples in prepared.sides.items()}
+
+
+@pytest.mark.parametrize("size", [64, 200, 1000])
+def test_labels_are_as_many_as_asked_for_and_as_much_spam_as_in_the_corpus(sides: Sides, size: int) -> None:
+    drawn = labels.few_labels(sides, size, seed=1)
+    assert sum(map(len, drawn.values())) == size
+    assert len(drawn["validation"]) == size / 8
+    for side, examples in drawn.items():
+        assert set(examples) <= set(sides[side])
+        assert len(set(examples)) == len(examples)
+        n_spam = sum(example.label == SPAM for example in examples)
+        assert n_spam == pytest.approx(0.124 * len(examples), abs=0.6)
+
+
+def test_fewer_labels_lie_within_more_and_another_seed_draws_others(sides: Sides) -> None:
+    few, more, other = (
+        labels.few_labels(sides, size, seed=seed)["train"] for size, seed in ((200, 1), (800, 1), (200, 2))
+    )
+    assert set(few) < set(more)
+    assert few != other
+    assert labels.few_labels(sides, 200, seed=1)["train"] == few
+
+
+def test_clusters_are_drawn_whole_but_for_the_last(sides: Sides) -> None:
+    sizes, drawn = {}, {}
+    for counts, examples in ((sizes, sides["train"]), (drawn, labels.few_labels(sides, 1000, seed=1)["train"])):
+        for example in examples:
+            counts[example.cluster] = counts.get(example.cluster, 0) + 1
+    assert max(drawn.values()) > 1
+    assert sum(drawn[cluster] < sizes[cluster] for cluster in drawn) <= 2  # one of each label
+
+
+def test_all_are_all_and_what_is_not_there_is_refused(sides: Sides) -> None:
+    assert labels.few_labels(sides, None, seed=1) == {side: sides[side] for side in ("train", "validation")}
+    with pytest.raises(SpamEdgeError, match=r"HAM messages of \d+ cannot be drawn; choose another --sizes"):
+        labels.few_labels(sides, 10**5, seed=1)
+
+
+@pytest.mark.slow
+def test_the_command_trains_prints_and_writes(
+    tiny_base: Path, tmp_path: Path, make_messages: Callable[[int], list[Message]]
+) -> None:
+    corpus = tmp_path / "made.jsonl"
+    rows = [{"text": message.text, "label": message.label} for message in make_messages(120)]
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    arguments = ["--sizes", "40,all", "--draws", "2", "--data", str(corpus), "--base-model", str(tiny_base)]
+    arguments += ["--epochs", "1", "--learning-rate", "5e-3", "--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(labels.main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    runs = json.loads((tmp_path / "out" / "labels.json").read_bytes())["runs"]
+    assert [(run["size"], run["seed"]) for run in runs] == [(40, 42), (40, 43), ("all", 42)]
+    assert [run["labels"] for run in runs[:2]] == [40, 40]
+    test = prepare(load_corpus([str(corpus)], ReadOptions()), seed=42).sides["test"]
+    assert {run["test"]["n"] for run in runs} == {len(test)}  # each of them a cluster of its own
+    assert all(run["settings"]["epochs"] == 1 and run["seconds"] > 0 for run in runs)
+    table = done.stdout.splitlines()
+    assert table[0] == "| labels | of them spam | seed | recall at 0.5 % FPR | F1 | PR-AUC | seconds |"
+    assert table[2].startswith(f"| 40 | {runs[0]['spam']} | 42 | {runs[0]['test']['recall_at_fpr_0.5pct']:.3f} | ")
+    assert len(table) == 7
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["labels.json"]
+
+
+@pytest.mark.parametrize("sizes", ["many", "200,", "-5"])
+def test_sizes_that_are_none_are_refused(sizes: str) -> None:
+    done = CliRunner().invoke(labels.main, ["--sizes", sizes])
+    assert done.exit_code == 2
+    assert "is neither a number nor all" in done.output
