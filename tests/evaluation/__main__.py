@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,35 +100,35 @@ def evaluate(request: Request, data: Sequence[str], base_name: str) -> dict[str,
     from spam_edge.training.readers import ReadOptions
     from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
     from spam_edge.training.sources import PACKAGED, load_corpus
-    from tests.evaluation.baselines import fitters
     from tests.evaluation.errors import errors
     from tests.evaluation.folds import grouped_folds, leaky_split
     from tests.evaluation.goals import goals
+    from tests.evaluation.jobs import Plan, run_jobs
     from tests.evaluation.page import write_report
-    from tests.evaluation.pipeline import Pipeline
     from tests.evaluation.quote import markdown
-    from tests.evaluation.scoring import score_fold
     from tests.evaluation.summary import OutOfFold
 
     began = time.monotonic()
     prepared = prepare(load_corpus(data, ReadOptions()), _DEFAULT_SEED)
     base = choose_base_model(base_name)
     settings = replace(PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings(), seed=_DEFAULT_SEED)
-    work = request.folder / "folds"
-    pipeline = Pipeline(base, settings, folder=work, report=_say)
     folds = dict(enumerate(grouped_folds(prepared, seed=_DEFAULT_SEED)))
-    chosen = {number: folds[number] for number in ([0] if request.quick else folds)}
-    baselines = fitters(base)
-    scored = [score_fold(f"fold {number}", fold, pipeline, baselines) for number, fold in chosen.items()]
-    found = OutOfFold(scored, resamples=request.resamples)
+    plan = Plan(base, settings, folds={0: folds[0]} if request.quick else folds, folder=request.folder / "folds")
+    if not request.quick:
+        plan = replace(
+            plan,
+            leaky=leaky_split(prepared.corpus.messages, prepared, seed=_DEFAULT_SEED),
+            more_seeds=range(_DEFAULT_SEED + 1, _DEFAULT_SEED + request.seeds),
+        )
+    work = run_jobs(plan.jobs(), report=_say)
+    found = OutOfFold([work[job] for job in plan.fold_jobs()], resamples=request.resamples)
     evaluation = _about(request, prepared, settings) | found.summary()
-    evaluation |= {"errors": errors(found), "size_and_speed": {"bytes": scored[0].data["bytes"]}}
+    evaluation |= {"errors": errors(found), "size_and_speed": {"bytes": work[plan.fold_jobs()[0]]["bytes"]}}
     if request.bundle is not None and request.extra:
         evaluation["corpora"] = [_other_corpus(request.bundle, name, path) for name, path in request.extra]
-    if not request.quick:
-        messages = prepared.corpus.messages
-        evaluation["leaky"] = _leaky(pipeline, leaky_split(messages, prepared, seed=_DEFAULT_SEED))
-        evaluation["seeds"] = _seeds(request.seeds, chosen, pipeline, found)
+    if plan.leaky:
+        evaluation["leaky"] = _leaky(plan.leaky, work[plan.leaky_job()], request.resamples // 10)
+        evaluation["seeds"] = _seeds(found, [work[job] for job in plan.seed_jobs()], len(folds))
     evaluation["goals"] = goals(evaluation)
     evaluation["seconds"] = round(time.monotonic() - began, 1)
     evaluation["quote"] = markdown(evaluation)
@@ -183,37 +183,28 @@ def _other_corpus(bundle: Path, name: str, path: Path) -> dict[str, Any]:
     return corpus_figures(name, note, scores, is_spam, classifier.threshold)
 
 
-def _leaky(pipeline: Any, prepared: Any) -> dict[str, Any]:
+def _leaky(prepared: Any, margins: list[float], resamples: int) -> dict[str, Any]:
     """Return what the split of most papers would make of the same model, in PyTorch."""
     from spam_edge.training.messages import SPAM
-    from tests.evaluation.pipeline import pytorch_margins
     from tests.evaluation.statistics import Scored, with_intervals
 
-    checkpoint = pipeline.checkpoint("leaky", prepared)
-    test = prepared.sides["test"]
-    margins = pytorch_margins(checkpoint, [example.text for example in test], max_length=pipeline.settings.max_length)
-    is_spam = np.array([example.label == SPAM for example in test])
-    scored = Scored(margins.astype(np.float64), margins > 0, is_spam, np.arange(len(test)))
+    scores = np.asarray(margins, dtype=np.float64)
+    is_spam = np.array([example.label == SPAM for example in prepared.sides["test"]])
     return {
         "title": "random 70/10/20 split with duplicates and templates on every side, PyTorch",
-        "metrics": with_intervals(scored, resamples=200),
+        "metrics": with_intervals(Scored(scores, scores > 0, is_spam, np.arange(len(scores))), resamples=resamples),
     }
 
 
-def _seeds(count: int, folds: Mapping[int, Any], pipeline: Any, found: Any) -> dict[str, Any]:
+def _seeds(found: Any, margins: Sequence[list[float]], folds: int) -> dict[str, Any]:
     """Return mean and standard deviation over trainings of all folds that differ in their seed alone, in PyTorch."""
-    from tests.evaluation.pipeline import Pipeline
-    from tests.evaluation.scoring import score_again
     from tests.evaluation.statistics import Scored, measures
 
     first = found.systems["pytorch"]
     runs = [measures(first.one_per_cluster)]
-    for seed in range(_DEFAULT_SEED + 1, _DEFAULT_SEED + count):
-        again = Pipeline(
-            pipeline.base, replace(pipeline.settings, seed=seed), folder=pipeline.folder / f"seed {seed}", report=_say
-        )
-        margins = np.concatenate([score_again(f"fold {number}", fold, again) for number, fold in folds.items()])
-        runs.append(measures(Scored(margins, margins > 0, first.is_spam, first.clusters).one_per_cluster))
+    for start in range(0, len(margins), folds):
+        scores = np.concatenate([np.asarray(one) for one in margins[start : start + folds]])
+        runs.append(measures(Scored(scores, scores > 0, first.is_spam, first.clusters).one_per_cluster))
     return {
         name: {
             "mean": float(np.mean([run[name] for run in runs])),

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,9 @@ _RESULT = "result.json"
 Fit = Callable[[Sequence[str], NDArray[np.bool_]], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class FoldScores:
-    """What was measured on the test messages of one fold, as JSON.
-
-    Attributes:
-        data: ``texts``, ``is_spam``, ``clusters``; ``scores`` and ``calls`` by system; ``thresholds`` by mode and
-            ``temperature`` of the bundle; ``attacks`` and ``controls``; ``bytes`` by variant.
-    """
-
-    data: Mapping[str, Any]
+FoldScores = Mapping[str, Any]
+"""What was measured on the test messages of one fold, as JSON: ``texts``, ``is_spam``, ``clusters``; ``scores`` and
+``calls`` by system; ``thresholds`` by mode and ``temperature`` of the bundle; ``attacks``, ``controls``, ``bytes``."""
 
 
 def score_fold(name: str, prepared: Prepared, pipeline: Pipeline, baselines: Mapping[str, Fit]) -> FoldScores:
@@ -40,7 +32,8 @@ def score_fold(name: str, prepared: Prepared, pipeline: Pipeline, baselines: Map
     path = pipeline.folder / name / _RESULT
     classifier = pipeline.classifier(name, prepared)
     if path.is_file():
-        return FoldScores(json.loads(path.read_bytes()))
+        found: FoldScores = json.loads(path.read_bytes())
+        return found
     test, fitting = prepared.sides["test"], [*prepared.sides["train"], *prepared.sides["validation"]]
     texts = [example.text for example in test]
     is_spam = np.array([example.label == SPAM for example in test])
@@ -78,11 +71,11 @@ def score_fold(name: str, prepared: Prepared, pipeline: Pipeline, baselines: Map
     }
     with atomic_file(path) as stream:
         json.dump(data, stream)
-    return FoldScores(data)
+    return data
 
 
-def score_again(name: str, prepared: Prepared, pipeline: Pipeline) -> NDArray[np.float64]:
-    """Train one fold with another seed and return what PyTorch says of its test messages: how much chance decides."""
+def score_in_pytorch(name: str, prepared: Prepared, pipeline: Pipeline) -> list[float]:
+    """Train on one split and return what PyTorch says of its test messages, as the difference of the two logits."""
     path = pipeline.folder / name / _RESULT
     checkpoint = pipeline.checkpoint(name, prepared)
     if not path.is_file():
@@ -90,7 +83,8 @@ def score_again(name: str, prepared: Prepared, pipeline: Pipeline) -> NDArray[np
         margins = pytorch_margins(checkpoint, texts, max_length=pipeline.settings.max_length)
         with atomic_file(path) as stream:
             json.dump(margins.tolist(), stream)
-    return np.asarray(json.loads(path.read_bytes()), dtype=np.float64)
+    found: list[float] = json.loads(path.read_bytes())
+    return found
 
 
 def _pytorch_scores(

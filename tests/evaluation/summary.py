@@ -35,7 +35,7 @@ class OutOfFold:
     """
 
     def __init__(self, folds: Sequence[FoldScores], *, resamples: int) -> None:
-        self._folds = [fold.data for fold in folds]
+        self._folds = folds
         self._resamples = resamples
         self.is_spam = self._joined("is_spam", np.bool_)
         self.texts = [text for fold in self._folds for text in fold["texts"]]

@@ -1,0 +1,127 @@
+"""The trainings of an evaluation, one to a core: two at once on one thread each do more than one on two threads."""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from spam_edge.training.base_model import BaseModel
+from spam_edge.training.corpus import Prepared
+from spam_edge.training.settings import TrainingSettings
+
+_LEAKY = "leaky"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One training and what is scored with it.
+
+    Attributes:
+        name: of its folder.
+        prepared: whom it trains on.
+        base: model that is fine-tuned.
+        settings: of the training.
+        folder: where its folder lies.
+        exported: goes the whole way to the int8 file, beside the baselines; otherwise only PyTorch scores it.
+    """
+
+    name: str
+    prepared: Prepared
+    base: BaseModel
+    settings: TrainingSettings
+    folder: Path
+    exported: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an evaluation trains.
+
+    Attributes:
+        base: model that is fine-tuned.
+        settings: of the training that ships.
+        folds: the splits that count.
+        folder: where everything is kept.
+        leaky: the split of most papers, if it is wanted.
+        more_seeds: further seeds to train every fold with.
+    """
+
+    base: BaseModel
+    settings: TrainingSettings
+    folds: Mapping[int, Prepared]
+    folder: Path
+    leaky: Prepared | None = None
+    more_seeds: Sequence[int] = ()
+    _made: dict[str, Job] = field(default_factory=dict)
+
+    def jobs(self) -> list[Job]:
+        """Return everything, what counts first."""
+        return [*self.fold_jobs(), *([self.leaky_job()] if self.leaky else []), *self.seed_jobs()]
+
+    def fold_jobs(self) -> list[Job]:
+        """Return the folds that go the whole way."""
+        return [self._job(f"fold {number}", fold, exported=True) for number, fold in self.folds.items()]
+
+    def leaky_job(self) -> Job:
+        """Return the split of most papers."""
+        if self.leaky is None:
+            raise ValueError("no leaky split was asked for")
+        return self._job(_LEAKY, self.leaky)
+
+    def seed_jobs(self) -> list[Job]:
+        """Return all folds with the second seed, then with the third, ..."""
+        return [
+            self._job(f"fold {number} seed {seed}", fold, seed=seed)
+            for seed in self.more_seeds
+            for number, fold in self.folds.items()
+        ]
+
+    def _job(self, name: str, prepared: Prepared, *, exported: bool = False, seed: int | None = None) -> Job:
+        settings = self.settings if seed is None else replace(self.settings, seed=seed)
+        return self._made.setdefault(name, Job(name, prepared, self.base, settings, self.folder, exported))
+
+
+def run_jobs(jobs: Sequence[Job], *, report: Callable[[str], None]) -> dict[Job, Any]:
+    """Run all jobs, as many at once as there are cores, each on one of its own.
+
+    Returns:
+        Of an exported job its :data:`tests.evaluation.scoring.FoldScores`, of any other the margins of PyTorch.
+    """
+    context = multiprocessing.get_context("spawn")
+    cores = context.Queue()
+    available = sorted(os.sched_getaffinity(0))
+    for core in available:
+        cores.put(core)
+    with ProcessPoolExecutor(len(available), mp_context=context, initializer=_take_core, initargs=(cores,)) as pool:
+        running = {pool.submit(run, job): job for job in jobs}
+        for done in tqdm(as_completed(running), "trainings", total=len(running), disable=None):
+            done.result()
+            report(f"{running[done].name}: done")
+        return {job: future.result() for future, job in running.items()}
+
+
+def run(job: Job) -> Any:
+    """Run one job in this process."""
+    from tests.evaluation.baselines import fitters
+    from tests.evaluation.pipeline import Pipeline
+    from tests.evaluation.scoring import score_fold, score_in_pytorch
+
+    pipeline = Pipeline(job.base, job.settings, folder=job.folder, report=_tell)
+    if job.exported:
+        return score_fold(job.name, job.prepared, pipeline, fitters(job.base))
+    return score_in_pytorch(job.name, job.prepared, pipeline)
+
+
+def _take_core(cores: Any) -> None:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.sched_setaffinity(0, {cores.get()})
+
+
+def _tell(line: str) -> None:
+    tqdm.write(line, file=sys.stderr)
