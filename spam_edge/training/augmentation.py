@@ -34,7 +34,7 @@ class Chances:
     digits: float = 0.5
     respelling: float = 0.3
     share: float = 0.4
-    padding: float = 0.1
+    padding: float = 0.05
 
 
 class Augmenter:

@@ -4,8 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import datasets
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from spam_edge.normalization import Normalizer
 from spam_edge.training.augmentation import Augmenter
@@ -42,13 +47,27 @@ def encode_examples(examples: Sequence[Example], encode: Encode) -> datasets.Dat
 class TrainingMessages(Dataset[dict[str, Any]]):
     """The training split, each message in another form in each epoch.
 
+    Args:
+        examples: n messages.
+        encode: normalises and tokenises them.
+        targets: shape (n, 2), what to train towards.
+        augmenter: changes them; None leaves them as they are.
+
     Attributes:
         lengths: tokens of each message as it stands in the corpus.
         epoch: the pass over the data that is going on.
     """
 
-    def __init__(self, examples: Sequence[Example], encode: Encode, augmenter: Augmenter | None) -> None:
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        encode: Encode,
+        *,
+        targets: NDArray[np.float32],
+        augmenter: Augmenter | None,
+    ) -> None:
         self._examples = examples
+        self._targets = targets.tolist()
         self._encode = encode
         self._augmenter = augmenter
         self.lengths = [len(ids) for ids in encode([example.text for example in examples])]
@@ -58,12 +77,17 @@ class TrainingMessages(Dataset[dict[str, Any]]):
         return len(self._examples)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return token ids, attention mask and label of one message."""
-        example, text = self._examples[index], self._examples[index].text
+        """Return token ids, attention mask and, as the label, the probabilities of both labels of one message."""
+        text = self._examples[index].text
         if self._augmenter is not None:
             text = self._augmenter(text, index=index, epoch=self.epoch)
         ids = self._encode([text])[0]
-        return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": LABELS.index(example.label)}
+        return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": self._targets[index]}
+
+
+def cross_entropy(outputs: SequenceClassifierOutput, labels: Tensor, num_items_in_batch: Tensor | None = None) -> Tensor:
+    """Return the mean cross entropy of logits and labels, be these classes or the probabilities of both."""
+    return functional.cross_entropy(outputs["logits"].float(), labels)
 
 
 class CountEpochs(TrainerCallback):

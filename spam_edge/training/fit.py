@@ -21,7 +21,7 @@ from spam_edge.normalization import Normalizer
 from spam_edge.threads import available_threads
 from spam_edge.training.augmentation import Augmenter, Chances
 from spam_edge.training.batches import LengthGroupedTrainer
-from spam_edge.training.encoding import CountEpochs, TrainingMessages, encode_examples, encoder
+from spam_edge.training.encoding import CountEpochs, TrainingMessages, cross_entropy, encode_examples, encoder
 from spam_edge.training.evaluation import SELECTION_METRIC, MetricsOfLogits, evaluate
 from spam_edge.training.hardware import Hardware
 from spam_edge.training.messages import HAM
@@ -29,6 +29,7 @@ from spam_edge.training.progress import FreezeBody, Progress
 from spam_edge.training.quiet import quiet_transformers
 from spam_edge.training.settings import TrainingSettings
 from spam_edge.training.splits import Example
+from spam_edge.training.teacher import soft_targets
 
 _LOSSES_PER_EPOCH = 20
 
@@ -95,7 +96,12 @@ def fit(
     elif settings.freeze_epochs:
         callbacks.append(FreezeBody(settings.freeze_epochs))
     encode = encoder(tokenizer, normalizer, settings.max_length)
-    train = TrainingMessages(splits["train"], encode, _augmenter(splits["train"], settings))
+    train = TrainingMessages(
+        splits["train"],
+        encode,
+        targets=soft_targets(splits["train"], weight=settings.teacher, seed=settings.seed),
+        augmenter=_augmenter(splits["train"], settings),
+    )
     callbacks.append(CountEpochs(train))
     data = {side: encode_examples(splits[side], encode) for side in ("validation", "test")}
     with quiet_transformers():
@@ -106,6 +112,7 @@ def fit(
             eval_dataset=data["validation"],
             processing_class=tokenizer,
             data_collator=DataCollatorWithPadding(tokenizer),
+            compute_loss_func=cross_entropy,
             compute_metrics=MetricsOfLogits(folder),
             callbacks=callbacks,
         )
