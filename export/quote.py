@@ -65,6 +65,6 @@ def quote(evaluation: Path, bundle: Bundle) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
-        return {"corpus": found["corpus"], "quote": str(found["quote"])}
+        return {"corpus": {"fingerprint": found["corpus"]["fingerprint"]}, "quote": str(found["quote"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ExportError(f"{path} cannot be read ({error!r}); run `make evaluate` again") from error

@@ -85,7 +85,9 @@ class TrainingMessages(Dataset[dict[str, Any]]):
         return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": self._targets[index]}
 
 
-def cross_entropy(outputs: SequenceClassifierOutput, labels: Tensor, num_items_in_batch: Tensor | None = None) -> Tensor:
+def cross_entropy(
+    outputs: SequenceClassifierOutput, labels: Tensor, num_items_in_batch: Tensor | None = None
+) -> Tensor:
     """Return the mean cross entropy of logits and labels, be these classes or the probabilities of both."""
     return functional.cross_entropy(outputs["logits"].float(), labels)
 

@@ -30,7 +30,7 @@ from spam_edge.training.sources import Corpus
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = TrainingSettings(learning_rate=5e-3, epochs=3, batch_size=8, max_length=32)
+SETTINGS = TrainingSettings(learning_rate=5e-3, epochs=5, batch_size=8, max_length=32)
 
 
 class Interrupted(Exception):
@@ -127,7 +127,7 @@ def test_record_tells_the_whole_story(trained: Path, prepared: Prepared) -> None
     assert {side: sizes["rows"] for side, sizes in record["splits"].items()} == {
         side: len(examples) for side, examples in prepared.sides.items()
     }
-    assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3]
+    assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3, 4, 5]
     assert all(epoch["train_loss"] > 0 for epoch in record["epochs"])
     kept = record["epochs"][record["selection"]["epoch"] - 1]
     assert kept["selection_score"] == max(epoch["selection_score"] for epoch in record["epochs"])
@@ -200,7 +200,7 @@ def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     output = tmp_path / "out"
 
     def interrupt(line: str) -> None:
-        if "epoch 2 of 3" in line:
+        if "epoch 2 of 5" in line:
             raise Interrupted
 
     with pytest.raises(Interrupted):
