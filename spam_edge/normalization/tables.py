@@ -48,8 +48,8 @@ class Tables:
         try:
             data = json.loads(path.read_bytes())
             maps = {name: _one_character_each(data[name]) for name in ("plain", "styled", "confusable", "emoji")}
-            return cls(invisible=frozenset(data["invisible"]), **maps)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return cls(invisible=frozenset(_some(data["invisible"])), **maps)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _unreadable(path, repr(error)) from error
 
     def to_json(self) -> str:
@@ -96,6 +96,12 @@ def _unreadable(path: Path, reason: object) -> BundleIntegrityError:
 
 
 def _one_character_each(table: Any) -> dict[str, str]:
-    if not table or not all(len(key) == 1 and isinstance(value, str) for key, value in table.items()):
-        raise ValueError("a table maps single characters to text, and none is empty")
+    if not all(len(key) == 1 and isinstance(value, str) for key, value in _some(table).items()):
+        raise TypeError("a table maps single characters to text")
     return dict(table)
+
+
+def _some(table: Any) -> Any:
+    if not table:
+        raise ValueError("a table is empty")
+    return table
