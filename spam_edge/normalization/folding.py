@@ -19,10 +19,9 @@ _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]
 _REVERSED = re.compile("\u202e([^\u202c\n]*)(?:\u202c|(?=\n)|$)")
 _MARKS = frozenset(map(chr, range(0x300, 0x370)))
 _MARK = re.compile(f"[{character_class(_MARKS)}]+")
-_WORD = re.compile(f"(?:[^\\W\\d_]|[{character_class(_MARKS)}])+")
+_WORD = re.compile(r"[^\W\d_]+")
 _KEYCAP = re.compile("(?<=[0-9#*])\ufe0f?\u20e3")
 _FLAG = re.compile("(?<![\U0001f1e6-\U0001f1ff])[\U0001f1e6-\U0001f1ff]{2}(?![\U0001f1e6-\U0001f1ff])")
-_JOINERS = "\u200d\ufe0f"
 _ASCII_LETTERS = frozenset(filter(str.isalpha, map(chr, range(128))))
 
 
@@ -41,15 +40,12 @@ class Folder:
         self._plain, self._styled, self._confusable = map(
             str.maketrans, map(dict, (tables.plain, tables.styled, tables.confusable))
         )
-        self._latin = _ASCII_LETTERS | _MARKS | tables.confusable.keys()
+        self._latin = _ASCII_LETTERS | tables.confusable.keys()
         tables_of_folds = (tables.invisible, tables.plain, tables.styled, tables.confusable)
         self._folds = _MARKS.union("\u20e3", *tables_of_folds)
-        styled, emoji = character_class(tables.styled), character_class(tables.emoji)
-        invisible = character_class(tables.invisible)
+        styled, invisible = character_class(tables.styled), character_class(tables.invisible)
         # By itself such a letter is a sign, like the blood types and the information desk among the emoji.
         self._styled_word = re.compile(f"[{styled}][{styled}\\w]|\\w[{styled}]")
-        # What joins and colours emoji belongs to them.
-        self._joined_emoji = re.compile(f"(?<=[{emoji}{_JOINERS}])[{_JOINERS}]+(?=[{emoji}]|\\W|$)")
         self._invisible = re.compile(f"[{invisible}]+")
         # Other scripts have joiners of their own inside words.
         self._hidden = re.compile(f"(?<=[0-9A-Za-z])[{invisible}]+(?=\\w)|(?<=\\w)[{invisible}]+(?=[0-9A-Za-z])")
@@ -71,8 +67,8 @@ class Folder:
     def _flatten(self, text: str) -> str:
         """Fold what never comes to an end, without what further layers could be made of."""
         for _ in range(3):
-            text, _hidden = self._fold_once(text.replace("&", "").replace("\b", ""), self._folds)
-        return text.replace("&", "")
+            text = self._fold_once(text, self._folds)[0].replace("&", "")
+        return text
 
     def _fold_once(self, text: str, found: frozenset[str]) -> tuple[str, bool]:
         if "&" in text:
@@ -87,12 +83,11 @@ class Folder:
         text, styled = self._unstyle(text.translate(self._plain))
         latin = self._fold_confusables(text)
         bare, marked = _drop_marks(latin)
-        return bare.translate(self._plain), moved or hidden or styled or marked or latin != text
+        return bare, moved or hidden or styled or marked or latin != text
 
     def _drop_invisible(self, text: str) -> tuple[str, bool]:
         if self._tables.invisible.isdisjoint(text):
             return text, False
-        text = self._joined_emoji.sub("", text)
         return self._invisible.sub("", text), self._hidden.search(text) is not None
 
     def _unstyle(self, text: str) -> tuple[str, bool]:

@@ -150,7 +150,7 @@ def _may_be_spaced(shape: bytes) -> bool:
 def _may_be_odd(shape: bytes) -> bool:
     """Whether there may be a word in pieces, or with digits inside or beside its letters."""
     return not shape.isalpha() and (
-        (b"a.a" in shape or b"a|a" in shape or b"a1" in shape or b"1a" in shape)
+        (b"a.a" in shape or b"a1" in shape or b"1a" in shape)
         or (b"!" in shape and (b"!a" in shape or b"!1" in shape))
         or (b"|" in shape and (b"|a" in shape or b"|1" in shape))
     )

@@ -11,7 +11,7 @@ PATH = Path(__file__).parents[1] / "data" / "tiny_bundle" / NORMALIZER_NAME
 TABLES = Tables.read(PATH)
 _WORDS = (
     "free prize claim money payment today sexy call now the goodnight love viagra cash all illegal too hello "
-    "account paypal bank login been email"
+    "account paypal bank login been email bail loam loom"
 )
 WORDS = frozenset(_WORDS.split())
 FOLDER = Folder(TABLES)

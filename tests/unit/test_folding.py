@@ -99,6 +99,8 @@ def test_what_only_a_disguise_has_is_folded_and_said(text: str, folded: str) -> 
         ("&#x202e;eerf", "free"),
         ("\u202e;301#&\u202c", "g"),  # an entity the wrong way round
         ("f𝐫\u200dеe", "free"),
+        ("frеé это слово", "free это слово"),  # an accent of a Latin language beside a confusable
+        ("fr\u0301е\u0301e это слово", "free это слово"),
         ("\x81fr\u200b\x81ee", "free"),
     ],
 )

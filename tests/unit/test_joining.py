@@ -20,7 +20,8 @@ from tests.unit.normalizers import JOINER, NORMALIZER, WORDS
         ("p@ym3nt", "payment"),
         ("ca1l, ca|l", "call, call"),
         ("i11egal", "illegal"),
-        ("ca$h", "cash"),
+        ("ca$h CASH,s3xy", "cash CASH,sexy"),
+        ("ba!1 ca|1", "bail call"),
         ("pr!ze", "prize"),
         ("7oday 8ank 1o9in", "today bank login"),
         # spaced letters
@@ -29,6 +30,7 @@ from tests.unit.normalizers import JOINER, NORMALIZER, WORDS
         ("m-o-n-e-y", "money"),
         ("c*a*s*h", "cash"),
         ("f_r_e_e", "free"),
+        ("f-r-e-e-p-r-i-z-e", "free prize"),
         ("f r e e p r i z e now", "free prize now"),
         # torn words
         ("fr.ee", "free"),
@@ -67,7 +69,7 @@ def test_emoji_inside_a_word_are_left_out(text: str) -> None:
     [
         "call 09061701461 or 0871-872-9755",
         "£1.50/msg, 150p, 16+, $100, 50%",
-        "10am 5pm 2nd 1st 3G 40GB K52",
+        "10am 100m 5pm 2nd 1st 3G 40GB K52",
         "gr8 l8r b4 2day m8 u2",
         "e.g. i.e. p.m. U.S.A. a.k.a.",
         "a well-known half-price by-law co-op",
