@@ -146,8 +146,8 @@ class SpamClassifier:
         """
         views, logits = self._run(texts)
         scores = self._probabilities(logits)
-        best = views.choose(scores)
-        return [self._verdict(scores, views, index, chosen) for index, chosen in enumerate(best.tolist())]
+        best = self._choose(views, logits).tolist()
+        return [self._verdict(scores, views, index, chosen) for index, chosen in enumerate(best)]
 
     def classify_stream(self, texts: Iterable[str], *, window: int = WINDOW) -> Iterator[Prediction]:
         """Classify messages as they come, in their order, in bounded memory.
@@ -181,8 +181,7 @@ class SpamClassifier:
             InputError: an element is no string or no valid Unicode.
         """
         views, logits = self._run(texts)
-        positive = self.manifest.positive_index
-        best: NDArray[np.float32] = logits[views.choose(logits[:, positive] - logits[:, 1 - positive])]
+        best: NDArray[np.float32] = logits[self._choose(views, logits)]
         return best
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -264,6 +263,10 @@ class SpamClassifier:
         for batch, result in zip(plan, self._session_of_this_process().run_all(batches), strict=True):
             logits[batch] = result
         return views, logits[which]
+
+    def _choose(self, views: EncodedViews, logits: NDArray[np.float32]) -> NDArray[np.intp]:
+        positive = self.manifest.positive_index
+        return views.choose(logits[:, positive] - logits[:, 1 - positive])
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         return probabilities(logits, temperature=self.manifest.temperature, positive_index=self.manifest.positive_index)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spam_edge.normalization import Normalizer, Views
+from spam_edge.normalization import Normalizer
 from spam_edge.tokenization import TextEncoder, TokenIds, check_texts
 
 
@@ -61,10 +61,14 @@ class ViewEncoder:
 
         Raises:
             InputError: see :meth:`TextEncoder.encode`.
+            BundleIntegrityError: see :meth:`Normalizer.views`.
         """
+        if self._normalizer is None:
+            rows = self._encoder.encode(texts)
+            return EncodedViews(rows, np.empty(0, dtype=np.intp), [False] * len(rows))
         check_texts(texts)
-        views = [self._normalizer.views(text) if self._normalizer else Views(text, None, False) for text in texts]
-        seconds = [index for index, view in enumerate(views) if view.joined is not None]
-        joined = [view.joined for view in views if view.joined is not None]
-        rows = self._encoder.encode([*(view.text for view in views), *joined])
-        return EncodedViews(rows, np.asarray(seconds, dtype=np.intp), [view.disguised for view in views])
+        views = [self._normalizer.views(text) for text in texts]
+        seconds = [(index, view.joined) for index, view in enumerate(views) if view.joined is not None]
+        rows = self._encoder.encode([view.text for view in views] + [joined for _, joined in seconds])
+        indices = np.array([index for index, _ in seconds], dtype=np.intp)
+        return EncodedViews(rows, indices, [view.disguised for view in views])

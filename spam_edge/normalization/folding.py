@@ -1,32 +1,36 @@
 """The first view: what loses nothing a reader of English would miss.
 
 The order is that in which the layers were put on: HTML entities, bytes of Windows-1252 taken for Latin-1, direction
-marks and backspaces, compatibility forms, invisible characters, letters of other scripts, combining marks.
+marks and backspaces, compatibility forms, invisible characters, letters of other scripts, combining marks. What was
+put on in another order comes off in a further round.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from html import unescape
+from html.entities import html5
 from itertools import product
 from math import prod
+from typing import NamedTuple
 
-from spam_edge.normalization.tables import Tables, translator
+from spam_edge.normalization.tables import Tables, character_class
 
+_ROUNDS = 8
+"""Nobody hides a word deeper than two or three layers; only what is meant to keep the processor busy takes more."""
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_UNESCAPES = 2
 _REVERSED = re.compile("\u202e([^\u202c\n]*)(?:\u202c|(?=\n)|$)")
-_ALL_MARKS = "".join(map(chr, range(0x300, 0x370)))
-_MARKS = re.compile(f"[{_ALL_MARKS}]+")
+_MARKS = frozenset(map(chr, range(0x300, 0x370)))
+_MARK = re.compile(f"[{character_class(_MARKS)}]+")
+_WORD = re.compile(r"[^\W\d_]+")
+_KEYCAP = re.compile("(?<=[0-9#*])\ufe0f?\u20e3")
+_FLAG = re.compile("(?<![\U0001f1e6-\U0001f1ff])[\U0001f1e6-\U0001f1ff]{2}(?![\U0001f1e6-\U0001f1ff])")
+_ASCII_LETTERS = frozenset(filter(str.isalpha, map(chr, range(128))))
 _READINGS = 64
 """A word that may be read in more ways is not looked up."""
-_WORD = re.compile(r"\w+")
-_JOINERS = "\u200d\ufe0f"
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """A folded text, and whether something was folded that only a disguise has."""
 
     text: str
@@ -43,65 +47,110 @@ class Folder:
 
     def __init__(self, tables: Tables, is_word: Callable[[str], bool]) -> None:
         self._is_word = is_word
-        self._readings = tables.confusable
-        self._plain = translator(tables.plain)
-        self._styled = translator(tables.styled)
-        self._confusable = translator({character: letters[0] for character, letters in tables.confusable.items()})
-        self._confusables = frozenset(tables.confusable)
-        named = (tables.invisible, tables.plain, tables.styled, tables.confusable)
-        self._folds = frozenset(_ALL_MARKS).union(*named)
-        emoji = re.escape("".join(sorted(tables.emoji)))
-        invisible = re.escape("".join(sorted(tables.invisible)))
-        # What joins and colours emoji belongs to them.
-        self._joined_emoji = re.compile(f"(?<=[{emoji}{_JOINERS}])[{_JOINERS}]+(?=[{emoji}]|\\W|$)") if emoji else None
-        self._invisible = re.compile(f"[{invisible}]+") if invisible else re.compile(r"(?!)")
-        self._inside_word = re.compile(f"(?<=\\w)[{invisible}]+(?=\\w)") if invisible else re.compile(r"(?!)")
+        self._tables = tables
+        first = {character: letters[0] for character, letters in tables.confusable.items()}
+        self._plain, self._styled, self._confusable = map(
+            str.maketrans, map(dict, (tables.plain, tables.styled, first))
+        )
+        self._latin = _ASCII_LETTERS | tables.confusable.keys()
+        tables_of_folds = (tables.invisible, tables.plain, tables.styled, tables.confusable)
+        self._folds = _MARKS.union("\u20e3", *tables_of_folds)
+        styled, invisible = character_class(tables.styled), character_class(tables.invisible)
+        # By itself such a letter is a sign, like the blood types and the information desk among the emoji.
+        self._styled_word = re.compile(f"[{styled}][{styled}\\w]|\\w[{styled}]")
+        self._invisible = re.compile(f"[{invisible}]+")
+        # Other scripts have joiners of their own inside words.
+        self._hidden = re.compile(f"(?<=[0-9A-Za-z])[{invisible}]+(?=\\w)|(?<=\\w)[{invisible}]+(?=[0-9A-Za-z])")
 
     def fold(self, text: str) -> Folded:
-        """Fold one text; folding what was folded changes nothing that the tokenizer would see."""
+        """Fold one text; a folded text is left as it is."""
+        disguised = False
+        for _ in range(_ROUNDS):
+            found = self._folds.intersection(text)
+            if not found and "&" not in text:
+                return Folded(text, disguised)
+            before = text
+            text, hidden = self._fold_once(text, found)
+            disguised = disguised or hidden
+            if text == before:
+                return Folded(text, disguised)
+        return Folded(self._flatten(text), disguised=True)
+
+    def _flatten(self, text: str) -> str:
+        """Fold what never comes to an end, without what further layers could be made of."""
+        for _ in range(3):
+            text = self._fold_once(text, self._folds)[0].replace("&", "")
+        return text
+
+    def _fold_once(self, text: str, found: frozenset[str]) -> tuple[str, bool]:
         if "&" in text:
             text = _unescape(text)
+            found = self._folds.intersection(text)
+        if found <= self._tables.plain.keys():
+            for character in found:
+                text = text.replace(character, self._tables.plain[character])
+            return text, False
         text, moved = _undo_moves(text)
-        if self._folds.isdisjoint(text):
-            return Folded(text, moved)
-        text = self._plain(text)
-        styled = self._styled(text)
-        seen, hidden = self._drop_invisible(styled)
-        latin = self._fold_confusables(seen)
+        text, hidden = self._drop_invisible(_spell_flags(_KEYCAP.sub("", text)))
+        text, styled = self._unstyle(text.translate(self._plain))
+        latin = self._fold_confusables(text)
         bare, marked = _drop_marks(latin)
-        disguised = moved or hidden or marked or styled != text or latin != seen
-        return Folded(self._plain(bare), disguised)
+        return bare, moved or hidden or styled or marked or latin != text
 
     def _drop_invisible(self, text: str) -> tuple[str, bool]:
-        if self._joined_emoji is not None:
-            text = self._joined_emoji.sub("", text)
-        hidden = self._inside_word.search(text) is not None
-        return self._invisible.sub("", text), hidden
+        if self._tables.invisible.isdisjoint(text):
+            return text, False
+        return self._invisible.sub("", text), self._hidden.search(text) is not None
+
+    def _unstyle(self, text: str) -> tuple[str, bool]:
+        return text.translate(self._styled), self._styled_word.search(text) is not None
 
     def _fold_confusables(self, text: str) -> str:
-        """Fold letters of other scripts in a mostly Latin message, in words that are mixed or look Latin altogether."""
-        if self._confusables.isdisjoint(text) or not _is_mostly_latin(text, self._confusables):
-            return text
-        return _WORD.sub(self._fold_word, text)
+        """Fold letters of other scripts that look Latin, in words that are mixed or look Latin altogether.
 
-    def _fold_word(self, match: re.Match[str]) -> str:
-        word = match[0]
-        foreign = [character for character in word if not character.isascii()]
-        if not foreign or (len(foreign) == len(word) and not self._confusables.issuperset(foreign)):
+        A word of the latter kind may be a word of that script: it stays where more letters stand in words that are.
+        """
+        if self._tables.confusable.keys().isdisjoint(text):
+            return text
+        foreign = doubtful = 0
+        for word in _WORD.findall(text):
+            if not word.isascii():
+                looks_latin = self._is_mixed(word) or self._latin.issuperset(word)
+                foreign, doubtful = foreign + len(word) * (not looks_latin), doubtful + len(word) * looks_latin
+        return _WORD.sub(lambda match: self._fold_word(match[0], doubtful > foreign), text)
+
+    def _fold_word(self, word: str, in_english: bool) -> str:
+        if word.isascii():
             return word
-        ways = prod(len(self._readings.get(character, " ")) for character in foreign)
-        if 1 < ways <= _READINGS:
-            for letters in product(*(self._readings.get(character, character) for character in word)):
-                if self._is_word("".join(letters).lower()):
-                    return "".join(letters)
-        return self._confusable(word)
+        signs = self._is_mixed(word) + self._latin.issuperset(word)
+        return self._read(word) if signs + in_english >= 2 else word
+
+    def _read(self, word: str) -> str:
+        """Replace letters that look like others; where one may be two, so that a word of the vocabulary comes out."""
+        letters = [self._tables.confusable.get(character, character) for character in word]
+        if 1 < prod(map(len, letters)) <= _READINGS:
+            for reading in map("".join, product(*letters)):
+                if self._is_word(reading.lower()):
+                    return reading
+        return word.translate(self._confusable)
+
+    @staticmethod
+    def _is_mixed(word: str) -> bool:
+        return not _ASCII_LETTERS.isdisjoint(word)
 
 
 def _unescape(text: str) -> str:
-    # Only with its semicolon: without it, "AT&T" and "rock&copyright" would turn into something else.
-    for _ in range(_UNESCAPES):
-        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    # Only with its semicolon and whole: "AT&T" and "rock&copyright;" would turn into something else.
+    for _ in range(_ROUNDS):
+        before, text = text, _ENTITY.sub(_character, text)
+        if text == before:
+            break
     return text
+
+
+def _character(match: re.Match[str]) -> str:
+    entity = match[0]
+    return unescape(entity) if entity[1] == "#" else html5.get(entity[1:], entity)
 
 
 def _undo_moves(text: str) -> tuple[str, bool]:
@@ -120,18 +169,15 @@ def _undo_moves(text: str) -> tuple[str, bool]:
     return text, moved
 
 
+def _spell_flags(text: str) -> str:
+    """Two regional indicators alone are a flag, not a word in disguise."""
+    return _FLAG.sub(lambda match: f" {''.join(chr(ord(sign) - 0x1F1E6 + ord('a')) for sign in match[0])} ", text)
+
+
 def _drop_marks(text: str) -> tuple[str, bool]:
     """Drop combining marks; those that make no letter of a language with what they stand on are a disguise."""
-    if not _MARKS.search(text):
+    if _MARKS.isdisjoint(text):
         return text, False
     composed = unicodedata.normalize("NFC", text)
-    bare = _MARKS.sub("", composed)
+    bare = _MARK.sub("", composed)
     return bare, bare != composed
-
-
-def _is_mostly_latin(text: str, confusables: frozenset[str]) -> bool:
-    """Whether no more letters certainly belong to another script than are Latin."""
-    letters = [character for character in text if character.isalpha()]
-    ascii_letters = sum(map(str.isascii, letters))
-    foreign = sum(not letter.isascii() and letter not in confusables for letter in letters)
-    return ascii_letters >= foreign

@@ -9,7 +9,7 @@ from typing import Self
 
 from spam_edge.normalization.folding import Folder
 from spam_edge.normalization.joining import Joiner
-from spam_edge.normalization.tables import NORMALIZER_NAME, VERSION, Tables
+from spam_edge.normalization.tables import NORMALIZER_NAME, VERSION, Tables, character_class, check_version
 
 __all__ = ["NORMALIZER_NAME", "VERSION", "Normalizer", "Views"]
 
@@ -45,23 +45,42 @@ class Normalizer:
     def __init__(self, read_tables: Callable[[], Tables], is_word: Callable[[str], bool]) -> None:
         self._read_tables = read_tables
         self._is_word = is_word
+        self._joiner = Joiner(is_word)
 
     @classmethod
     def open(cls, path: Path, is_word: Callable[[str], bool]) -> Self:
-        """Use the ``normalizer.json`` at ``path``."""
+        """Use the ``normalizer.json`` at ``path``.
+
+        Raises:
+            BundleIntegrityError: it is missing, broken or of another version. What is wrong further down in it is found
+                when a message needs it.
+        """
+        check_version(path)
         return cls(lambda: Tables.read(path), is_word)
 
     def views(self, text: str) -> Views:
-        """Return what of a message is scored."""
-        rest = text[READS:]
-        text = text[:READS] if rest else text
-        if _ORDINARY.fullmatch(text):
-            joined = self._plain_joiner.join(text)
-            return Views(text + rest, joined + rest if joined != text else None, disguised=False)
-        folded = self._folder.fold(text)
-        joined = self._joiner.join(folded.text)
-        first, second = self._name_emoji(folded.text), self._name_emoji(joined)
-        return Views(first + rest, second + rest if second != first else None, folded.disguised)
+        """Return what of a message is scored.
+
+        Raises:
+            BundleIntegrityError: the tables are needed and cannot be read.
+        """
+        text, rest = text[:READS], text[READS:]
+        disguised = False
+        if not _ORDINARY.fullmatch(text):
+            text, disguised = self._folder.fold(text)
+            if not text.isascii() and not self._tables.emoji.keys().isdisjoint(text):
+                return self._views_with_emoji(text, rest, disguised)
+        joined = self._joiner.join(text)
+        return Views(text + rest, joined + rest if joined != text else None, disguised)
+
+    def _views_with_emoji(self, text: str, rest: str, disguised: bool) -> Views:
+        """Replace emoji, of which the tokenizer knows none, by their names; a row of the same one by one name."""
+        emoji = self._tables.emoji
+        first, second = (
+            self._emoji.sub(lambda match: f" {emoji[match[1]]} ", view)
+            for view in (text, self._joiner_around_emoji.join(text))
+        )
+        return Views(first + rest, second + rest if second != first else None, disguised)
 
     @cached_property
     def _tables(self) -> Tables:
@@ -72,24 +91,9 @@ class Normalizer:
         return Folder(self._tables, self._is_word)
 
     @cached_property
-    def _joiner(self) -> Joiner:
+    def _joiner_around_emoji(self) -> Joiner:
         return Joiner(self._is_word, frozenset(self._tables.emoji))
 
     @cached_property
-    def _plain_joiner(self) -> Joiner:
-        return Joiner(self._is_word, frozenset())
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(self._tables.emoji)
-
-    @cached_property
     def _emoji(self) -> re.Pattern[str]:
-        characters = re.escape("".join(sorted(self._tables.emoji)))
-        return re.compile(f"([{characters}])\\1*") if characters else re.compile(r"(?!)")
-
-    def _name_emoji(self, text: str) -> str:
-        """Replace emoji, of which the tokenizer knows none, by their names; a row of the same one by one name."""
-        if self._names.isdisjoint(text):
-            return text
-        return self._emoji.sub(lambda match: f" {self._tables.emoji[match[1]]} ", text)
+        return re.compile(f"([{character_class(self._tables.emoji)}])\\1*")

@@ -4,7 +4,8 @@ They are data, not code, so that every Python, whatever Unicode version it knows
 """
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,8 @@ from spam_edge.errors import BundleIntegrityError
 NORMALIZER_NAME = "normalizer.json"
 VERSION = 1
 """Of the rules in this package together with the form of the tables."""
+_BEGINNING = re.compile(rb'\{\s*"version": (\d+),')
+_READ_OF_IT = 64  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Tables:
 
     Attributes:
         invisible: characters that show nothing.
-        plain: compatibility forms that ordinary text has too, such as a ligature, a fraction, or a letter with accent,
+        plain: compatibility forms that ordinary text has too, such as a ligature, a fraction or a letter with accent,
             and bytes of Windows-1252 that were taken for Latin-1.
         styled: forms of ASCII letters and digits that ordinary English has no use for, such as fullwidth or bold ones.
         confusable: letters of other scripts to the ASCII letters that they look like, the likelier one first.
@@ -40,19 +43,14 @@ class Tables:
         """Read ``normalizer.json``.
 
         Raises:
-            BundleIntegrityError: it is missing or broken, or of a version that this package does not know.
+            BundleIntegrityError: it is missing or broken; :func:`check_version` says whether it is of this version.
         """
         try:
             data = json.loads(path.read_bytes())
-            if data["version"] != VERSION:
-                raise BundleIntegrityError(
-                    f"{path} is of version {data['version']}, this spam-edge knows {VERSION}; install the release of "
-                    "spam-edge that made the bundle, or train and export again"
-                )
             maps = {name: _one_character_each(data[name]) for name in ("plain", "styled", "confusable", "emoji")}
-            return cls(invisible=frozenset(data["invisible"]), **maps)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BundleIntegrityError(f"{path} cannot be read ({error!r}); export the bundle again") from error
+            return cls(invisible=frozenset(_some(data["invisible"])), **maps)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _unreadable(path, repr(error)) from error
 
     def to_json(self) -> str:
         """Return the contents of ``normalizer.json``; the same tables give the same text."""
@@ -62,13 +60,48 @@ class Tables:
         return json.dumps(data, ensure_ascii=True, indent=1) + "\n"
 
 
-def translator(table: Mapping[str, str]) -> Callable[[str], str]:
-    """Return a function that replaces the characters of a table."""
-    codes = str.maketrans(dict(table))
-    return lambda text: text.translate(codes)
+def check_version(path: Path) -> None:
+    """Look at the beginning of ``normalizer.json`` alone: few messages need the rest, all need the right rules.
+
+    Raises:
+        BundleIntegrityError: it is missing or broken, or of a version that this package does not know.
+    """
+    try:
+        with path.open("rb") as stream:
+            beginning = _BEGINNING.match(stream.read(_READ_OF_IT))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if beginning is None:
+        raise _unreadable(path, "it does not begin with its version")
+    if int(beginning[1]) != VERSION:
+        raise BundleIntegrityError(
+            f"{path} is of version {int(beginning[1])}, this spam-edge knows {VERSION}; install the release of "
+            "spam-edge that made the bundle, or train and export again"
+        )
+
+
+def character_class(characters: Iterable[str]) -> str:
+    """Return the inside of a regular expression's ``[...]``, in ranges: with single astral characters it is slow."""
+    ranges: list[list[int]] = []
+    for code in sorted(map(ord, characters)):
+        if ranges and code == ranges[-1][1] + 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+
+
+def _unreadable(path: Path, reason: object) -> BundleIntegrityError:
+    return BundleIntegrityError(f"{path} cannot be read ({reason}); export the bundle again")
 
 
 def _one_character_each(table: Any) -> dict[str, str]:
-    if not all(len(key) == 1 and isinstance(value, str) for key, value in table.items()):
-        raise ValueError("a table maps single characters to text")
+    if not all(len(key) == 1 and isinstance(value, str) for key, value in _some(table).items()):
+        raise TypeError("a table maps single characters to text")
     return dict(table)
+
+
+def _some(table: Any) -> Any:
+    if not table:
+        raise ValueError("a table is empty")
+    return table

@@ -10,10 +10,11 @@ from importlib import resources
 
 from spam_edge.normalization.tables import Tables
 
-_INVISIBLE = (
+_INVISIBLE = "\x7f" + (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\ufeff\uffa0\ufff9\ufffa\ufffb"
 )
 _INVISIBLE_RANGES = (
+    *((0x00, 0x08), (0x0E, 0x1B)),  # controls that are no whitespace
     *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0xFE00, 0xFE0F), (0xE0000, 0xE01EF)),
     (0x1F3FB, 0x1F3FF),  # skin tones: they colour the emoji before them
 )
@@ -25,6 +26,7 @@ _IOTA = {"i": " IOTA", "l": " PALOCHKA"}
 _BOTH_WAYS = {"\u017f": "fs", "\u037a": "i"}
 """Long s looks like an f; a subscript iota like an i."""
 _EMOJI_RANGES = ((0x1F300, 0x1F64F), (0x1F680, 0x1F6FF), (0x1F900, 0x1F9FF), (0x1FA70, 0x1FAFF), (0x2600, 0x27BF))
+_SQUARES = (0x1F100, 0x1F200)
 _MORE_EMOJI = "\u231a\u231b\u23f0\u23f3\u2b50\u2b55"
 _NOT_IN_NAMES = "\u0180"
 """The letters before it are those of European languages."""
@@ -38,7 +40,7 @@ def make_tables() -> Tables:
     styled = _styled()
     alike = {
         character: letter
-        for character, letter in _confusables()
+        for character, letter in _with_accents(dict(_confusables()))
         if character not in styled and not _decomposes_to_ascii(character)
     }
     alike |= _BOTH_WAYS
@@ -49,7 +51,8 @@ def make_tables() -> Tables:
     emoji = _emoji_names()
     taken = invisible | styled.keys() | confusable.keys() | emoji.keys()
     plain = {character: plainly for character, plainly in _compatibility() if character not in taken}
-    plain |= _windows_1252() | names
+    plain |= _windows_1252(plain)
+    plain |= names
     return Tables(invisible=invisible, plain=plain, styled=styled, confusable=confusable, emoji=emoji)
 
 
@@ -63,7 +66,7 @@ def _styled() -> dict[str, str]:
             continue
         if compatible != character and len(compatible) == 1 and compatible in _ASCII:
             table[character] = compatible
-        elif letter := _letter_by_name(name):
+        elif len(letter := _letters_by_name(name)) == 1:
             table[character] = letter
     return table
 
@@ -73,17 +76,17 @@ def _is_ordinary(name: str) -> bool:
     return name.startswith(("SUPERSCRIPT ", "SUBSCRIPT ", "FEMININE ORDINAL", "MASCULINE ORDINAL", "KELVIN"))
 
 
-def _letter_by_name(name: str) -> str | None:
+def _letters_by_name(name: str) -> str:
     """Find the letters that a character is a picture of, where Unicode itself gives no decomposition."""
     if name.startswith(_SQUARED):
         picture = name.split(" ", 2)[-1] if name.startswith("NEGATIVE") else name.split(" ", 1)[-1]
         picture = picture.removeprefix("LATIN CAPITAL LETTER ").removeprefix("LATIN SMALL LETTER ")
-        return picture.lower() if picture.isascii() and picture.isalpha() and len(picture) <= 4 else None
+        return picture.lower() if picture.isascii() and picture.isalpha() and len(picture) <= 4 else ""
     if name.startswith("LATIN LETTER SMALL CAPITAL ") and len(letter := name.rsplit(" ", 1)[-1]) == 1:
         return letter.lower()
     if name.startswith("REGIONAL INDICATOR SYMBOL LETTER "):
         return name[-1].lower()
-    return None
+    return ""
 
 
 def _confusables() -> Iterator[tuple[str, str]]:
@@ -108,6 +111,15 @@ def _crossed(character: str) -> str | None:
     return match[1].lower() if match and unicodedata.normalize("NFKD", character) == character else None
 
 
+def _with_accents(table: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the letters of a table, and the same ones with accents, such as the Cyrillic io."""
+    yield from table.items()
+    for character in _assigned():
+        bare = unicodedata.normalize("NFD", character)
+        if len(bare) > 1 and bare[0] in table and all(map(unicodedata.combining, bare[1:])):
+            yield character, table[bare[0]]
+
+
 def _is_letter_of_a_script(character: str) -> bool:
     return character.isalpha() and unicodedata.name(character, "").startswith(_SCRIPTS)
 
@@ -123,22 +135,21 @@ def _meant(character: str, letters: list[str]) -> str:
 
 
 def _emoji_names() -> dict[str, str]:
+    """Name the emoji; those that are words in a square say so themselves."""
     characters = [chr(code) for first, last in _EMOJI_RANGES for code in range(first, last + 1)]
     names = {character: unicodedata.name(character, "") for character in [*characters, *_MORE_EMOJI]}
+    squares = {chr(code): _letters_by_name(unicodedata.name(chr(code), "")) for code in range(*_SQUARES)}
     return {
         character: " ".join(name.lower().replace("-", " ").split()[:_NAME_WORDS])
         for character, name in names.items()
         if name and not name.startswith(("EMOJI MODIFIER", "DINGBAT"))
-    }
+    } | {character: word for character, word in squares.items() if len(word) > 1}
 
 
-def _windows_1252() -> dict[str, str]:
+def _windows_1252(plain: Mapping[str, str]) -> dict[str, str]:
     """Control characters that are bytes of Windows-1252, taken for Latin-1 by whoever decoded them."""
-    table = {}
-    for code in range(0x80, 0xA0):
-        meant = bytes([code]).decode("cp1252", errors="ignore")
-        table[chr(code)] = unicodedata.normalize("NFKC", meant)
-    return table
+    meant = {chr(code): bytes([code]).decode("cp1252", errors="ignore") for code in range(0x80, 0xA0)}
+    return {character: plain.get(letter, letter) for character, letter in meant.items()}
 
 
 def _compatibility() -> Iterator[tuple[str, str]]:

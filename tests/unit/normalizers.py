@@ -1,0 +1,19 @@
+"""A normaliser with the tables of the tiny bundle and few words, for the tests of its parts."""
+
+from pathlib import Path
+
+from spam_edge.normalization import NORMALIZER_NAME, Normalizer
+from spam_edge.normalization.folding import Folder
+from spam_edge.normalization.joining import Joiner
+from spam_edge.normalization.tables import Tables
+
+PATH = Path(__file__).parents[1] / "data" / "tiny_bundle" / NORMALIZER_NAME
+TABLES = Tables.read(PATH)
+_WORDS = (
+    "free prize claim money payment today sexy call now the goodnight love viagra cash all illegal too hello "
+    "account paypal bank login been email bail loam loom"
+)
+WORDS = frozenset(_WORDS.split())
+FOLDER = Folder(TABLES, WORDS.__contains__)
+JOINER = Joiner(WORDS.__contains__)
+NORMALIZER = Normalizer(lambda: TABLES, WORDS.__contains__)

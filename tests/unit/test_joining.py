@@ -1,0 +1,129 @@
+"""The second view: torn and respelt words of the vocabulary, and nothing else."""
+
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from spam_edge.normalization import joining
+from spam_edge.normalization.joining import Joiner
+from tests.unit.normalizers import JOINER, NORMALIZER, WORDS
+
+
+@pytest.mark.parametrize(
+    ("text", "joined"),
+    [
+        # digits and signs for letters
+        ("s3xy c4sh", "sexy cash"),
+        ("FR33 pr1z3!!", "free prize!!"),
+        ("p@ym3nt", "payment"),
+        ("ca1l, ca|l", "call, call"),
+        ("i11egal", "illegal"),
+        ("ca$h CASH,s3xy", "cash CASH,sexy"),
+        ("ba!1 ca|1", "bail call"),
+        ("pr!ze", "prize"),
+        ("7oday 8ank 1o9in", "today bank login"),
+        # spaced letters
+        ("F R E E", "FREE"),
+        ("c.l.a.i.m", "claim"),
+        ("m-o-n-e-y", "money"),
+        ("c*a*s*h", "cash"),
+        ("f_r_e_e", "free"),
+        ("f-r-e-e-p-r-i-z-e", "free prize"),
+        ("f r e e p r i z e now", "free prize now"),
+        # torn words
+        ("fr.ee", "free"),
+        ("cl-aim", "claim"),
+        ("pri*ze", "prize"),
+        ("mon_ey", "money"),
+        ("pay~ment pa^yment", "payment payment"),
+        ("pay|ment", "payment"),
+        # addresses
+        ("hxxp://win.example", "http://win.example"),
+        ("h**ps : //win.example", "https://win.example"),
+        ("win[.]example", "win.example"),
+        ("win (dot) example", "win.example"),
+        ("win dot com", "win.com"),
+        # repeated letters
+        ("freee", "free"),
+        ("tooooo", "too"),
+        ("looovvve", "love"),
+        # one after the other
+        ("fr.33", "fr.33"),
+        ("f r e e pr1ze", "free prize"),
+        ("a line\nwith s3xy\tc4sh", "a line\nwith sexy\tcash"),
+    ],
+)
+def test_what_is_a_word_is_joined(text: str, joined: str) -> None:
+    assert JOINER.join(text) == joined
+
+
+@pytest.mark.parametrize("text", ["fr🎉ee", "f🎉r🎂e🎉e", "fr\u2764\ufe0fee", "fr🎉🎉ee"])
+def test_emoji_inside_a_word_are_left_out(text: str) -> None:
+    assert NORMALIZER.views(text).joined == "free"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call 09061701461 or 0871-872-9755",
+        "£1.50/msg, 150p, 16+, $100, 50%",
+        "10am 100m 5pm 2nd 1st 3G 40GB K52",
+        "gr8 l8r b4 2day m8 u2",
+        "e.g. i.e. p.m. U.S.A. a.k.a.",
+        "a well-known half-price by-law co-op",
+        "www.xxx.com http://fr.ee/c4sh fr.ee.com me@fr.ee.org fr.ee/now",
+        "Hmmm zzzz aaargh",
+        "I a m b",
+        "x y z q",
+        "now!call us:today.Then",
+        "free! all! (call) [now]",
+        "f.r f r e, t.h.q",
+        "see you at 5 then. in a bit",
+        "connect the dot to the next",
+    ],
+)  # fmt: skip
+def test_what_is_none_stays(text: str) -> None:
+    assert JOINER.join(text) == text
+
+
+def test_only_words_of_the_vocabulary_are_made() -> None:
+    assert Joiner(lambda word: False).join("s3xy F R E E cl-aim freee") == "s3xy F R E E cl-aim freee"
+
+
+def test_spaced_letters_become_the_fewest_words() -> None:
+    words = {"the", "goo", "good", "night", "goodnight", "dni", "ght"}
+    assert Joiner(words.__contains__).join("g o o d n i g h t") == "goodnight"
+    assert Joiner((words - {"goodnight"}).__contains__).join("g o o d n i g h t") == "good night"
+
+
+PIECES = st.sampled_from(
+    [*sorted(WORDS)[:8], *"aefrs3140!|@$._*~^- \t\n[](){}/", "dot", "com", "hxxp", "://", "é", "ж", "🎉"]
+)
+
+
+@settings(max_examples=400)
+@given(st.one_of(st.lists(PIECES, max_size=24).map("".join), st.text(max_size=40)))
+@example("f.r.e.e1")
+@example("x!!!1 a|1")
+def test_looking_first_misses_nothing(text: str) -> None:
+    quick = JOINER.join(text)
+    with pytest.MonkeyPatch.context() as patch:
+        for question in ("_may_be_spaced", "_may_be_odd"):
+            patch.setattr(joining, question, lambda shape: True)
+        assert JOINER.join(text) == quick
+
+
+@given(st.lists(PIECES, max_size=24).map("".join))
+def test_addresses_are_defanged_only_where_something_stands_for_them(text: str) -> None:
+    expected = joining._SCHEME.sub(r"http\1://", text)
+    expected = joining._DEFANGED.sub(".", joining._SPELT_DOT.sub(".", expected))
+    assert joining._refang(text) == expected
+
+
+@given(st.text())
+def test_a_shape_has_a_place_for_each_character(text: str) -> None:
+    shape = joining._shape(text)
+    assert len(shape) == len(text)
+    assert [match.start() for match in re.finditer(" ", text)] == [at for at, byte in enumerate(shape) if byte == 32]

@@ -1,0 +1,215 @@
+"""Whatever the text: valid, stable, bounded; and the tables are read only where they are needed."""
+
+# ruff: noqa: RUF001 - confusable characters are what this is about
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from spam_edge import BundleIntegrityError
+from spam_edge.normalization import Normalizer
+from spam_edge.normalization.normalizer import READS
+from spam_edge.normalization.tables import Tables, character_class
+from tests.unit.normalizers import NORMALIZER, PATH, TABLES
+
+STRANGE = st.sampled_from(
+    [
+        *(
+            "&",
+            "&amp;",
+            "&#8203;",
+            "&#x202e;",
+            "&#65;",
+            "amp;",
+            "#38;",
+            ";",
+            "＆",
+            "＃",
+            "\b",
+            "\u202e",
+            "\u202c",
+            "\n",
+        ),
+        *("\u200b", "\u200d", "\ufe0f", "\u20e3", "\u0301", "\u0308", "\u0306", "\x98", "\x85", "\x07", "\u3164"),
+        *("е", "ё", "ж", "сор", "α", "β", "Å", "é", "ｅ", "𝐞", "ⓔ", "🅴", "🇬", "🇧", "½", "ﷺ", "İ", "가", "ᄀ", "ᅡ"),
+        *("🎉", "❤", "🆓", "👩", "🏽", "a", "B", "free", "1", "3", "_", " ", ".", "-", "[.]"),
+    ]
+)
+TEXTS = st.one_of(st.text(), st.lists(STRANGE, max_size=20).map("".join))
+
+
+@settings(max_examples=500)
+@given(TEXTS)
+@example("&amp;" * 40)
+@example("&" + "#38;" * 200)
+@example("&" + "#xFF06;" * 40)
+@example("а\u0301 ж\u0301")
+def test_every_text_has_views_and_the_first_is_left_as_it_is(text: str) -> None:
+    views = NORMALIZER.views(text)
+    for view in (views.text, views.joined or ""):
+        view.encode()  # no lone surrogate
+    again = NORMALIZER.views(views.text)
+    assert again.text == views.text
+    assert NORMALIZER.views(again.text).text == views.text
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="&")))
+def test_plain_ascii_is_its_own_first_view(text: str) -> None:
+    views = NORMALIZER.views(text)
+    assert (views.text, views.disguised) == (text, False)
+
+
+@given(TEXTS)
+def test_a_second_view_is_another_text(text: str) -> None:
+    views = NORMALIZER.views(text)
+    assert views.joined != views.text
+
+
+def _turned_over(layers: int) -> str:
+    """An override whose content, the right way round, begins with the entity of an override, and so on."""
+    text = "x"
+    for _ in range(layers):
+        text = ("&#8238;" + text)[::-1]
+    return "\u202e" + text
+
+
+PATTERNS = [
+    *("a.", "a ", "a|", "!a", "1l1l", "aaa ", "x._", "[ ", " [", " dot ", "www ", "hxxp: ", "@a", "/a", "t h e ", "."),
+    *(
+        "\b",
+        "a\b",
+        "&",
+        "&a",
+        "&amp;amp;",
+        "&#xFF06;#xFF06;",
+        "\u202e",
+        "\u202ea\u202c",
+        "\u202e\n",
+        "\u202ea",
+        "\u200b",
+    ),
+    *("a\u200b", "a\u0301", "а ", "аж", "🎉", "a🎉", "🎉\u200d", "🇬🇧", "1\ufe0f\u20e3", "𝐚", "a", "1", " ", "\t"),
+]
+HOSTILE = {
+    **{pattern: pattern * READS for pattern in PATTERNS},
+    "nested ampersands": "&" + "amp;" * READS,
+    "nested fullwidth ampersands": "&" + "#xFF06;" * READS,
+    "nested overrides": "\u202e" * (READS // 2) + "abc" + "\u202c" * READS,
+    "overrides of entities": _turned_over(READS // 7 - 1),
+    "many digits": "1" * (READS - 3) + ",a1",
+    "many letters": "a" * (READS - 3) + ",a1",
+    "an open bracket": "(" + " " * READS,
+    "a word and a gap": "x" + " " * (READS - 4) + "dot",
+    "an endless entity": "&" + "a" * READS,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=map(ascii, HOSTILE))
+def test_hostile_texts_take_milliseconds(text: str) -> None:
+    began = time.process_time()
+    views = NORMALIZER.views(text)
+    assert time.process_time() - began < 0.25  # a tenth of it at most on a quiet core; what is quadratic takes more
+    first = NORMALIZER.views(text[:READS]).text[:READS]
+    assert NORMALIZER.views(first).text == first
+    assert views.text.endswith(text[READS:])
+
+
+@pytest.mark.parametrize("word", ["fr33 ", "fr\u200bee ", "plain "])
+def test_what_stands_far_behind_stays(word: str) -> None:
+    rest = "&amp; s3xy ｆｒｅｅ"
+    text = (word * READS)[:READS] + rest
+    views = NORMALIZER.views(text)
+    assert views.text.endswith(rest)
+    assert (views.joined or rest).endswith(rest)
+    assert NORMALIZER.views((word * READS)[:READS]).text == views.text[: -len(rest)]
+
+
+def test_the_tables_are_read_once_and_only_when_needed() -> None:
+    reads = []
+
+    def read() -> Tables:
+        reads.append(1)
+        return TABLES
+
+    normalizer = Normalizer(read, {"sexy"}.__contains__)
+    for text in ("see you at 5 then", "s3xy", "tab\tand\r\nline", ""):
+        normalizer.views(text)
+    assert reads == []
+    for text in ("£5", "a &amp; b", "frее", "é"):
+        normalizer.views(text)
+    assert reads == [1]
+
+
+def test_reading_the_tables_gives_what_was_written(tmp_path: Path) -> None:
+    assert TABLES.to_json() == PATH.read_text(encoding="utf-8")
+    path = tmp_path / "normalizer.json"
+    path.write_text(TABLES.to_json(), encoding="utf-8")
+    assert Tables.read(path) == TABLES
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read"),
+        ("rubbish", "does not begin with its version"),
+        ("{}", "does not begin with its version"),
+        ('{"version": 2, "invisible": ""}', r"is of version 2, this spam-edge knows 1; install"),
+    ],
+)
+def test_what_cannot_be_used_is_said_at_once(tmp_path: Path, content: str | None, said: str) -> None:
+    path = tmp_path / "normalizer.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(BundleIntegrityError, match=said):
+        Normalizer.open(path, {"free"}.__contains__)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.pop("emoji"),
+        lambda data: data.update(plain={"ab": "c"}),
+        lambda data: data.update(plain={"a": 1}),
+        lambda data: data.update(styled={}),
+        lambda data: data.update(emoji=[]),
+        lambda data: data.update(invisible=""),
+        lambda data: data.update(invisible=None),
+    ],
+)
+def test_what_is_wrong_inside_is_said_when_it_is_needed(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    path = tmp_path / "normalizer.json"
+    data = json.loads(PATH.read_text(encoding="utf-8"))
+    change(data)
+    path.write_text(json.dumps(data), encoding="utf-8")
+    normalizer = Normalizer.open(path, {"free"}.__contains__)
+    assert normalizer.views("free").text == "free"
+    with pytest.raises(BundleIntegrityError, match=r"normalizer\.json cannot be read .*; export the bundle again"):
+        normalizer.views("frее")
+
+
+def test_only_the_standard_library_is_needed() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import spam_edge.normalization\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "print(sorted(new - sys.stdlib_module_names))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['spam_edge']\n"
+
+
+@given(st.sets(st.characters(exclude_categories=("Cs",)), min_size=1))
+def test_a_class_of_characters_matches_these_alone(characters: set[str]) -> None:
+    pattern = re.compile(f"[{character_class(characters)}]")
+    candidates = characters | {chr(min(ord(character) + step, 0x10FFFF)) for character in characters for step in (1, 2)}
+    assert {character for character in candidates if pattern.fullmatch(character)} == characters
