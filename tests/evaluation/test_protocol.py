@@ -31,7 +31,16 @@ def report(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
         lines.append(f"{label}\t{' '.join(chosen)}{' http://win.example.com/12' if index % 6 == 0 else ''}")
     (folder / "data.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     base = make_checkpoint(folder / "base", max_position_embeddings=160)
-    command = [sys.executable, "-m", "tests.evaluation", "--quick", "--resamples", "20", "--data", folder / "data.tsv"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "tests.evaluation",
+        "--quick",
+        "--resamples",
+        "20",
+        "--data",
+        folder / "data.tsv",
+    ]
     command += ["--base-model", base, "--bundle", tiny_bundle, "--extra", f"other={folder / 'data.tsv'}"]
     subprocess.run([*command, "--output", folder / "report"], check=True, capture_output=True, text=True)
     return folder / "report"
@@ -88,7 +97,16 @@ def test_the_tables_of_errors_and_modes_agree(evaluation: dict[str, Any]) -> Non
 def test_a_second_run_takes_what_is_there(report: Path, evaluation: dict[str, Any], tiny_bundle: Path) -> None:
     result = report / "folds" / "fold 0" / "result.json"
     before = result.stat().st_mtime_ns
-    command = [sys.executable, "-m", "tests.evaluation", "--quick", "--resamples", "20", "--bundle", tiny_bundle]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "tests.evaluation",
+        "--quick",
+        "--resamples",
+        "20",
+        "--bundle",
+        tiny_bundle,
+    ]
     command += ["--data", report.parent / "data.tsv", "--base-model", report.parent / "base", "--output", report]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "trained already" in done.stderr
