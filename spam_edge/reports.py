@@ -20,7 +20,8 @@ def summary_lines(tally: Tally, labels: Sequence[str]) -> Iterator[str]:
     for label in labels:
         share = tally.labels[label] / tally.messages if tally.messages else 0.0
         yield f"{label:<12}{tally.labels[label]:>10,}{share:>8.1%}"
-    for name, count in (("bad rows", tally.bad), ("blank lines", tally.blank), ("truncated", tally.truncated)):
+    counts = {"bad rows": tally.bad, "blank lines": tally.blank}
+    for name, count in (counts | {"truncated": tally.truncated, "disguised": tally.disguised}).items():
         yield f"{name:<12}{count:>10,}"
     if tally.rescored is not None:
         share = tally.rescored / tally.messages if tally.messages else 0.0

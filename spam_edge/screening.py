@@ -37,6 +37,7 @@ class Tally:
         bad: rows that could not be read.
         blank: blank lines, which are no messages.
         truncated: messages longer than the model reads.
+        disguised: messages of which :attr:`Prediction.disguised` is said.
         rescored: messages that were run again in fp32, repeats within a window once; None unless that was asked for.
         unread: inputs that could not be read, or not to their end.
         inputs: all inputs.
@@ -47,6 +48,7 @@ class Tally:
     bad: int = 0
     blank: int = 0
     truncated: int = 0
+    disguised: int = 0
     rescored: int | None = None
     unread: int = 0
     inputs: int = 0
@@ -71,6 +73,7 @@ class Tally:
         """Count a window."""
         self.labels.update(prediction.label for prediction in predictions)
         self.truncated += sum(prediction.truncated for prediction in predictions)
+        self.disguised += sum(prediction.disguised for prediction in predictions)
         self.bad += len(window.bad)
         self.blank += window.blank
 

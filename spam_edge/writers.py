@@ -18,7 +18,7 @@ Verdict = tuple[Message, "Prediction"]
 Writer = Callable[[Iterable[Verdict]], None]
 
 FORMATS = ("text", "jsonl", "csv")
-FIELDS = ("file", "line", "label", "score", "truncated", "text")
+FIELDS = ("file", "line", "label", "score", "truncated", "disguised", "text")
 
 # Whatever ends a line or moves the cursor for some program, and the marks that reverse what is shown after them.
 _INVISIBLE = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
@@ -65,9 +65,8 @@ def csv_writer(stream: IO[str]) -> Writer:
 
     def write(verdicts: Iterable[Verdict]) -> None:
         for message, prediction in verdicts:
-            file, line, label, score, truncated, text = _values(message, prediction)
             table = quoted if "\r" in message.text + message.file else plain
-            table.writerow([file, line, label, score, "true" if truncated else "false", text])
+            table.writerow([_as_in_json(value) for value in _values(message, prediction)])
         stream.flush()
 
     return write
@@ -78,7 +77,12 @@ def one_line(text: str) -> str:
     return text.translate(_VISIBLE)
 
 
-def _values(message: Message, prediction: "Prediction") -> tuple[str, int, str, float, bool, str]:
+def _values(message: Message, prediction: "Prediction") -> tuple[str, int, str, float, bool, bool, str]:
     # The score was computed in single precision: further digits would be noise.
     score = round(prediction.score, 6)
-    return message.file, message.line, prediction.label, score, prediction.truncated, message.text
+    flags = prediction.truncated, prediction.disguised
+    return message.file, message.line, prediction.label, score, *flags, message.text
+
+
+def _as_in_json(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value

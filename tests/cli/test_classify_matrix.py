@@ -66,7 +66,7 @@ def expected_text(rows: list[tuple[Place, str, Prediction]], *, places: bool) ->
 def expected_jsonl(rows: list[tuple[Place, str, Prediction]], *, places: bool) -> str:
     def line(place: Place, text: str, p: Prediction) -> str:
         values = {"file": place[0], "line": place[1], "label": p.label, "score": round(p.score, 6)}
-        return json.dumps(values | {"truncated": False, "text": text}, ensure_ascii=False) + "\n"
+        return json.dumps(values | {"truncated": False, "disguised": False, "text": text}, ensure_ascii=False) + "\n"
 
     return "".join(line(*row) for row in rows)
 
@@ -75,8 +75,10 @@ def expected_csv(rows: list[tuple[Place, str, Prediction]], *, places: bool) -> 
     def quoted(text: str) -> str:
         return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
-    lines = [f"{file},{line},{p.label},{round(p.score, 6)},false,{quoted(text)}" for (file, line), text, p in rows]
-    return "\n".join(["file,line,label,score,truncated,text", *lines]) + "\n"
+    lines = [
+        f"{file},{line},{p.label},{round(p.score, 6)},false,false,{quoted(text)}" for (file, line), text, p in rows
+    ]
+    return "\n".join(["file,line,label,score,truncated,disguised,text", *lines]) + "\n"
 
 
 OUTPUTS = {"text": expected_text, "jsonl": expected_jsonl, "csv": expected_csv}

@@ -75,21 +75,22 @@ def test_threads_and_variant_are_taken(classify: Classify, messages: str) -> Non
 
 
 def test_summary(classify: Classify) -> None:
-    stdin = f"{SPAM}\n\n{HAM}\n{HAM}\n".encode() + b"\xff\n" + LONG.encode()
+    stdin = f"{SPAM}\n\n{HAM}\ns\u200bee you\n".encode() + b"\xff\n" + LONG.encode()
     result = classify("--summary", "--format", "jsonl", stdin=stdin)
     assert result.exit_code == 1
     assert len(result.stdout.splitlines()) == 4
     summary = result.stderr.splitlines()[1:]
-    assert [re.sub(" +", " ", line) for line in summary[:6]] == [
+    assert [re.sub(" +", " ", line) for line in summary[:7]] == [
         "messages 4",
         "HAM 3 75.0%",
         "SPAM 1 25.0%",
         "bad rows 1",
         "blank lines 1",
         "truncated 1",
+        "disguised 1",
     ]
-    assert re.fullmatch(r"seconds +\d+\.\d\d +[\d,]+ messages/s", summary[6])
-    assert summary[7] == "Error: 1 of 5 rows could not be read"
+    assert re.fullmatch(r"seconds +\d+\.\d\d +[\d,]+ messages/s", summary[7])
+    assert summary[8] == "Error: 1 of 5 rows could not be read"
 
 
 def test_summary_of_nothing(classify: Classify) -> None:
@@ -106,6 +107,13 @@ def test_truncation_is_reported(classify: Classify) -> None:
     result = classify("--format", "jsonl", stdin=f"{LONG}\n{HAM}\n")
     assert [json.loads(line)["truncated"] for line in result.stdout.splitlines()] == [True, False]
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize(("output_format", "said"), [("jsonl", '"disguised": true'), ("csv", ",false,true,")])
+def test_disguises_are_told(classify: Classify, output_format: str, said: str) -> None:
+    disguised, plain = classify("--format", output_format, stdin=f"s\u200bee you\n{HAM}\n").stdout.splitlines()[-2:]
+    assert said in disguised
+    assert said not in plain
 
 
 def test_fail_on_spam(classify: Classify, messages: str) -> None:

@@ -12,7 +12,7 @@ from spam_edge.formats import Message
 from spam_edge.writers import FIELDS, Verdict, csv_writer, jsonl_writer, one_line, text_writer
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=30))
-WIN = (Message("win\tbig\n", "a.txt", 3), Prediction("SPAM", 0.98765432, truncated=True))
+WIN = (Message("win\tbig\n", "a.txt", 3), Prediction("SPAM", 0.98765432, truncated=True, disguised=True))
 HELLO = (Message('say "hi", you', "b.txt", 1), Prediction("HAM", 0.0, truncated=False))
 
 
@@ -36,7 +36,8 @@ def test_jsonl() -> None:
     stream = io.StringIO()
     jsonl_writer(stream)([WIN])
     assert stream.getvalue() == (
-        '{"file": "a.txt", "line": 3, "label": "SPAM", "score": 0.987654, "truncated": true, "text": "win\\tbig\\n"}\n'
+        '{"file": "a.txt", "line": 3, "label": "SPAM", "score": 0.987654, "truncated": true, "disguised": true, '
+        '"text": "win\\tbig\\n"}\n'
     )
 
 
@@ -44,9 +45,9 @@ def test_csv() -> None:
     stream = io.StringIO()
     csv_writer(stream)([WIN, HELLO])
     assert stream.getvalue() == (
-        "file,line,label,score,truncated,text\n"
-        'a.txt,3,SPAM,0.987654,true,"win\tbig\n"\n'
-        'b.txt,1,HAM,0.0,false,"say ""hi"", you"\n'
+        "file,line,label,score,truncated,disguised,text\n"
+        'a.txt,3,SPAM,0.987654,true,true,"win\tbig\n"\n'
+        'b.txt,1,HAM,0.0,false,false,"say ""hi"", you"\n'
     )
 
 

@@ -1,0 +1,101 @@
+"""Training messages in other forms: the same dice for everybody."""
+
+import random
+import re
+from collections.abc import Callable
+from statistics import mean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spam_edge.training.augmentation import Augmenter, Chances
+from spam_edge.training.messages import HAM, Message
+
+FILLERS = ["ok lar", "see you at lunch", "running late sorry", "x" * 200]
+NEVER = Chances(digits=0, respelling=0, padding=0)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=80)
+
+
+def forms(augmenter: Augmenter, text: str, count: int = 200) -> list[str]:
+    return [augmenter(text, index=index, epoch=0) for index in range(count)]
+
+
+@given(TEXTS, st.integers(0, 10**6), st.integers(0, 10))
+def test_the_same_seed_message_and_epoch_give_the_same_text(text: str, index: int, epoch: int) -> None:
+    first = Augmenter(FILLERS, Chances(), seed=3)(text, index=index, epoch=epoch)
+    random.random()  # the global dice are not used
+    assert Augmenter(FILLERS, Chances(), seed=3)(text, index=index, epoch=epoch) == first
+    first.encode()
+
+
+def test_other_seeds_messages_and_epochs_give_other_texts() -> None:
+    text = "claim your prize today, call 09061701461 or reply yes please"
+    of = {seed: Augmenter(FILLERS, Chances(digits=1), seed=seed) for seed in (1, 2)}
+    found = {of[seed](text, index=index, epoch=epoch) for seed in of for index in range(5) for epoch in range(5)}
+    assert len(found) == 50
+
+
+@given(TEXTS, st.integers(0, 1000))
+def test_without_chances_nothing_changes(text: str, index: int) -> None:
+    assert Augmenter(FILLERS, NEVER, seed=0)(text, index=index, epoch=index) == text
+
+
+@given(TEXTS, st.integers(0, 1000))
+def test_digits_keep_their_number_and_place(text: str, index: int) -> None:
+    changed = Augmenter([], Chances(digits=1, respelling=0, padding=0), seed=0)(text, index=index, epoch=0)
+    assert len(changed) == len(text)
+    long_numbers = {at for match in re.finditer(r"\d{3,}", text) for at in range(*match.span())}
+    for at, (before, after) in enumerate(zip(text, changed, strict=True)):
+        assert after in "0123456789" if at in long_numbers else after == before
+
+
+def test_only_long_numbers_become_others() -> None:
+    augmenter = Augmenter([], Chances(digits=1, respelling=0, padding=0), seed=0)
+    found = forms(augmenter, "call 09061701461 at 10 or 5, 150p")
+    assert all(re.fullmatch(r"call \d{11} at 10 or 5, \d{3}p", text) for text in found)
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.8])
+def test_words_are_respelt_up_to_the_share(share: float) -> None:
+    text = " ".join(["entertainment"] * 100)
+    augmenter = Augmenter([], Chances(digits=0, respelling=1, padding=0, share=share), seed=0)
+    shares = [mean(word != "entertainment" for word in form.split(" ")) for form in forms(augmenter, text)]
+    assert 0 < mean(shares) < share
+    assert max(shares) < share + 0.2
+    assert all(form.count(" ") == 99 for form in forms(augmenter, text))
+
+
+def test_every_way_to_respell_is_taken() -> None:
+    augmenter = Augmenter([], Chances(digits=0, respelling=1, padding=0, share=1), seed=0)
+    found = set(forms(augmenter, "forties", 2000))
+    ways = {"froties", "foties", "forrties", "fortoes", "f0rt1e5", "4ties", "frties"}
+    assert ways <= found  # swapped, left out, doubled, the key beside, with digits, as it sounds, without a vowel
+    assert all(form[0] in "f4" for form in found)  # the first letter stays, but for how it sounds
+
+
+def test_short_and_foreign_words_stay() -> None:
+    augmenter = Augmenter([], Chances(digits=0, respelling=1, padding=0, share=1), seed=0)
+    assert set(forms(augmenter, "u r ok привет 你好 über")) == {"u r ok привет 你好 über"}
+
+
+def test_short_ham_is_put_beside_a_message() -> None:
+    augmenter = Augmenter(FILLERS, Chances(digits=0, respelling=0, padding=1), seed=0)
+    expected = {f"win {ham}" for ham in FILLERS[:3]} | {f"{ham} win" for ham in FILLERS[:3]}
+    assert set(forms(augmenter, "win")) == expected
+
+
+def test_ham_and_spam_are_changed_alike(make_messages: Callable[[int], list[Message]]) -> None:
+    messages = make_messages(3000)
+    augmenter = Augmenter(FILLERS, Chances(), seed=0)
+    shares: dict[bool, list[float]] = {True: [], False: []}
+    for index, message in enumerate(messages):
+        words = message.text.split(" ")
+        form = augmenter(message.text, index=index, epoch=1).split(" ")
+        shares[message.label == HAM].append(len(set(words) - set(form)) / len(words))
+    ham, spam = shares[True], shares[False]
+    for least in (0.001, 0.1, 0.2, 0.3):
+        of_ham, of_spam = mean(share >= least for share in ham), mean(share >= least for share in spam)
+        assert abs(of_ham - of_spam) < 0.04  # twice the standard error of 0.018
+    assert 0.2 < mean(share > 0 for share in ham) < 0.35

@@ -1,0 +1,83 @@
+"""What the Trainer gets: normalised as at run time, other forms in each epoch, the same ones after a resumption."""
+
+# ruff: noqa: RUF001 - confusable characters are what this is about
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, TrainerControl, TrainerState, TrainingArguments
+
+from spam_edge import SpamClassifier
+from spam_edge.normalization import NORMALIZER_NAME, Normalizer
+from spam_edge.training.augmentation import Augmenter, Chances
+from spam_edge.training.encoding import CountEpochs, Encode, TrainingMessages, encode_examples, encoder
+from spam_edge.training.splits import Example
+
+EXAMPLES = [Example(f"claim your prize today, call 0906170{n} or reply yes", "SPAM", n) for n in range(1000, 1010)]
+EXAMPLES += [Example(f"see you at the station at {n}, running late", "HAM", n) for n in range(10)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_bundle: Path) -> PreTrainedTokenizerFast:
+    loaded: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(tiny_bundle)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def encode(tokenizer: PreTrainedTokenizerFast, tiny_bundle: Path) -> Encode:
+    normalizer = Normalizer.open(tiny_bundle / NORMALIZER_NAME, tokenizer.get_vocab().__contains__)
+    return encoder(tokenizer, normalizer, 32)
+
+
+def messages(encode: Encode, *, augment: bool = True) -> TrainingMessages:
+    chances = Chances(digits=1, respelling=1, padding=0.5)
+    augmenter = Augmenter(["ok, call me"], chances, seed=1) if augment else None
+    return TrainingMessages(EXAMPLES, encode, augmenter)
+
+
+def begin(data: TrainingMessages, epoch: float | None) -> None:
+    """Do what the Trainer does when an epoch begins."""
+    state = TrainerState(epoch=epoch)
+    CountEpochs(data).on_epoch_begin(TrainingArguments(output_dir="nowhere"), state, TrainerControl())
+
+
+def forms(data: TrainingMessages) -> list[dict[str, Any]]:
+    return [data[index] for index in range(len(data))]
+
+
+def test_training_sees_the_first_view_of_the_runtime(encode: Encode, tiny_bundle: Path) -> None:
+    texts = ["ｆｒｅｅ рrizе", "cl-aim &amp; ca11", "see you 🎉", "", "plain", "call " * 100]
+    assert encode(texts) == SpamClassifier.load(tiny_bundle).token_ids(texts)
+
+
+def test_evaluation_sees_the_messages_as_they_are(encode: Encode) -> None:
+    data = encode_examples(EXAMPLES, encode)
+    assert data["input_ids"] == encode([example.text for example in EXAMPLES])
+    assert data["labels"] == [1] * 10 + [0] * 10
+    assert [sum(mask) for mask in data["attention_mask"]] == list(map(len, data["input_ids"]))
+    assert forms(messages(encode, augment=False)) == list(data)
+
+
+def test_each_epoch_has_other_forms_of_the_same_messages(encode: Encode) -> None:
+    data = messages(encode)
+    seen = []
+    for epoch in (None, 1.0, 2.0):
+        begin(data, epoch)
+        seen.append(forms(data))
+        assert forms(data) == seen[-1]
+    assert [[form["labels"] for form in epoch] for epoch in seen] == [[1] * 10 + [0] * 10] * 3
+    for first, second in ((0, 1), (1, 2), (0, 2)):
+        assert all(a["input_ids"] != b["input_ids"] for a, b in zip(seen[first], seen[second], strict=True))
+    assert data.lengths == list(map(len, encode([example.text for example in EXAMPLES])))
+
+
+@pytest.mark.parametrize("last", [0.9999999, 1.0, 1.0000001])
+def test_a_resumed_run_has_the_forms_of_an_uninterrupted_one(encode: Encode, last: float) -> None:
+    """The Trainer keeps the epoch as a fraction of steps."""
+    whole, resumed = messages(encode), messages(encode)
+    begin(whole, None)
+    forms(whole)
+    begin(whole, 1.0)
+    begin(resumed, last)
+    assert forms(resumed) == forms(whole)

@@ -1,0 +1,86 @@
+"""The tables of the normaliser: the same on every machine, and what is in them and what is not."""
+
+# ruff: noqa: RUF001 - confusable characters are what this is about
+
+import hashlib
+import os
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from spam_edge.normalization.tables import Tables
+from spam_edge.training.normalizer_tables import make_tables
+
+UNICODE = "14.0.0"
+"""The version that the committed tables were made with: that of Python 3.11."""
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    return make_tables()
+
+
+def test_they_are_the_same_in_every_process(tables: Tables) -> None:
+    code = (
+        "import hashlib; from spam_edge.training.normalizer_tables import make_tables\n"
+        "print(hashlib.sha256(make_tables().to_json().encode()).hexdigest())"
+    )
+    expected = hashlib.sha256(tables.to_json().encode()).hexdigest()
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
+
+
+@pytest.mark.skipif(
+    unicodedata.unidata_version != UNICODE,
+    reason=f"this Python knows Unicode {unicodedata.unidata_version}, the committed tables are of {UNICODE}",
+)
+def test_the_committed_ones_are_these(tables: Tables, tiny_bundle: Path) -> None:
+    assert (tiny_bundle / "normalizer.json").read_bytes() == tables.to_json().encode()
+
+
+def test_no_character_is_of_two_kinds(tables: Tables) -> None:
+    kinds = [tables.invisible, tables.plain.keys(), tables.styled.keys(), tables.confusable.keys(), tables.emoji.keys()]
+    assert sum(map(len, kinds)) == len(frozenset().union(*kinds))
+
+
+def test_nothing_is_folded_to_what_is_folded_again(tables: Tables) -> None:
+    folds = tables.invisible | tables.plain.keys() | tables.styled.keys() | tables.confusable.keys()
+    for table in (tables.plain, tables.styled, tables.confusable, tables.emoji):
+        assert [target for target in table.values() if not folds.isdisjoint(target)] == []
+    for table in (tables.styled, tables.confusable):
+        assert all(len(target) == 1 and target.isascii() and target.isalnum() for target in table.values())
+    assert all(name == " ".join(name.split()) and name.isascii() and name.islower() for name in tables.emoji.values())
+
+
+def test_printable_ascii_is_in_none(tables: Tables) -> None:
+    everything = tables.invisible.union(tables.plain, tables.styled, tables.confusable, tables.emoji)
+    ordinary = {chr(code) for code in range(32, 127)} | {"\t", "\n", "\r"}
+    assert everything & ordinary == set()
+    assert everything & set("£€’“…–éüжшβψ中あ가ไह") == set("…éü")
+
+
+@pytest.mark.parametrize(
+    ("kind", "character", "target"),
+    [
+        ("plain", "é", "e"), ("plain", "½", "1/2"), ("plain", "\x92", "\u2019"), ("plain", "\x98", " "),
+        ("plain", "²", "2"), ("plain", "\u00a0", " "), ("plain", "\x8a", "S"),
+        ("styled", "Ａ", "A"), ("styled", "𝐚", "a"), ("styled", "ⓐ", "a"), ("styled", "🅰", "a"), ("styled", "ᴀ", "a"),
+        ("styled", "🇦", "a"), ("styled", "ᵃ", "a"),
+        ("confusable", "а", "a"), ("confusable", "ё", "e"), ("confusable", "ї", "i"), ("confusable", "ι", "i"),
+        ("confusable", "ό", "o"), ("confusable", "Ꮯ", "c"), ("confusable", "ӏ", "i"), ("confusable", "օ", "o"),
+        ("emoji", "🎉", "party popper"), ("emoji", "🆓", "free"), ("emoji", "❤", "heavy black heart"),
+    ],
+)  # fmt: skip
+def test_what_is_folded_to_what(tables: Tables, kind: str, character: str, target: str) -> None:
+    assert getattr(tables, kind)[character] == target
+
+
+@pytest.mark.parametrize("character", "\u00ad\u200b\u200d\u2060\ufeff\ufe0f\u3164\u2800\u202e\x00\x07\x08\x1b\x7f")
+def test_what_shows_nothing_is_invisible(tables: Tables, character: str) -> None:
+    assert character in tables.invisible
