@@ -104,8 +104,8 @@ def evaluate(request: Request, data: Sequence[str], base_name: str) -> dict[str,
     from tests.evaluation.folds import grouped_folds, leaky_split
     from tests.evaluation.goals import goals
     from tests.evaluation.jobs import Plan, run_jobs
-    from tests.evaluation.page import write_report
-    from tests.evaluation.quote import markdown
+    from tests.evaluation.report.page import write_report
+    from tests.evaluation.report.quote import markdown
     from tests.evaluation.summary import OutOfFold
 
     began = time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.evaluation.document import OURS
+from tests.evaluation.report.document import OURS
 from tests.evaluation.statistics import Scored, measures
 from tests.evaluation.summary import OutOfFold
 

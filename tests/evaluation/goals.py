@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.evaluation.document import BASELINE, OURS
+from tests.evaluation.report.document import BASELINE, OURS
 
 _SCORES = {
     "recall_at_fpr_0.1pct": ("recall at 0.1 % false positives", 0.94),

@@ -10,7 +10,7 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score
 from spam_edge.training.disguises import ATTACKS, CONTROLS
 from tests.evaluation.attacks import SEEN_IN_TRAINING, UNKNOWN_HOMOGLYPHS
 from tests.evaluation.baselines import TITLES
-from tests.evaluation.document import BASELINE, OURS
+from tests.evaluation.report.document import BASELINE, OURS
 from tests.evaluation.scoring import FoldScores
 from tests.evaluation.statistics import (
     Scored,

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tests.evaluation.drawing import Picture
-from tests.evaluation.wording import Cell, Shown
+from tests.evaluation.report.drawing import Picture
+from tests.evaluation.report.wording import Cell, Shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """``evaluation.json`` as one page and its pictures.
 
-python -m tests.evaluation.page artifacts/report/evaluation.json
+python -m tests.evaluation.report.page artifacts/report/evaluation.json
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,14 +15,14 @@ from markupsafe import Markup
 
 from spam_edge.atomic import atomic_directory, atomic_file
 from spam_edge.errors import SpamEdgeError
-from tests.evaluation.blocks import Section
-from tests.evaluation.document import BASELINE, HEADLINE, OURS, headline, read_evaluation, title_of
-from tests.evaluation.drawing import Picture
-from tests.evaluation.pictures import draw_pictures
-from tests.evaluation.sections_ground import cost_sections, error_section, ground_section
-from tests.evaluation.sections_robust import robustness_sections
-from tests.evaluation.sections_scores import leaky_section, score_sections
-from tests.evaluation.wording import Shown, difference, shown, visible
+from tests.evaluation.report.blocks import Section
+from tests.evaluation.report.document import BASELINE, HEADLINE, OURS, headline, read_evaluation, title_of
+from tests.evaluation.report.drawing import Picture
+from tests.evaluation.report.pictures import draw_pictures
+from tests.evaluation.report.sections_ground import cost_sections, error_section, ground_section
+from tests.evaluation.report.sections_robust import robustness_sections
+from tests.evaluation.report.sections_scores import leaky_section, score_sections
+from tests.evaluation.report.wording import Shown, difference, shown, visible
 
 PAGE, PICTURES = "index.html", "pictures"
 

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.evaluation import page
-from tests.evaluation.made_up import HOSTILE, MODES, made_up_evaluation
-from tests.evaluation.pictures import draw_pictures
-from tests.evaluation.wording import NONE, is_rate, shown, visible
+from tests.evaluation.report import page
+from tests.evaluation.report.made_up import HOSTILE, MODES, made_up_evaluation
+from tests.evaluation.report.pictures import draw_pictures
+from tests.evaluation.report.wording import NONE, is_rate, shown, visible
 
 REQUIRED = {"schema_version", "corpus", "systems"}
 OPTIONAL = sorted(set(made_up_evaluation()) - REQUIRED)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.evaluation.blocks import Block, Note, Section, table
-from tests.evaluation.wording import NONE, Cell, Shown, difference, name_of, pairs, shown
+from tests.evaluation.report.blocks import Block, Note, Section, table
+from tests.evaluation.report.wording import NONE, Cell, Shown, difference, name_of, pairs, shown
 
 ERRORS_AT_FIRST = 12
 _COMMAND = "make evaluate"

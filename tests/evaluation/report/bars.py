@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from tests.evaluation.drawing import GOAL, INK, OURS, PEER, WIDTH, legend_below, whiskers
+from tests.evaluation.report.drawing import GOAL, INK, OURS, PEER, WIDTH, legend_below, whiskers
 
 _THICK = 0.36
 

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.evaluation.bars import Row, draw_bars
-from tests.evaluation.disguises import disguises, goal_of, main_disguises
-from tests.evaluation.made_up import ATTACKS, made_up_evaluation, rate
-from tests.evaluation.panels import draw_curves, draw_reliability
-from tests.evaluation.pictures import draw_pictures
-from tests.evaluation.wording import difference, shown, visible
+from tests.evaluation.report.bars import Row, draw_bars
+from tests.evaluation.report.disguises import disguises, goal_of, main_disguises
+from tests.evaluation.report.made_up import ATTACKS, made_up_evaluation, rate
+from tests.evaluation.report.panels import draw_curves, draw_reliability
+from tests.evaluation.report.pictures import draw_pictures
+from tests.evaluation.report.wording import difference, shown, visible
 
 
 def test_curves_need_no_modes_and_no_baseline() -> None:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any
 
-from tests.evaluation.blocks import Block, Note, Pictures, Section, table
-from tests.evaluation.document import OURS, title_of
-from tests.evaluation.drawing import Picture
-from tests.evaluation.panels import share_of_spam
-from tests.evaluation.pictures import confusion_name
-from tests.evaluation.wording import METRICS, NONE, Cell, Shown, difference, name_of, shown
+from tests.evaluation.report.blocks import Block, Note, Pictures, Section, table
+from tests.evaluation.report.document import OURS, title_of
+from tests.evaluation.report.drawing import Picture
+from tests.evaluation.report.panels import share_of_spam
+from tests.evaluation.report.pictures import confusion_name
+from tests.evaluation.report.wording import METRICS, NONE, Cell, Shown, difference, name_of, shown
 
 _MET = {
     True: Shown("met", mark="met"),

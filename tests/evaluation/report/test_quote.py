@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tests.evaluation import quote
-from tests.evaluation.made_up import made_up_evaluation, rate
-from tests.evaluation.quote import markdown
+from tests.evaluation.report import quote
+from tests.evaluation.report.made_up import made_up_evaluation, rate
+from tests.evaluation.report.quote import markdown
 
 KEYS = {"Headline metrics": "systems", "Disguises": "evasion", "Other corpora": "corpora"}
 

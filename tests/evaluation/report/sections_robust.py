@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.evaluation.blocks import Block, Note, Pictures, Section, table
-from tests.evaluation.disguises import Disguises, disguises, label, main_disguises
-from tests.evaluation.document import BASELINE, OURS, title_of
-from tests.evaluation.drawing import Picture
-from tests.evaluation.wording import Cell, Shown, name_of, shown
+from tests.evaluation.report.blocks import Block, Note, Pictures, Section, table
+from tests.evaluation.report.disguises import Disguises, disguises, label, main_disguises
+from tests.evaluation.report.document import BASELINE, OURS, title_of
+from tests.evaluation.report.drawing import Picture
+from tests.evaluation.report.wording import Cell, Shown, name_of, shown
 
 
 def robustness_sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Iterator[Section]:

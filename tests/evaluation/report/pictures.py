@@ -7,12 +7,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from tests.evaluation.bars import Row, draw_bars, draw_intervals
-from tests.evaluation.disguises import Disguises, disguises, goal_of, label
-from tests.evaluation.document import BASELINE, OURS, headline, title_of
-from tests.evaluation.drawing import STYLE, Picture, export
-from tests.evaluation.panels import draw_confusion, draw_curves, draw_histogram, draw_reliability
-from tests.evaluation.wording import METRICS, is_measured
+from tests.evaluation.report.bars import Row, draw_bars, draw_intervals
+from tests.evaluation.report.disguises import Disguises, disguises, goal_of, label
+from tests.evaluation.report.document import BASELINE, OURS, headline, title_of
+from tests.evaluation.report.drawing import STYLE, Picture, export
+from tests.evaluation.report.panels import draw_confusion, draw_curves, draw_histogram, draw_reliability
+from tests.evaluation.report.wording import METRICS, is_measured
 
 _Plan = tuple[str, str, Callable[[], Figure]]
 

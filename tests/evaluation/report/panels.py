@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 from scipy.stats import binomtest
 
-from tests.evaluation.drawing import HAM, INK, LINE, OURS, PEER, WIDTH, legend_below, whiskers
-from tests.evaluation.wording import is_measured
+from tests.evaluation.report.drawing import HAM, INK, LINE, OURS, PEER, WIDTH, legend_below, whiskers
+from tests.evaluation.report.wording import is_measured
 
 _MARKERS = ("o", "s", "^", "D", "v")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.evaluation import page
+from tests.evaluation.report import page
 
 
 @pytest.mark.parametrize(

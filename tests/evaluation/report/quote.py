@@ -1,6 +1,6 @@
 """What the model card and the README quote of an evaluation, as Markdown.
 
-python -m tests.evaluation.quote artifacts/report/evaluation.json
+python -m tests.evaluation.report.quote artifacts/report/evaluation.json
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from spam_edge.errors import SpamEdgeError
-from tests.evaluation.disguises import disguises, label, main_disguises
-from tests.evaluation.document import BASELINE, OURS, read_evaluation, title_of
-from tests.evaluation.wording import Cell, is_measured, name_of, shown
+from tests.evaluation.report.disguises import disguises, label, main_disguises
+from tests.evaluation.report.document import BASELINE, OURS, read_evaluation, title_of
+from tests.evaluation.report.wording import Cell, is_measured, name_of, shown
 
 _QUOTED = ("recall_at_fpr_0.1pct", "recall_at_fpr_0.5pct", "pr_auc", "f1", "mcc", "accuracy")
 _WORTH_A_WARNING = 0.1

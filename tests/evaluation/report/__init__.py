@@ -1,0 +1,1 @@
+"""``evaluation.json`` as a page, as pictures, and as what documents quote of it."""
