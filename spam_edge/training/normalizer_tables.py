@@ -51,8 +51,8 @@ def make_tables() -> Tables:
     emoji = _emoji_names()
     taken = invisible | styled.keys() | confusable.keys() | emoji.keys()
     plain = {character: plainly for character, plainly in _compatibility() if character not in taken}
-    plain |= _windows_1252(plain)
     plain |= names
+    plain |= _windows_1252({**confusable, **plain})
     return Tables(invisible=invisible, plain=plain, styled=styled, confusable=confusable, emoji=emoji)
 
 
@@ -146,10 +146,10 @@ def _emoji_names() -> dict[str, str]:
     } | {character: word for character, word in squares.items() if len(word) > 1}
 
 
-def _windows_1252(plain: Mapping[str, str]) -> dict[str, str]:
+def _windows_1252(folds: Mapping[str, str]) -> dict[str, str]:
     """Control characters that are bytes of Windows-1252, taken for Latin-1 by whoever decoded them."""
     meant = {chr(code): bytes([code]).decode("cp1252", errors="ignore") for code in range(0x80, 0xA0)}
-    return {character: plain.get(letter, letter) for character, letter in meant.items()}
+    return {character: folds.get(letter, letter) for character, letter in meant.items()}
 
 
 def _compatibility() -> Iterator[tuple[str, str]]:
