@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from spam_edge.threads import available_threads
 from tests.benchmarks.chart import draw
 from tests.benchmarks.conductor import Contest, run_roofline, write_json
-from tests.benchmarks.corpus import evenly, packaged_texts, read_texts
+from tests.benchmarks.corpus import comparable, evenly, packaged_texts, read_texts
 from tests.benchmarks.engines import ENGINES
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.model import Model, build_once, identity
@@ -84,9 +84,13 @@ def _measure(
     threads: int,
 ) -> dict[str, Any]:
     everything = packaged_texts() if corpus == OWN else read_texts(checkpoint, SPLITS[corpus])
-    texts = evenly(everything, sample or len(everything))
+    once = comparable(everything, checkpoint)
+    texts = evenly(once, sample or len(once))
     origin = "the packaged corpus, in its own order" if corpus == OWN else f"the splits {', '.join(SPLITS[corpus])}"
-    source = f"of {len(everything)} in {origin}"
+    source = (
+        f"of {len(once)} of {len(everything)} in {origin}; normalised beforehand, which spam-edge alone would do, "
+        "and without those that it scores in two views"
+    )
     contests = [
         Contest(model, engines.split(","), texts=texts, singles=singles, threads=threads)
         for model in _models(checkpoint.resolve(), bundle.resolve(), output.resolve(), shape)

@@ -1,10 +1,11 @@
 """The messages that are classified, and how many tokens they have."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from spam_edge.normalization import NORMALIZER_NAME, Normalizer
 from tests.benchmarks.model import Model
 
 T = TypeVar("T")
@@ -22,6 +23,23 @@ def packaged_texts() -> list[str]:
     from spam_edge.training.sources import PACKAGED, load_corpus
 
     return [message.text for message in load_corpus([PACKAGED], ReadOptions()).messages]
+
+
+def comparable(texts: Iterable[str], checkpoint: Path) -> list[str]:
+    """Return what all engines are given: messages as the checkpoint was trained on them, and scored once by each.
+
+    Only spam-edge normalises messages, and scores the second view of those that have one: the others get the first
+    views, and none of them gets a message with two.
+    """
+    from tokenizers import Tokenizer
+
+    tables = checkpoint / NORMALIZER_NAME
+    if not tables.is_file():
+        return list(texts)
+    vocabulary = Tokenizer.from_file(str(checkpoint / "tokenizer.json")).get_vocab()
+    normalizer = Normalizer.open(tables, vocabulary.__contains__)
+    firsts = [normalizer.views(text).text for text in texts]
+    return [text for text in firsts if normalizer.views(text).joined is None]
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
+from spam_edge import SpamClassifier
 from tests.benchmarks import conductor
+from tests.benchmarks.corpus import comparable
 from tests.benchmarks.engines import ENGINES, engine_class
 from tests.benchmarks.engines.base import CORPUS_ORDER, MODES, SIDE_BY_SIDE, SORTED, plan_for
 from tests.benchmarks.model import Model, build_once
@@ -70,6 +73,7 @@ def test_two_engines_take_their_turns(tiny_checkpoint: Path, tiny_bundle: Path, 
         assert_complete(figures)
     assert set(engines["ctranslate2-int8"]["texts_per_s"]) == {CORPUS_ORDER, SORTED, SIDE_BY_SIDE}
     assert "| spam-edge |" in done.stdout
+    assert "normalised beforehand" in done.stdout
     speeds = [engines[name]["best"]["median"] for name in ("ours", "ctranslate2-int8")]
     found = results["shapes"]["base"]["ratios"]
     assert found["messages/s, in relation to the fastest peer, CTranslate2 int8"] == speeds[0] / speeds[1]
@@ -93,6 +97,24 @@ def assert_complete(figures: dict[str, Any]) -> None:
     assert figures["difference"]["flips"] == 0
 
 
+def test_all_engines_are_given_the_same_tokens_once(tiny_bundle: Path, tmp_path: Path) -> None:
+    raw = [
+        "see you at 5 then",
+        "I &lt;3 the pub",
+        "claim your pr1ze",
+        "W\u200bINNER",
+        "thanks f\U0001f389or the lift",
+        "caf\xe9",
+    ]
+    texts = comparable(raw, tiny_bundle)
+    assert texts == ["see you at 5 then", "I <3 the pub", "WINNER", "thanks f party popper or the lift", "cafe"]
+    classifier = SpamClassifier.load(tiny_bundle)
+    (tmp_path / "tokenizer.json").write_bytes((tiny_bundle / "tokenizer.json").read_bytes())
+    assert comparable(raw, tmp_path) == raw  # a checkpoint without a normaliser
+    tokenizer = Tokenizer.from_file(str(tiny_bundle / "tokenizer.json"))
+    assert classifier.token_ids(texts) == [tokenizer.encode(text).ids for text in texts]
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_engine_says_how_it_is_used(name: str) -> None:
     engine = engine_class(name)
@@ -105,7 +127,9 @@ def test_every_engine_says_how_it_is_used(name: str) -> None:
 def test_looking_at_the_engines_imports_none_of_their_libraries() -> None:
     code = """
 import sys
+from spam_edge import SpamClassifier
 from tests.benchmarks import conductor
+from tests.benchmarks.corpus import comparable
 from tests.benchmarks.engines import ENGINES, engine_class
 for name in ENGINES:
     engine_class(name)

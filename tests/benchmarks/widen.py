@@ -15,11 +15,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spam_edge.normalization import NORMALIZER_NAME
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 DOUBLED = ("dim", "hidden_dim")
-BESIDE = ("training.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+BESIDE = (
+    *("training.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"),
+    NORMALIZER_NAME,
+)
 
 
 def widen(source: Path, target: Path) -> None:

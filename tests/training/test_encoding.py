@@ -5,6 +5,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, TrainerControl, TrainerState, TrainingArguments
 
@@ -16,6 +17,7 @@ from spam_edge.training.splits import Example
 
 EXAMPLES = [Example(f"claim your prize today, call 0906170{n} or reply yes", "SPAM", n) for n in range(1000, 1010)]
 EXAMPLES += [Example(f"see you at the station at {n}, running late", "HAM", n) for n in range(10)]
+TARGETS = np.array([[0, 1]] * 10 + [[0.75, 0.25]] * 10, dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, tiny_bundle: Path) -> Encode:
 def messages(encode: Encode, *, augment: bool = True) -> TrainingMessages:
     chances = Chances(digits=1, respelling=1, padding=0.5)
     augmenter = Augmenter(["ok, call me"], chances, seed=1) if augment else None
-    return TrainingMessages(EXAMPLES, encode, augmenter)
+    return TrainingMessages(EXAMPLES, encode, targets=TARGETS, augmenter=augmenter)
 
 
 def begin(data: TrainingMessages, epoch: float | None) -> None:
@@ -56,7 +58,7 @@ def test_evaluation_sees_the_messages_as_they_are(encode: Encode) -> None:
     assert data["input_ids"] == encode([example.text for example in EXAMPLES])
     assert data["labels"] == [1] * 10 + [0] * 10
     assert [sum(mask) for mask in data["attention_mask"]] == list(map(len, data["input_ids"]))
-    assert forms(messages(encode, augment=False)) == list(data)
+    assert [form["input_ids"] for form in forms(messages(encode, augment=False))] == data["input_ids"]
 
 
 def test_each_epoch_has_other_forms_of_the_same_messages(encode: Encode) -> None:
@@ -66,7 +68,7 @@ def test_each_epoch_has_other_forms_of_the_same_messages(encode: Encode) -> None
         begin(data, epoch)
         seen.append(forms(data))
         assert forms(data) == seen[-1]
-    assert [[form["labels"] for form in epoch] for epoch in seen] == [[1] * 10 + [0] * 10] * 3
+    assert [[form["labels"] for form in epoch] for epoch in seen] == [TARGETS.tolist()] * 3
     for first, second in ((0, 1), (1, 2), (0, 2)):
         assert all(a["input_ids"] != b["input_ids"] for a, b in zip(seen[first], seen[second], strict=True))
     assert data.lengths == list(map(len, encode([example.text for example in EXAMPLES])))

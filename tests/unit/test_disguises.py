@@ -106,16 +106,11 @@ def test_nor_do_several(classifier: SpamClassifier, names: list[str | None]) -> 
     assert classifier.score([" ".join(words)]) == classifier.score([SPAM])
 
 
-def test_undisguised_that_was_another_message(unnormalised: Path) -> None:
-    """Without the normaliser each of them looks like something else: the test above tests something."""
+def test_without_the_normaliser_they_are_other_messages(unnormalised: Path) -> None:
     plain = SpamClassifier.load(unnormalised, RuntimeOptions(variant="fp32"))
-    texts = [" ".join(map(disguise, SPAM.split())) for name, disguise in DISGUISES.items() if name != "combining"]
-    ids = plain.token_ids([SPAM, *texts])
-    harmless = {"invisible", "soft hyphens", "control"}  # the tokenizer drops these itself
-    different = [
-        name for name, row in zip([n for n in DISGUISES if n != "combining"], ids[1:], strict=True) if row != ids[0]
-    ]
-    assert set(different) == DISGUISES.keys() - harmless - {"combining"}
+    harmless = {"invisible", "soft hyphens", "control", "combining"}  # the tokenizer undoes these itself
+    for name in DISGUISES.keys() - harmless:
+        assert plain.token_ids([" ".join(map(DISGUISES[name], SPAM.split()))]) != plain.token_ids([SPAM])
 
 
 @pytest.mark.parametrize(
@@ -127,8 +122,7 @@ def test_what_ordinary_people_write_is_no_disguise(classifier: SpamClassifier, t
 
 def test_the_higher_view_counts(classifier: SpamClassifier, unnormalised: Path) -> None:
     plain = SpamClassifier.load(unnormalised, classifier.options)
-    first_views = [" ".join(text.replace("🎉", " party popper ").split()) for text in TORN]
-    first_views = [text.replace("&amp;", "&") for text in first_views]
+    first_views = [text.replace("🎉", " party popper ").replace("&amp;", "&") for text in TORN]
     firsts, seconds = plain.score(first_views), plain.score(list(TORN.values()))
     assert len(set((firsts < seconds).tolist())) == 2  # there are some of both kinds
     assert np.array_equal(classifier.score(list(TORN)), np.maximum(firsts, seconds))

@@ -71,6 +71,7 @@ def test_what_ordinary_text_has_is_folded_and_no_disguise(text: str, folded: str
         ("ꓖet ꓟoney", "get money"),
         ("Ꮯall", "call"),
         ("օffeր", "offeր"),
+        ("cаΙΙ aΙΙ, хΙz", "call all, xiz"),  # an iota may be an i or an l
         ("сосо поw", "coco пow"),
         # combining marks
         ("f\u0336r\u0336e\u0336e\u0336", "free"),

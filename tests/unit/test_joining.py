@@ -31,6 +31,8 @@ from tests.unit.normalizers import JOINER, NORMALIZER, WORDS
         ("c*a*s*h", "cash"),
         ("f_r_e_e", "free"),
         ("f-r-e-e-p-r-i-z-e", "free prize"),
+        ("a l l", "all"),
+        ("t.h.e", "the"),
         ("f r e e p r i z e now", "free prize now"),
         # torn words
         ("fr.ee", "free"),
@@ -49,6 +51,7 @@ from tests.unit.normalizers import JOINER, NORMALIZER, WORDS
         ("freee", "free"),
         ("tooooo", "too"),
         ("looovvve", "love"),
+        ("whatssssuppppp", "whatsup"),  # so long that it need be no word
         # one after the other
         ("fr.33", "fr.33"),
         ("f r e e pr1ze", "free prize"),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge.batching import pad_rows
-from tests.benchmarks.corpus import evenly, read_texts
+from tests.benchmarks.corpus import comparable, evenly, read_texts
 from tests.benchmarks.engines.base import SIDE_BY_SIDE, BatchedEngine
 from tests.benchmarks.engines.optimum import ONNX, exported
 from tests.benchmarks.engines.tokens import with_tokenizers
@@ -121,7 +121,8 @@ class OpenVinoInt8(OpenVinoFp32):
             ids = np.array(encode([text]))
             return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
 
-        texts = evenly(read_texts(self.model.checkpoint, ["train"]), CALIBRATION_TEXTS)
+        checkpoint = self.model.checkpoint
+        texts = evenly(comparable(read_texts(checkpoint, ["train"]), checkpoint), CALIBRATION_TEXTS)
         model = openvino.Core().read_model(exported(self.model) / ONNX)
         quantized = nncf.quantize(
             model, nncf.Dataset(texts, feed), model_type=nncf.ModelType.TRANSFORMER, subset_size=CALIBRATION_TEXTS
