@@ -26,6 +26,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 _KEYCAP = re.compile("(?<=[0-9#*])\ufe0f?\u20e3")
 _FLAG = re.compile("(?<![\U0001f1e6-\U0001f1ff])[\U0001f1e6-\U0001f1ff]{2}(?![\U0001f1e6-\U0001f1ff])")
 _ASCII_LETTERS = frozenset(filter(str.isalpha, map(chr, range(128))))
+_UNKNOWN = "[UNK]"
+"""What a BERT tokenizer makes of a word that it does not know."""
 _READINGS = 64
 """A word that may be read in more ways is not looked up."""
 
@@ -56,6 +58,9 @@ class Folder:
         tables_of_folds = (tables.invisible, tables.plain, tables.styled, tables.confusable)
         self._folds = _MARKS.union("\u20e3", *tables_of_folds)
         styled, invisible = character_class(tables.styled), character_class(tables.invisible)
+        # Of scripts that it was not trained on the tokenizer knows the letters alone, and the model nothing at all.
+        foreign = "".join(f"\\U{ord(first):08x}-\\U{ord(last):08x}" for first, last in tables.foreign)
+        self._foreign_word = re.compile(f"[{foreign}]+" if foreign else r"(?!)")
         # By itself such a letter is a sign, like the blood types and the information desk among the emoji.
         self._styled_word = re.compile(f"[{styled}][{styled}\\w]|\\w[{styled}]")
         self._invisible = re.compile(f"[{invisible}]+")
@@ -64,6 +69,10 @@ class Folder:
 
     def fold(self, text: str) -> Folded:
         """Fold one text; a folded text is left as it is."""
+        text, disguised = self._fold_layers(text)
+        return Folded(text if text.isascii() else self._foreign_word.sub(_UNKNOWN, text), disguised)
+
+    def _fold_layers(self, text: str) -> Folded:
         disguised = False
         for _ in range(_ROUNDS):
             found = self._folds.intersection(text)

@@ -8,13 +8,14 @@ ASCII, to which the first view is folded.
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice, product
+from typing import NamedTuple
 
 from spam_edge.normalization.tables import character_class
 
 _DOMAINS = "com|net|org|info|biz|co|uk|tv|me|mobi|ly|gl|eu|us|in|sg|au|de|ru|cn|io|app|xyz|top|link|click|online"
 _ADDRESS = re.compile(rf"(?i)https?:|www\.|@\w+\.|\w\.(?:{_DOMAINS})\b|/\w")
 _LEET = {"4": "a", "@": "a", "3": "e", "1": "il", "!": "i", "0": "o", "5": "s", "$": "s", "7": "t", "8": "b", "9": "g"}
-_LEET |= {"|": "li"}
+_LEET |= {"|": "li", "+": "t"}
 _GUESSES = 16
 """At most so many readings of one token: a digit one may be an i or an l."""
 _SHORTEST = 4
@@ -31,23 +32,47 @@ _SPACED = re.compile(r"(?<![^\W_])[a-zA-Z]([ _.\-*])[a-zA-Z](?:\1[a-zA-Z])+(?![^
 # The lookbehinds keep a long run from being read again from each of its characters.
 _SPLIT = re.compile(r"(?<![^\W\d_])[a-zA-Z]++(?:[._*~^|\-][a-zA-Z]++)+(?![^\W\d_])")
 _LETTERS = re.compile(r"[a-zA-Z]+")
-_LEET_TOKEN = re.compile(r"(?<![a-zA-Z0-9@$!|])[0-9@$!|]*+[a-zA-Z][a-zA-Z0-9@$!|]*+")
-_INNER = re.compile(r"[a-zA-Z][0-9@$!|][a-zA-Z]")
-_AMOUNT = re.compile(r"\d+[a-zA-Z]{1,2}|[a-zA-Z]\d+")
+_LEET_TOKEN = re.compile(r"(?<![a-zA-Z0-9@$!|+])[0-9@$!|+]*+[a-zA-Z][a-zA-Z0-9@$!|+]*+")
+_INNER = re.compile(r"[a-zA-Z][0-9@$!|+][a-zA-Z]")
+_AMOUNT = re.compile(r"\d+[a-zA-Z]{1,2}|[a-zA-Z]\d{1,2}")
 _REPEATED = re.compile(r"([a-zA-Z])\1\1+")
+_TWICE = re.compile(r"([a-zA-Z])\1")
+_DOUBLED = re.compile(r"([a-zA-Z])\1+")
 _TOKEN = re.compile(r"\S+")
+_PUNCTUATION = ".,;:!?"
+_MOST_FRAGMENTS = 8
+_REMEMBERED = 20_000
+"""Words that are remembered, at most: two or three megabytes."""
+_SYMBOLS = frozenset("*~^|_")
+"""What no ordinary text has between letters, so that even a short guess is a good one."""
 
 
 def _shape_of(character: str) -> str:
     if character.isalpha():
         return "a"
-    if character in "0123456789@$":
+    if character in "0123456789@$+":
         return "1"
     return "." if character in "._*~^-" else character if character in " !|" else ","
 
 
 _SHAPES = "".join(map(_shape_of, map(chr, range(128)))).encode().ljust(256, b",")
 """Classes of ASCII characters. Strings of a few letters are searched many times faster than by patterns."""
+
+
+class _Word(NamedTuple):
+    """One word of a text.
+
+    Attributes:
+        text: as it stands there.
+        letters: without punctuation behind it; empty where anything but letters is left.
+        unknown: letters that are no word of the vocabulary.
+        respelt: what it may be read as by itself.
+    """
+
+    text: str
+    letters: str
+    unknown: bool
+    respelt: str
 
 
 class Joiner:
@@ -60,6 +85,7 @@ class Joiner:
 
     def __init__(self, is_word: Callable[[str], bool], emoji: frozenset[str] = frozenset()) -> None:
         self._vocabulary = is_word
+        self._cached: dict[str, _Word] = {}
         inside = f"(?<=[^\\W\\d_])[{character_class(emoji)}]+(?=[^\\W\\d_])"
         self._inside_word = re.compile(inside) if emoji else None
 
@@ -68,13 +94,65 @@ class Joiner:
         text = _refang(self._inside_word.sub("", text) if self._inside_word else text)
         if _may_be_spaced(_shape(text)):
             text = _SPACED.sub(self._join_letters, text)
-        thrice = _REPEATED.search(text) is not None
-        if thrice or _may_be_odd(_shape(text)):
-            words = zip(text.split(" "), _shape(text).split(b" "), strict=True)
-            text = " ".join(
-                [_TOKEN.sub(self._respell, word) if thrice or _may_be_odd(shape) else word for word, shape in words]
-            )
-        return text
+        words = [self._cached.get(word) or self._look_at(word) for word in text.split(" ")]
+        if any(word.unknown for word in words):
+            return " ".join(self._join_fragments(words))
+        return " ".join([word.respelt for word in words])
+
+    def _look_at(self, text: str) -> "_Word":
+        """Return what is known of a word, and remember it: most words of a message stood in others before."""
+        letters = text.rstrip(_PUNCTUATION)
+        is_word = letters.isalpha() and letters.isascii()
+        known = is_word and (letters in "aiAI" if len(letters) == 1 else self._vocabulary(letters.lower()))
+        respelt = text if known else _TOKEN.sub(self._respell, text)
+        word = _Word(text, letters if is_word else "", is_word and not known, respelt)
+        if len(self._cached) >= _REMEMBERED:
+            self._cached.clear()
+        self._cached[text] = word
+        return word
+
+    def _join_fragments(self, words: "list[_Word]") -> Iterator[str]:
+        """Yield words, neighbouring ones joined where some of them are none and together they are one."""
+        at = 0
+        unknown = [index for index, word in enumerate(words) if word.unknown]
+        while at < len(words):
+            while unknown and unknown[0] < at:
+                unknown.pop(0)
+            if not unknown or unknown[0] >= at + _MOST_FRAGMENTS:
+                yield words[at].respelt
+                at += 1
+                continue
+            end, text = self._longest_join(words, at)
+            yield text
+            at = end
+
+    def _longest_join(self, words: "list[_Word]", at: int) -> tuple[int, str]:
+        """Return where the fragments that begin at a place end, and the word that they make."""
+        found = at + 1, words[at].respelt
+        letters, unknown = "", 0
+        for end, word in enumerate(words[at : at + _MOST_FRAGMENTS], start=at + 1):
+            letters += word.letters
+            if not word.letters or len(letters) > _LONGEST_WORD:
+                break
+            unknown += word.unknown
+            # One letter beside a word is no fragment: people write "u see" and "time n place".
+            torn = unknown > 1 or (unknown == 1 and any(each.unknown and each.letters[1:] for each in words[at:end]))
+            if end > at + 1 and torn and len(letters) >= _SHORTEST and (spelt := self._known_spelling(letters)):
+                found = end, spelt + word.text[len(word.letters) :]
+            if word.text != word.letters:
+                break
+        return found
+
+    def _known_spelling(self, word: str) -> str | None:
+        """Return a word of the vocabulary that this is, give or take repeated letters."""
+        if self._is_word(word.lower()):
+            return word
+        if not _TWICE.search(word):
+            return None
+        for squeezed in (_REPEATED.sub(r"\1\1", word), _DOUBLED.sub(r"\1", word)):
+            if squeezed != word and len(squeezed) >= _SHORTEST_WORD and self._is_word(squeezed.lower()):
+                return squeezed
+        return None
 
     def _respell(self, match: re.Match[str]) -> str:
         token = match[0]
@@ -82,7 +160,7 @@ class Joiner:
             return token
         token = _SPLIT.sub(self._join_pieces, token)
         token = _LEET_TOKEN.sub(self._read_leet, token)
-        return _LETTERS.sub(self._squeeze, token) if _REPEATED.search(token) else token
+        return _LETTERS.sub(self._squeeze, token) if _TWICE.search(token) else token
 
     def _is_word(self, word: str) -> bool:
         return _SHORTEST_WORD <= len(word) <= _LONGEST_WORD and self._vocabulary(word)
@@ -109,7 +187,8 @@ class Joiner:
 
     def _join_pieces(self, match: re.Match[str]) -> str:
         joined = "".join(_LETTERS.findall(match[0]))
-        return joined if len(joined) >= _SHORTEST and self._is_word(joined.lower()) else match[0]
+        shortest = _SHORTEST if _SYMBOLS.isdisjoint(match[0]) else _SHORTEST_WORD
+        return joined if len(joined) >= shortest and self._is_word(joined.lower()) else match[0]
 
     def _read_leet(self, match: re.Match[str]) -> str:
         token = match[0]
@@ -124,9 +203,10 @@ class Joiner:
 
     def _squeeze(self, match: re.Match[str]) -> str:
         word = match[0]
-        candidates = (_REPEATED.sub(r"\1\1", word), _REPEATED.sub(r"\1", word))
-        known = next((candidate for candidate in candidates if self._is_word(candidate.lower())), None)
-        return known or (candidates[1] if len(candidates[1]) >= _LONG else word)
+        if not _TWICE.search(word):
+            return word
+        squeezed = _REPEATED.sub(r"\1", word)
+        return self._known_spelling(word) or (squeezed if len(squeezed) >= _LONG else word)
 
 
 def _refang(text: str) -> str:
@@ -149,15 +229,6 @@ def _shape(text: str) -> bytes:
 def _may_be_spaced(shape: bytes) -> bool:
     """Whether there may be a match of _SPACED."""
     return b"a a a" in shape or b"a.a.a" in shape
-
-
-def _may_be_odd(shape: bytes) -> bool:
-    """Whether there may be a word in pieces, or with digits inside or beside its letters."""
-    return not shape.isalpha() and (
-        (b"a.a" in shape or b"a1" in shape or b"1a" in shape)
-        or (b"!" in shape and (b"!a" in shape or b"!1" in shape))
-        or (b"|" in shape and (b"|a" in shape or b"|1" in shape))
-    )
 
 
 def _readings(token: str) -> Iterator[str]:

@@ -44,8 +44,8 @@ class Normalizer:
 
     def __init__(self, read_tables: Callable[[], Tables], is_word: Callable[[str], bool]) -> None:
         self._read_tables = read_tables
-        self._is_word = is_word
-        self._joiner = Joiner(is_word)
+        self._vocabulary = is_word
+        self._joiner = Joiner(self._is_word)
 
     @classmethod
     def open(cls, path: Path, is_word: Callable[[str], bool]) -> Self:
@@ -81,6 +81,9 @@ class Normalizer:
             for view in (text, self._joiner_around_emoji.join(text))
         )
         return Views(first + rest, second + rest if second != first else None, disguised)
+
+    def _is_word(self, word: str) -> bool:
+        return self._vocabulary(word) or word in self._tables.words
 
     @cached_property
     def _tables(self) -> Tables:

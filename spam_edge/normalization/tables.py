@@ -5,7 +5,7 @@ They are data, not code, so that every Python, whatever Unicode version it knows
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +30,8 @@ class Tables:
         styled: forms of ASCII letters and digits that ordinary English has no use for, such as fullwidth or bold ones.
         confusable: letters of other scripts to the ASCII letters that they look like, the likelier one first.
         emoji: emoji to their names, in words.
+        words: words in lower case that the training messages have, beside those of the tokenizer's vocabulary.
+        foreign: first and last letters of the scripts that the training messages do not have.
     """
 
     invisible: frozenset[str]
@@ -37,6 +39,8 @@ class Tables:
     styled: Mapping[str, str]
     confusable: Mapping[str, str]
     emoji: Mapping[str, str]
+    words: frozenset[str] = frozenset()
+    foreign: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -48,7 +52,9 @@ class Tables:
         try:
             data = json.loads(path.read_bytes())
             maps = {name: _one_character_each(data[name]) for name in ("plain", "styled", "confusable", "emoji")}
-            return cls(invisible=frozenset(_some(data["invisible"])), **maps)
+            words = frozenset(data["words"])
+            foreign = tuple((first, last) for first, last in data["foreign"])
+            return cls(invisible=frozenset(_some(data["invisible"])), words=words, foreign=foreign, **maps)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _unreadable(path, repr(error)) from error
 
@@ -57,6 +63,8 @@ class Tables:
         data: dict[str, Any] = {"version": VERSION, "invisible": "".join(sorted(self.invisible))}
         for name in ("plain", "styled", "confusable", "emoji"):
             data[name] = dict(sorted(getattr(self, name).items()))
+        data["words"] = sorted(self.words)
+        data["foreign"] = [list(ends) for ends in self.foreign]
         return json.dumps(data, ensure_ascii=True, indent=1) + "\n"
 
 
@@ -82,13 +90,19 @@ def check_version(path: Path) -> None:
 
 def character_class(characters: Iterable[str]) -> str:
     """Return the inside of a regular expression's ``[...]``, in ranges: with single astral characters it is slow."""
-    ranges: list[list[int]] = []
+    return "".join(f"\\U{ord(first):08x}-\\U{ord(last):08x}" for first, last in ranges(characters))
+
+
+def ranges(characters: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield first and last of every row of neighbouring characters."""
+    row: list[int] = []
     for code in sorted(map(ord, characters)):
-        if ranges and code == ranges[-1][1] + 1:
-            ranges[-1][1] = code
-        else:
-            ranges.append([code, code])
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+        if row and code != row[1] + 1:
+            yield chr(row[0]), chr(row[1])
+            row = []
+        row = [row[0], code] if row else [code, code]
+    if row:
+        yield chr(row[0]), chr(row[1])
 
 
 def _unreadable(path: Path, reason: object) -> BundleIntegrityError:

@@ -5,10 +5,11 @@ import re
 import string
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 
-from spam_edge.normalization.tables import Tables
+from spam_edge.normalization.tables import Tables, ranges
 
 _INVISIBLE = "\x7f" + (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\ufeff\uffa0\ufff9\ufffa\ufffb"
@@ -30,12 +31,46 @@ _SQUARES = (0x1F100, 0x1F200)
 _MORE_EMOJI = "\u231a\u231b\u23f0\u23f3\u2b50\u2b55"
 _NOT_IN_NAMES = "\u0180"
 """The letters before it are those of European languages."""
+_EASTERN = {"ARABIC", "ARMENIAN", "COPTIC", "CYRILLIC", "ETHIOPIC", "GEORGIAN", "GREEK", "HEBREW", "SYRIAC", "THAANA"}
+_INDIAN = {
+    "BENGALI",
+    "DEVANAGARI",
+    "GUJARATI",
+    "GURMUKHI",
+    "KANNADA",
+    "MALAYALAM",
+    "ORIYA",
+    "SINHALA",
+    "TAMIL",
+    "TELUGU",
+}
+_ASIAN = {
+    "BOPOMOFO",
+    "CJK",
+    "HANGUL",
+    "HIRAGANA",
+    "KATAKANA",
+    "KHMER",
+    "LAO",
+    "MONGOLIAN",
+    "MYANMAR",
+    "THAI",
+    "TIBETAN",
+}
+_FOREIGN = frozenset(_EASTERN | _INDIAN | _ASIAN | {"CHEROKEE", "YI"})
+_LETTERS = re.compile(r"[a-z]+")
+_SHORTEST_WORD = 3
+_SEVERAL = 5
 _NAME_WORDS = 5
 """Words of an emoji's name that are kept."""
 
 
-def make_tables() -> Tables:
-    """Make the tables; the same Unicode data give the same tables."""
+def make_tables(texts: Iterable[str] = ()) -> Tables:
+    """Make the tables; the same Unicode data and texts give the same tables.
+
+    Args:
+        texts: the training messages, for their words and their scripts.
+    """
     invisible = frozenset(_INVISIBLE) | {chr(c) for first, last in _INVISIBLE_RANGES for c in range(first, last + 1)}
     styled = _styled()
     alike = {
@@ -53,7 +88,34 @@ def make_tables() -> Tables:
     plain = {character: plainly for character, plainly in _compatibility() if character not in taken}
     plain |= names
     plain |= _windows_1252({**confusable, **plain})
-    return Tables(invisible=invisible, plain=plain, styled=styled, confusable=confusable, emoji=emoji)
+    words, scripts = _seen(texts)
+    return Tables(
+        invisible=invisible,
+        plain=plain,
+        styled=styled,
+        confusable=confusable,
+        emoji=emoji,
+        words=words,
+        foreign=tuple(ranges(character for character in _assigned() if _script(character) in _FOREIGN - scripts)),
+    )
+
+
+def _seen(texts: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the words and the scripts that so many messages hold that they are nobody's own."""
+    words: Counter[str] = Counter()
+    scripts: Counter[str] = Counter()
+    for text in texts:
+        words.update({word for word in _LETTERS.findall(text.lower()) if len(word) >= _SHORTEST_WORD})
+        scripts.update({_script(character) for character in set(text)})
+    kept = [frozenset(name for name, count in found.items() if count >= _SEVERAL) for found in (words, scripts)]
+    return kept[0], kept[1]
+
+
+def _script(character: str) -> str:
+    """Return the script of a letter or mark, as Unicode's names begin with it; empty for all others."""
+    if unicodedata.category(character)[0] not in "LM":
+        return ""
+    return unicodedata.name(character, "").replace("-", " ").split(" ")[0]
 
 
 def _styled() -> dict[str, str]:

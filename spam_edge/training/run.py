@@ -50,7 +50,7 @@ def train(
     checkpoint.prepare_output(output)
     machine = hardware.detect()
     tokenizer = base_model.load_tokenizer(base, settings.max_length)
-    tables = make_tables()
+    tables = make_tables(example.text for example in prepared.sides["train"])
     vocabulary = tokenizer.get_vocab()
     normalizer = Normalizer(lambda: tables, vocabulary.__contains__)
     identity = {

@@ -72,7 +72,9 @@ def make_checkpoint(folder: Path, **shape: int) -> Path:
     model = _train(tokenizer, messages, _SHAPE | shape)
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
-    (folder / NORMALIZER_NAME).write_text(make_tables().to_json(), encoding="utf-8", newline="\n")
+    (folder / NORMALIZER_NAME).write_text(
+        make_tables([text for text, _ in messages]).to_json(), encoding="utf-8", newline="\n"
+    )
     (folder / "splits").mkdir(exist_ok=True)
     sizes = {}
     for split, seed, count in (("train", 0, 256), ("validation", 1, 60), ("test", 2, 80)):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.calibration import choose_threshold, fit_temperature
+from export.calibration import BALANCED_BETWEEN, choose_threshold, fit_temperature
 from spam_edge.scores import probabilities
 
 
@@ -30,18 +30,24 @@ def test_temperature_never_sharpens() -> None:
         lambda rows: len({spam for _, spam in rows}) == 2 and len({round(margin, 3) for margin, _ in rows}) > 3
     )
 )
-def test_no_threshold_has_two_errors_less(rows: list[tuple[float, bool]]) -> None:
+def test_no_threshold_nearby_has_two_errors_less(rows: list[tuple[float, bool]]) -> None:
     margins = np.round(np.array([margin for margin, _ in rows]), 3)
     labels = np.array([spam for _, spam in rows], dtype=np.int64)
     scores = probabilities(_logits(margins), temperature=2.0, positive_index=1)
     threshold = choose_threshold(_logits(margins), labels, temperature=2.0)
-    distinct = np.unique(scores)
-    between = (distinct[1:] + distinct[:-1]) / 2
-    fewest = min(np.sum((scores >= candidate) != labels) for candidate in between)
+    low, high = BALANCED_BETWEEN
+    assert low - 1e-6 <= threshold <= high + 1e-6
+    fewest = min(np.sum((scores >= candidate) != labels) for candidate in np.linspace(low, high, 201)[1:-1])
     assert np.sum((scores >= threshold) != labels) <= fewest + 1
 
 
 def test_the_threshold_stands_in_the_middle_of_the_widest_gap() -> None:
+    margins = np.array([-3.0, -0.8, -0.7, -0.1, 0.1, 3.0])
+    threshold = choose_threshold(_logits(margins), np.array([0, 0, 0, 1, 1, 1]), temperature=1.0)
+    assert threshold == pytest.approx(1 / (1 + np.exp(0.4)))
+
+
+def test_where_no_message_is_near_the_threshold_is_so_all_the_same() -> None:
     margins = np.array([-3.0, -2.0, 2.0, 3.0])
     threshold = choose_threshold(_logits(margins), np.array([0, 0, 1, 1]), temperature=1.0)
     assert threshold == pytest.approx(0.5)
