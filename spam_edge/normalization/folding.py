@@ -60,7 +60,8 @@ class Folder:
         styled, invisible = character_class(tables.styled), character_class(tables.invisible)
         # Of scripts that it was not trained on the tokenizer knows the letters alone, and the model nothing at all.
         foreign = "".join(f"\\U{ord(first):08x}-\\U{ord(last):08x}" for first, last in tables.foreign)
-        self._foreign_word = re.compile(f"[{foreign}]+" if foreign else r"(?!)")
+        whole_word = f"(?<![0-9A-Za-z{foreign}])[{foreign}]++(?![0-9A-Za-z])"
+        self._foreign_word = re.compile(whole_word if foreign else r"(?!)")
         # By itself such a letter is a sign, like the blood types and the information desk among the emoji.
         self._styled_word = re.compile(f"[{styled}][{styled}\\w]|\\w[{styled}]")
         self._invisible = re.compile(f"[{invisible}]+")
