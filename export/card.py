@@ -43,9 +43,12 @@ Gómez Hidalgo, licensed [CC BY 4.0](https://creativecommons.org/licenses/by/4.0
 """
 _UCI_LIMITS = """\
 - Short messages, in English. The SMS Spam Collection was gathered in the United Kingdom and Singapore between 2003 and
-  2011: premium-rate numbers and ringtones, not parcels and log-in pages. Recall on newer spam was not measured here.
-- Business messages, one-time passwords and other languages hardly occur in it; what the score says of them was not
-  measured.
+  2011: premium-rate numbers and ringtones, not parcels and log-in pages. What is left of it on newer spam of other
+  countries stands above, under "Other corpora", once `make evaluate` was told of any.
+- No business messages: a one-time password, a delivery notice or a price from a shop that one is a customer of looks
+  like spam to it, because in its corpus only spam has numbers to call and prices. The controls N6 above say how often.
+- No other language: words of scripts that the corpus does not have are unknown words to it, which speak neither for
+  spam nor for ham.
 """
 _OWN = "The messages came from files of the user's own; their licence and origin are the user's to state.\n"
 _OWN_LIMITS = "- The model knows what was in the files it was trained on; nothing else was measured.\n"
