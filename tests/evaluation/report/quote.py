@@ -20,12 +20,18 @@ _WORTH_A_WARNING = 0.1
 
 
 def markdown(evaluation: Mapping[str, Any]) -> str:
-    """Return headline metrics, disguises, other corpora and limits; sections without figures are left out.
+    """Return headline metrics, disguises, harmless messages, other corpora and limits; sections without figures are left out.
 
     Args:
         evaluation: what ``evaluation.json`` holds.
     """
-    sections = (_headline(evaluation), _disguises(evaluation), _corpora(evaluation), _limits(evaluation))
+    sections = (
+        _headline(evaluation),
+        _disguises(evaluation),
+        _controls(evaluation),
+        _corpora(evaluation),
+        _limits(evaluation),
+    )
     return "\n\n".join("\n".join(lines) for section in sections if (lines := list(section))) + "\n"
 
 
@@ -57,6 +63,21 @@ def _disguises(evaluation: Mapping[str, Any]) -> Iterator[str]:
             for each in group.entries
         ]
         yield from ("", f"{group.title[0].upper()}{group.title[1:]}:", "", *_table(header, rows))
+
+
+def _controls(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    controls = evaluation.get("controls")
+    if not controls:
+        return
+    rows: list[list[Cell]] = [
+        [
+            f"{each['id']} {each['title']}",
+            *(shown(each.get(key), "false_positive_rate") for key in ("false_positive_rate", "baseline")),
+        ]
+        for each in controls
+    ]
+    yield from ("### Harmless messages", "", "How many of them are called spam.", "")
+    yield from _table(["messages", title_of(evaluation, OURS), title_of(evaluation, BASELINE)], rows)
 
 
 def _corpora(evaluation: Mapping[str, Any]) -> Iterator[str]:
