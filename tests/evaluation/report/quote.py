@@ -20,7 +20,7 @@ _WORTH_A_WARNING = 0.1
 
 
 def markdown(evaluation: Mapping[str, Any]) -> str:
-    """Return headline metrics, disguises, harmless messages, other corpora and limits; sections without figures are left out.
+    """Return headline metrics, disguises, harmless messages, other corpora and limits, each where it has figures.
 
     Args:
         evaluation: what ``evaluation.json`` holds.

@@ -11,7 +11,12 @@ from tests.evaluation.report import quote
 from tests.evaluation.report.made_up import made_up_evaluation, rate
 from tests.evaluation.report.quote import markdown
 
-KEYS = {"Headline metrics": "systems", "Disguises": "evasion", "Other corpora": "corpora"}
+KEYS = {
+    "Headline metrics": "systems",
+    "Disguises": "evasion",
+    "Harmless messages": "controls",
+    "Other corpora": "corpora",
+}
 
 
 def headings(evaluation: dict[str, Any]) -> list[str]:
