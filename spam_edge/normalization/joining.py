@@ -1,13 +1,14 @@
 """The second view: a guess at what was torn apart or spelt with digits.
 
-Each rule may be wrong, so that the first view stays and both are scored. A guess counts only where it ends in a word of
-the tokenizer's vocabulary, but for long words with repeated letters, and never inside an address. Letters are those of
+Each rule may be wrong, so that the first view stays and both are scored. A guess counts only where it ends in a known
+word, of the tokenizer's vocabulary or the training messages, but for long words with repeated letters, and never inside an address. Letters are those of
 ASCII, to which the first view is folded.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from itertools import groupby, islice, product
+from string import ascii_letters
 from typing import NamedTuple
 
 from spam_edge.normalization.tables import character_class
@@ -44,20 +45,13 @@ _MOST_FRAGMENTS = 8
 _TORN = 2
 """One letter beside words is no fragment: people write "u see" and "time n place"."""
 _REMEMBERED = 20_000
+"""Words that are remembered, at most: about five megabytes."""
 _LONGEST_REMEMBERED = 64
 _SYMBOLS = frozenset("*~^|_")
 """What no ordinary text has between letters, so that even a short guess is a good one."""
 
 
-def _shape_of(character: str) -> str:
-    if character.isalpha():
-        return "a"
-    if character in "0123456789@$+":
-        return "1"
-    return "." if character in "._*~^-" else character if character in " !|" else ","
-
-
-_SHAPES = "".join(map(_shape_of, map(chr, range(128)))).encode().ljust(256, b",")
+_SHAPES = bytes.maketrans((ascii_letters + "_.-*").encode(), b"a" * len(ascii_letters) + b"....")
 """Classes of ASCII characters. Strings of a few letters are searched many times faster than by patterns."""
 
 
@@ -67,12 +61,14 @@ class _Word(NamedTuple):
     Attributes:
         text: as it stands there.
         letters: without punctuation behind it; empty where anything but letters is left.
+        once: these with each row of the same letter as one.
         torn: how much speaks for a torn word: 0 for a known word, 1 for a single letter, else 2.
         respelt: what it may be read as by itself.
     """
 
     text: str
     letters: str
+    once: str
     torn: int
     respelt: str
 
@@ -81,7 +77,7 @@ class Joiner:
     """Joins and respells the words of one vocabulary.
 
     Args:
-        is_word: whether a word in lower case is in the vocabulary.
+        is_word: whether a word in lower case is known.
         emoji: characters that tear a word apart when they stand inside it.
     """
 
@@ -108,7 +104,7 @@ class Joiner:
             letters = ""
         known = letters in _WORDS_OF_ONE_LETTER if len(letters) < 2 else self._vocabulary(letters.lower())
         respelt = text if letters and known else _TOKEN.sub(self._respell, text)
-        word = _Word(text, letters, 0 if known else min(len(letters), _TORN), respelt)
+        word = _Word(text, letters, _squeezed(letters), 0 if known else min(len(letters), _TORN), respelt)
         if len(text) <= _LONGEST_REMEMBERED:
             if len(self._seen) >= _REMEMBERED:
                 self._seen.clear()
@@ -132,28 +128,31 @@ class Joiner:
     def _longest_join(self, words: list[_Word], at: int) -> tuple[int, str]:
         """Return where the fragments that begin at a place end, and the word that they make, empty if none."""
         found = at, ""
-        letters, torn = "", 0
+        letters, once, torn = "", "", 0
         for end, word in enumerate(words[at : at + _MOST_FRAGMENTS], start=at + 1):
             letters += word.letters
+            once += word.once.removeprefix(once[-1:])
             if not word.letters or len(letters) > _LONGEST_WORD:
                 break
             torn += word.torn
-            if end > at + 1 and torn >= _TORN and len(letters) >= _SHORTEST and (spelt := self._known_spelling(letters)):
+            if torn >= _TORN and end > at + 1 and (spelt := self._known_spelling(letters, once)):
                 found = end, spelt + word.text[len(word.letters) :]
             if word.text != word.letters:
                 break
         return found
 
-    def _known_spelling(self, word: str) -> str | None:
-        """Return a word of the vocabulary that this is, give or take repeated letters."""
+    def _known_spelling(self, word: str, once: str) -> str | None:
+        """Return a word that this is, give or take repeated letters, if there is one."""
+        if len(word) < _SHORTEST:
+            return None
         if self._is_word(word.lower()):
             return word
-        if not _TWICE.search(word):
+        if len(once) == len(word):
             return None
-        spellings = ["".join([letter for letter, _ in groupby(word)])]
-        if _REPEATED.search(word):
-            spellings.insert(0, _REPEATED.sub(r"\1\1", word))
-        return next((spelling for spelling in spellings if self._is_word(spelling.lower())), None)
+        twice = _REPEATED.sub(r"\1\1", word) if _REPEATED.search(word) else word
+        if twice != word and self._is_word(twice.lower()):
+            return twice
+        return once if self._is_word(once.lower()) else None
 
     def _respell(self, match: re.Match[str]) -> str:
         token = match[0]
@@ -204,10 +203,8 @@ class Joiner:
 
     def _squeeze(self, match: re.Match[str]) -> str:
         word = match[0]
-        if not _TWICE.search(word):
-            return word
         squeezed = _REPEATED.sub(r"\1", word)
-        return self._known_spelling(word) or (squeezed if len(squeezed) >= _LONG else word)
+        return self._known_spelling(word, _squeezed(word)) or (squeezed if len(squeezed) >= _LONG else word)
 
 
 def _refang(text: str) -> str:
@@ -220,6 +217,10 @@ def _refang(text: str) -> str:
     if "[" in text or "(" in text or "{" in text:
         text = _DEFANGED.sub(".", text)
     return text
+
+
+def _squeezed(word: str) -> str:
+    return "".join([letter for letter, _ in groupby(word)]) if _TWICE.search(word) else word
 
 
 def _first_beside(words: list[_Word], torn: int) -> int:
