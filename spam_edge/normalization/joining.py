@@ -1,8 +1,8 @@
 """The second view: a guess at what was torn apart or spelt with digits.
 
 Each rule may be wrong, so that the first view stays and both are scored. A guess counts only where it ends in a known
-word, of the tokenizer's vocabulary or the training messages, but for long words with repeated letters, and never inside an address. Letters are those of
-ASCII, to which the first view is folded.
+word, of the tokenizer's vocabulary or the training messages, but for long words with repeated letters, and never inside
+an address. Letters are those of ASCII, to which the first view is folded.
 """
 
 import re

@@ -38,7 +38,7 @@ class Normalizer:
     """Turns messages into views.
 
     Args:
-        read_tables: called once, when a message needs the tables: it is not plain ASCII, or has a word that is not in the vocabulary.
+        read_tables: called once, when a message needs the tables: plain ASCII with words of the vocabulary does not.
         is_word: whether a word in lower case is in the tokenizer's vocabulary.
     """
 
