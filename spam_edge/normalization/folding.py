@@ -60,7 +60,7 @@ class Folder:
         styled, invisible = character_class(tables.styled), character_class(tables.invisible)
         # Of scripts that it was not trained on the tokenizer knows the letters alone, and the model nothing at all.
         foreign = "".join(f"\\U{ord(first):08x}-\\U{ord(last):08x}" for first, last in tables.foreign)
-        whole_word = f"(?<![0-9A-Za-z{foreign}])[{foreign}]++(?![0-9A-Za-z])"
+        whole_word = f"(?<![^\\W_])(?<![{foreign}])[{foreign}]++(?![^\\W_])"
         self._foreign_word = re.compile(whole_word if foreign else r"(?!)")
         # By itself such a letter is a sign, like the blood types and the information desk among the emoji.
         self._styled_word = re.compile(f"[{styled}][{styled}\\w]|\\w[{styled}]")
@@ -127,7 +127,9 @@ class Folder:
             if not word.isascii():
                 looks_latin = self._is_mixed(word) or self._latin.issuperset(word)
                 foreign, doubtful = foreign + len(word) * (not looks_latin), doubtful + len(word) * looks_latin
-        return _WORD.sub(lambda match: self._fold_word(match[0], doubtful > foreign), text)
+        # What is unknown was foreign before: a folded text stays as it is.
+        in_english = doubtful > foreign and _UNKNOWN not in text
+        return _WORD.sub(lambda match: self._fold_word(match[0], in_english), text)
 
     def _fold_word(self, word: str, in_english: bool) -> str:
         if word.isascii():

@@ -1,13 +1,14 @@
 """The second view: a guess at what was torn apart or spelt with digits.
 
-Each rule may be wrong, so that the first view stays and both are scored. A guess counts only where it ends in a word of
-the tokenizer's vocabulary, but for long words with repeated letters, and never inside an address. Letters are those of
-ASCII, to which the first view is folded.
+Each rule may be wrong, so that the first view stays and both are scored. A guess counts only where it ends in a known
+word, of the tokenizer's vocabulary or the training messages, but for long words with repeated letters, and never inside
+an address. Letters are those of ASCII, to which the first view is folded.
 """
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice, product
+from itertools import groupby, islice, product
+from string import ascii_letters
 from typing import NamedTuple
 
 from spam_edge.normalization.tables import character_class
@@ -37,25 +38,20 @@ _INNER = re.compile(r"[a-zA-Z][0-9@$!|+][a-zA-Z]")
 _AMOUNT = re.compile(r"\d+[a-zA-Z]{1,2}|[a-zA-Z]\d{1,2}")
 _REPEATED = re.compile(r"([a-zA-Z])\1\1+")
 _TWICE = re.compile(r"([a-zA-Z])\1")
-_DOUBLED = re.compile(r"([a-zA-Z])\1+")
 _TOKEN = re.compile(r"\S+")
 _PUNCTUATION = ".,;:!?"
+_WORDS_OF_ONE_LETTER = ("", "a", "i", "A", "I")
 _MOST_FRAGMENTS = 8
+_TORN = 2
+"""One letter beside words is no fragment: people write "u see" and "time n place"."""
 _REMEMBERED = 20_000
-"""Words that are remembered, at most: two or three megabytes."""
+"""Words that are remembered, at most: about five megabytes."""
+_LONGEST_REMEMBERED = 64
 _SYMBOLS = frozenset("*~^|_")
 """What no ordinary text has between letters, so that even a short guess is a good one."""
 
 
-def _shape_of(character: str) -> str:
-    if character.isalpha():
-        return "a"
-    if character in "0123456789@$+":
-        return "1"
-    return "." if character in "._*~^-" else character if character in " !|" else ","
-
-
-_SHAPES = "".join(map(_shape_of, map(chr, range(128)))).encode().ljust(256, b",")
+_SHAPES = bytes.maketrans((ascii_letters + "_.-*").encode(), b"a" * len(ascii_letters) + b"....")
 """Classes of ASCII characters. Strings of a few letters are searched many times faster than by patterns."""
 
 
@@ -65,13 +61,15 @@ class _Word(NamedTuple):
     Attributes:
         text: as it stands there.
         letters: without punctuation behind it; empty where anything but letters is left.
-        unknown: letters that are no word of the vocabulary.
+        once: these with each row of the same letter as one.
+        torn: how much speaks for a torn word: 0 for a known word, 1 for a single letter, else 2.
         respelt: what it may be read as by itself.
     """
 
     text: str
     letters: str
-    unknown: bool
+    once: str
+    torn: int
     respelt: str
 
 
@@ -79,13 +77,13 @@ class Joiner:
     """Joins and respells the words of one vocabulary.
 
     Args:
-        is_word: whether a word in lower case is in the vocabulary.
+        is_word: whether a word in lower case is known.
         emoji: characters that tear a word apart when they stand inside it.
     """
 
     def __init__(self, is_word: Callable[[str], bool], emoji: frozenset[str] = frozenset()) -> None:
         self._vocabulary = is_word
-        self._cached: dict[str, _Word] = {}
+        self._seen: dict[str, _Word] = {}
         inside = f"(?<=[^\\W\\d_])[{character_class(emoji)}]+(?=[^\\W\\d_])"
         self._inside_word = re.compile(inside) if emoji else None
 
@@ -94,65 +92,67 @@ class Joiner:
         text = _refang(self._inside_word.sub("", text) if self._inside_word else text)
         if _may_be_spaced(_shape(text)):
             text = _SPACED.sub(self._join_letters, text)
-        words = [self._cached.get(word) or self._look_at(word) for word in text.split(" ")]
-        if any(word.unknown for word in words):
-            return " ".join(self._join_fragments(words))
-        return " ".join([word.respelt for word in words])
+        words = [self._seen.get(word) or self._look_at(word) for word in text.split(" ")]
+        if sum([word.torn for word in words]) < _TORN:
+            return " ".join([word.respelt for word in words])
+        return " ".join(self._join_fragments(words))
 
-    def _look_at(self, text: str) -> "_Word":
+    def _look_at(self, text: str) -> _Word:
         """Return what is known of a word, and remember it: most words of a message stood in others before."""
         letters = text.rstrip(_PUNCTUATION)
-        is_word = letters.isalpha() and letters.isascii()
-        known = is_word and (letters in "aiAI" if len(letters) == 1 else self._vocabulary(letters.lower()))
-        respelt = text if known else _TOKEN.sub(self._respell, text)
-        word = _Word(text, letters if is_word else "", is_word and not known, respelt)
-        if len(self._cached) >= _REMEMBERED:
-            self._cached.clear()
-        self._cached[text] = word
+        if not (letters.isascii() and letters.isalpha()):
+            letters = ""
+        known = letters in _WORDS_OF_ONE_LETTER if len(letters) < 2 else self._vocabulary(letters.lower())
+        respelt = text if letters and known else _TOKEN.sub(self._respell, text)
+        word = _Word(text, letters, _squeezed(letters), 0 if known else min(len(letters), _TORN), respelt)
+        if len(text) <= _LONGEST_REMEMBERED:
+            if len(self._seen) >= _REMEMBERED:
+                self._seen.clear()
+            self._seen[text] = word
         return word
 
-    def _join_fragments(self, words: "list[_Word]") -> Iterator[str]:
+    def _join_fragments(self, words: list[_Word]) -> Iterator[str]:
         """Yield words, neighbouring ones joined where some of them are none and together they are one."""
-        at = 0
-        unknown = [index for index, word in enumerate(words) if word.unknown]
-        while at < len(words):
-            while unknown and unknown[0] < at:
-                unknown.pop(0)
-            if not unknown or unknown[0] >= at + _MOST_FRAGMENTS:
-                yield words[at].respelt
-                at += 1
-                continue
-            end, text = self._longest_join(words, at)
-            yield text
-            at = end
+        done = at = 0
+        for torn in [index for index, word in enumerate(words) if word.torn]:
+            at = max(at, _first_beside(words, torn))
+            while at <= torn:
+                end, text = self._longest_join(words, at)
+                if text:
+                    yield from [word.respelt for word in words[done:at]]
+                    yield text
+                    done = end
+                at = max(at + 1, done)
+        yield from [word.respelt for word in words[done:]]
 
-    def _longest_join(self, words: "list[_Word]", at: int) -> tuple[int, str]:
-        """Return where the fragments that begin at a place end, and the word that they make."""
-        found = at + 1, words[at].respelt
-        letters, unknown = "", 0
+    def _longest_join(self, words: list[_Word], at: int) -> tuple[int, str]:
+        """Return where the fragments that begin at a place end, and the word that they make, empty if none."""
+        found = at, ""
+        letters, once, torn = "", "", 0
         for end, word in enumerate(words[at : at + _MOST_FRAGMENTS], start=at + 1):
             letters += word.letters
+            once += word.once.removeprefix(once[-1:])
             if not word.letters or len(letters) > _LONGEST_WORD:
                 break
-            unknown += word.unknown
-            # One letter beside a word is no fragment: people write "u see" and "time n place".
-            torn = unknown > 1 or (unknown == 1 and any(each.unknown and each.letters[1:] for each in words[at:end]))
-            if end > at + 1 and torn and len(letters) >= _SHORTEST and (spelt := self._known_spelling(letters)):
+            torn += word.torn
+            if torn >= _TORN and end > at + 1 and (spelt := self._known_spelling(letters, once)):
                 found = end, spelt + word.text[len(word.letters) :]
             if word.text != word.letters:
                 break
         return found
 
-    def _known_spelling(self, word: str) -> str | None:
-        """Return a word of the vocabulary that this is, give or take repeated letters."""
+    def _known_spelling(self, word: str, once: str) -> str | None:
+        """Return a word that this is, give or take repeated letters, if there is one."""
+        if len(word) < _SHORTEST:
+            return None
         if self._is_word(word.lower()):
             return word
-        if not _TWICE.search(word):
+        if len(once) == len(word):
             return None
-        for squeezed in (_REPEATED.sub(r"\1\1", word), _DOUBLED.sub(r"\1", word)):
-            if squeezed != word and len(squeezed) >= _SHORTEST_WORD and self._is_word(squeezed.lower()):
-                return squeezed
-        return None
+        twice = _REPEATED.sub(r"\1\1", word) if _REPEATED.search(word) else word
+        if twice != word and self._is_word(twice.lower()):
+            return twice
+        return once if self._is_word(once.lower()) else None
 
     def _respell(self, match: re.Match[str]) -> str:
         token = match[0]
@@ -203,10 +203,8 @@ class Joiner:
 
     def _squeeze(self, match: re.Match[str]) -> str:
         word = match[0]
-        if not _TWICE.search(word):
-            return word
         squeezed = _REPEATED.sub(r"\1", word)
-        return self._known_spelling(word) or (squeezed if len(squeezed) >= _LONG else word)
+        return self._known_spelling(word, _squeezed(word)) or (squeezed if len(squeezed) >= _LONG else word)
 
 
 def _refang(text: str) -> str:
@@ -219,6 +217,21 @@ def _refang(text: str) -> str:
     if "[" in text or "(" in text or "{" in text:
         text = _DEFANGED.sub(".", text)
     return text
+
+
+def _squeezed(word: str) -> str:
+    return "".join([letter for letter, _ in groupby(word)]) if _TWICE.search(word) else word
+
+
+def _first_beside(words: list[_Word], torn: int) -> int:
+    """Return where the first word stands that a torn one may be a part of, with all between them."""
+    first, letters = torn, len(words[torn].letters)
+    while first > max(0, torn - _MOST_FRAGMENTS + 1) and (before := words[first - 1]).letters == before.text:
+        letters += len(before.letters)
+        if not before.letters or letters > _LONGEST_WORD:
+            break
+        first -= 1
+    return first
 
 
 def _shape(text: str) -> bytes:

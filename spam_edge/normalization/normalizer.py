@@ -38,7 +38,7 @@ class Normalizer:
     """Turns messages into views.
 
     Args:
-        read_tables: called once, when a message needs the tables: most are plain ASCII and do not.
+        read_tables: called once, when a message needs the tables: plain ASCII with words of the vocabulary does not.
         is_word: whether a word in lower case is in the tokenizer's vocabulary.
     """
 

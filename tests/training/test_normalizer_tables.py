@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from spam_edge.normalization.folding import Folder
 from spam_edge.normalization.tables import Tables
 from spam_edge.training.normalizer_tables import make_tables
+from tests.data.make_tiny_bundle import made_up_messages
 
 UNICODE = "14.0.0"
 """The version that the committed tables were made with: that of Python 3.11."""
@@ -23,12 +25,12 @@ def tables() -> Tables:
     return make_tables()
 
 
-def test_they_are_the_same_in_every_process(tables: Tables) -> None:
+def test_they_are_the_same_in_every_process() -> None:
     code = (
         "import hashlib; from spam_edge.training.normalizer_tables import make_tables\n"
-        "print(hashlib.sha256(make_tables().to_json().encode()).hexdigest())"
+        "print(hashlib.sha256(make_tables(['ok бег'] * 5).to_json().encode()).hexdigest())"
     )
-    expected = hashlib.sha256(tables.to_json().encode()).hexdigest()
+    expected = hashlib.sha256(make_tables(["ok бег"] * 5).to_json().encode()).hexdigest()
     for seed in ("1", "2"):
         environment = os.environ | {"PYTHONHASHSEED": seed}
         command = [sys.executable, "-c", code]
@@ -40,8 +42,9 @@ def test_they_are_the_same_in_every_process(tables: Tables) -> None:
     unicodedata.unidata_version != UNICODE,
     reason=f"this Python knows Unicode {unicodedata.unidata_version}, the committed tables are of {UNICODE}",
 )
-def test_the_committed_ones_are_these(tables: Tables, tiny_bundle: Path) -> None:
-    assert (tiny_bundle / "normalizer.json").read_bytes() == tables.to_json().encode()
+def test_the_committed_ones_are_these(tiny_bundle: Path) -> None:
+    made = make_tables(text for text, _ in made_up_messages(256, seed=0))
+    assert (tiny_bundle / "normalizer.json").read_bytes() == made.to_json().encode()
 
 
 def test_no_character_is_of_two_kinds(tables: Tables) -> None:
@@ -84,3 +87,30 @@ def test_what_is_folded_to_what(tables: Tables, kind: str, character: str, targe
 @pytest.mark.parametrize("character", "\u00ad\u200b\u200d\u2060\ufeff\ufe0f\u3164\u2800\u202e\x00\x07\x08\x1b\x7f")
 def test_what_shows_nothing_is_invisible(tables: Tables, character: str) -> None:
     assert character in tables.invisible
+
+
+def is_foreign(tables: Tables, character: str) -> bool:
+    return any(first <= character <= last for first, last in tables.foreign)
+
+
+def test_words_are_those_that_five_messages_have() -> None:
+    texts = ["Lepak lah! lepak u", "lepak at Sentosa2nite", "LEPAK", "no lepak today, lah", "lepak", "lah lah lah lah"]
+    assert make_tables(texts).words == {"lepak"}
+    assert make_tables(text for text in [*texts, "lah", "u", "Lah?"]).words == {"lepak", "lah"}
+
+
+def test_without_texts_there_are_no_words_and_all_other_scripts_are_foreign(tables: Tables) -> None:
+    assert tables.words == frozenset()
+    assert all(is_foreign(tables, character) for character in "жβ中あア가اאह\u093eไႠᎠ")
+    assert not any(is_foreign(tables, character) for character in "aZé0 £€’🎉\u0301、。٣\u200d[")
+
+
+def test_scripts_of_five_messages_are_not_foreign() -> None:
+    russian = ["Привет", "как дела", "хорошо", "а у вас?", "всё ок"]
+    few, some = make_tables(russian[:4]), make_tables(russian)
+    assert is_foreign(few, "ж")
+    assert [is_foreign(some, character) for character in "жёЯβ中"] == [False] * 3 + [True] * 2
+    known = {character for character in map(chr, range(0x400, 0x10000)) if is_foreign(few, character)}
+    assert all("CYRILLIC" in unicodedata.name(c) for c in known if not is_foreign(some, c))
+    folded = [Folder(tables, {"see"}.__contains__).fold("Привет, жena 你好").text for tables in (few, some)]
+    assert folded == ["[UNK], жena [UNK]", "Привет, жena [UNK]"]

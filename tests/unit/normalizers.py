@@ -1,5 +1,6 @@
 """A normaliser with the tables of the tiny bundle and few words, for the tests of its parts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from spam_edge.normalization import NORMALIZER_NAME, Normalizer
@@ -11,9 +12,12 @@ PATH = Path(__file__).parents[1] / "data" / "tiny_bundle" / NORMALIZER_NAME
 TABLES = Tables.read(PATH)
 _WORDS = (
     "free prize claim money payment today sexy call now the goodnight love viagra cash all illegal too hello "
-    "account paypal bank login been email bail loam loom"
+    "account paypal bank login been email bail loam loom text see u place "
+    "content congratulations reply service won time"
 )
 WORDS = frozenset(_WORDS.split())
 FOLDER = Folder(TABLES, WORDS.__contains__)
+SEASONED = Folder(replace(TABLES, foreign=()), WORDS.__contains__)
+"""With tables of a corpus that has messages in all scripts."""
 JOINER = Joiner(WORDS.__contains__)
 NORMALIZER = Normalizer(lambda: TABLES, WORDS.__contains__)

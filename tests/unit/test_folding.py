@@ -2,9 +2,13 @@
 
 # ruff: noqa: RUF001 - confusable characters are what this is about
 
+from dataclasses import replace
+
 import pytest
 
-from tests.unit.normalizers import FOLDER, NORMALIZER
+from spam_edge.normalization import Normalizer
+from spam_edge.normalization.folding import Folder
+from tests.unit.normalizers import FOLDER, NORMALIZER, SEASONED, TABLES, WORDS
 
 
 @pytest.mark.parametrize(
@@ -106,31 +110,50 @@ def test_what_only_a_disguise_has_is_folded_and_said(text: str, folded: str) -> 
     ],
 )
 def test_layers_come_off_whatever_their_order(text: str, folded: str) -> None:
-    assert FOLDER.fold(text).text.lower() == folded
+    assert SEASONED.fold(text).text.lower() == folded
 
 
+U = "[UNK]"
+IN_OTHER_SCRIPTS = {
+    "Привет, как дела? А у нас всё хорошо, а у вас?": f"{U}, {U} {U}? {U} {U} {U} {U} {U}, {U} {U} {U}?",
+    "Она сказала, что у оса нет рос": f"{U} {U}, {U} {U} {U} {U} {U}",
+    "Καλημέρα, τι κάνεις; Είναι ωραία μέρα και ο ήλιος": f"{U}, {U} {U}; {U} {U} {U} {U} {U} {U}",
+    "Բարեւ, ինչպես ես, սա օձ է": f"{U}, {U} {U}, {U} {U} {U}",
+    "see you at the кафе tomorrow": f"see you at the {U} tomorrow",
+    "he said спасибо and left": f"he said {U} and left",
+    "SMSки и мой iPhoneы": f"SMSки {U} {U} iPhoneы",
+    "SMSка привет всегда": f"SMSка {U} {U}",
+    "Ⴀ中ꓝ中 नमaम्म": "Ⴀ中ꓝ中 नमaम्म",
+    "今天吃饭了吗": U,
+    "안녕하세요, 5시": f"{U}, 5시",
+    "شما خوبید": f"{U} {U}",
+    "หวัดดี": U,
+    "नमस्ते": U,
+}
+
+
+@pytest.mark.parametrize("text", IN_OTHER_SCRIPTS)
+def test_words_of_scripts_of_the_training_messages_stay(text: str) -> None:
+    assert SEASONED.fold(text) == (text, False)
+
+
+@pytest.mark.parametrize(("text", "folded"), IN_OTHER_SCRIPTS.items())
+def test_words_of_other_scripts_are_unknown_and_mixed_ones_stay(text: str, folded: str) -> None:
+    assert FOLDER.fold(text) == (folded, False)
+    assert FOLDER.fold(folded) == (folded, False)
+
+
+@pytest.mark.parametrize("folder", [FOLDER, SEASONED])
 @pytest.mark.parametrize(
     "text",
     [
-        "Привет, как дела? А у нас всё хорошо, а у вас?",
-        "Она сказала, что у оса нет рос",
-        "Καλημέρα, τι κάνεις; Είναι ωραία μέρα και ο ήλιος",
-        "Բարեւ, ինչպես ես, սա օձ է",
-        "see you at the кафе tomorrow",
-        "he said спасибо and left",
-        "SMSки и мой iPhoneы",
-        "今天吃饭了吗",
-        "안녕하세요",
-        "شما خوبید",
-        "หวัดดี",
-        "नमस्ते",
         "AT&T and R&B; rock &copyright all &copyright; &unknown;",
         "http://win.example/?a=1&b=2&amp=3",
         "£500 or €20 – “now” ‘ok’",
     ],
 )
-def test_what_is_no_disguise_stays(text: str) -> None:
-    assert FOLDER.fold(text) == (text, False)
+def test_what_is_no_disguise_stays(folder: Folder, text: str) -> None:
+    assert folder.fold(text) == (text, False)
 
 
 @pytest.mark.parametrize("text", ["می\u200cخواهم", "क्\u200dष"])
@@ -139,7 +162,8 @@ def test_joiners_of_other_scripts_are_no_disguise(text: str) -> None:
 
 
 def test_a_word_that_looks_latin_stays_among_words_of_its_script() -> None:
-    assert FOLDER.fold("сор это слово").text == "сор это слово"
+    assert SEASONED.fold("сор это слово").text == "сор это слово"
+    assert FOLDER.fold("сор это слово").text == "[UNK] [UNK] [UNK]"
     assert FOLDER.fold("a сор on the beat").text == "a cop on the beat"
 
 
@@ -149,6 +173,8 @@ def test_emoji_are_named_and_rows_of_one_are_one_name() -> None:
 
 
 def test_names_of_emoji_make_no_message_latin() -> None:
-    once = NORMALIZER.views("а у нас 🎉🎂😂🔥").text
-    assert once.startswith("а у нас  party popper")
-    assert NORMALIZER.views(once).text == once
+    seasoned = Normalizer(lambda: replace(TABLES, foreign=()), WORDS.__contains__)
+    for normalizer, words in ((seasoned, "а у нас"), (NORMALIZER, "[UNK] [UNK] [UNK]")):
+        once = normalizer.views("а у нас 🎉🎂😂🔥").text
+        assert once.startswith(f"{words}  party popper")
+        assert normalizer.views(once).text == once

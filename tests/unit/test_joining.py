@@ -23,6 +23,7 @@ from tests.unit.normalizers import JOINER, NORMALIZER, WORDS
         ("ca$h CASH,s3xy", "cash CASH,sexy"),
         ("ba!1 ca|1", "bail call"),
         ("pr!ze", "prize"),
+        ("+ex+ con+ent", "text content"),
         ("7oday 8ank 1o9in", "today bank login"),
         # spaced letters
         ("F R E E", "FREE"),
@@ -52,6 +53,19 @@ from tests.unit.normalizers import JOINER, NORMALIZER, WORDS
         ("tooooo", "too"),
         ("looovvve", "love"),
         ("whatssssuppppp", "whatsup"),  # so long that it need be no word
+        ("claaim serrvice", "claim service"),
+        ("WELCOMEE FREEE", "WELCOMEE FREE"),
+        # fragments
+        ("f r e ee", "free"),
+        ("tex tt me", "text me"),
+        ("con ttent, fr e e!", "content, free!"),
+        ("Congratul ations", "Congratulations"),
+        ("R eeply", "Reply"),
+        ("get fr ee pri ze now", "get free prize now"),
+        ("s er vi ce", "service"),
+        ("fr ee pr1ze", "free prize"),
+        # a word of three letters, torn by what no ordinary text has between letters
+        ("wo*n w^on w|on w~o~n w_o_n", "won won won won won"),
         # one after the other
         ("fr.33", "fr.33"),
         ("f r e e pr1ze", "free prize"),
@@ -85,6 +99,13 @@ def test_emoji_inside_a_word_are_left_out(text: str) -> None:
         "f.r f r e, t.h.q",
         "see you at 5 then. in a bit",
         "connect the dot to the next",
+        "u see",
+        "time r we",
+        "place n time",
+        "too all",
+        "pay ment9 fr, ee fr\nee fr  ee",
+        "wo.n wo-n",
+        "fre zzz",
     ],
 )  # fmt: skip
 def test_what_is_none_stays(text: str) -> None:
@@ -113,8 +134,44 @@ PIECES = st.sampled_from(
 def test_looking_first_misses_nothing(text: str) -> None:
     quick = JOINER.join(text)
     with pytest.MonkeyPatch.context() as patch:
-        for question in ("_may_be_spaced", "_may_be_odd"):
-            patch.setattr(joining, question, lambda shape: True)
+        patch.setattr(joining, "_may_be_spaced", lambda shape: True)
+        assert JOINER.join(text) == quick
+
+
+FRAGMENTS = st.lists(
+    st.sampled_from(["fr", "ee", "f", "r", "e", "pri", "ze", "now!", "a", "u", "see", "ttext", "ca1l", "x" * 70, ""]),
+    max_size=12,
+).map(" ".join)
+
+
+@given(st.lists(FRAGMENTS, max_size=6), FRAGMENTS, st.sampled_from([1, 2, 5, 20_000]))
+def test_what_was_seen_before_does_not_matter(before: list[str], text: str, bound: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joining, "_REMEMBERED", bound)
+        joiner = Joiner(WORDS.__contains__)
+        for other in [*before, text]:
+            joiner.join(other)
+            assert len(joiner._seen) <= bound
+            assert all(len(word) <= 64 for word in joiner._seen)
+        assert joiner.join(text) == Joiner(WORDS.__contains__).join(text)
+
+
+@given(FRAGMENTS)
+def test_only_neighbours_are_joined_and_nothing_else_is_lost(text: str) -> None:
+    """Give or take repeated letters; digits are none here but in one word."""
+    joined = JOINER.join(text)
+
+    def letters(view: str) -> str:
+        return re.sub(r"(.)\1+", r"\1", view.replace(" ", "").replace("1", "l"))
+
+    assert letters(joined) == letters(text)
+
+
+@given(FRAGMENTS)
+def test_beginning_only_beside_torn_words_misses_nothing(text: str) -> None:
+    quick = JOINER.join(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joining, "_first_beside", lambda words, torn: 0)
         assert JOINER.join(text) == quick
 
 

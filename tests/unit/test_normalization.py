@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ TEXTS = st.one_of(st.text(), st.lists(STRANGE, max_size=20).map("".join))
 @example("&" + "#38;" * 200)
 @example("&" + "#xFF06;" * 40)
 @example("а\u0301 ж\u0301")
+@example("Ƈ㐀")
+@example("SMSка привет всегда")
 def test_every_text_has_views_and_the_first_is_left_as_it_is(text: str) -> None:
     views = NORMALIZER.views(text)
     for view in (views.text, views.joined or ""):
@@ -113,6 +116,16 @@ HOSTILE = {
     "an open bracket": "(" + " " * READS,
     "a word and a gap": "x" + " " * (READS - 4) + "dot",
     "an endless entity": "&" + "a" * READS,
+    "words of one letter": "q " * 4000,
+    "words of one letter beside words": "q see " * READS,
+    "doubled letters in pieces": "pp rr iizz " * READS,
+    "one word of doubled letters": "".join(letter * 2 for letter in "bcdfghjklm") * READS,
+    "fragments of no word": "zx xz q " * READS,
+    "other fragments each time": " ".join(f"{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}z" for n in range(READS // 4)),
+    "foreign words": "ж ж" * READS,
+    "one foreign word": "ж" * READS,
+    "a foreign word and a Latin letter": "ж" * (READS - 1) + "a",
+    "foreign and mixed words": "жa ж " * READS,
 }
 
 
@@ -144,12 +157,30 @@ def test_the_tables_are_read_once_and_only_when_needed() -> None:
         return TABLES
 
     normalizer = Normalizer(read, {"sexy"}.__contains__)
-    for text in ("see you at 5 then", "s3xy", "tab\tand\r\nline", ""):
+    for text in ("sexy", "a sexy!\r\n", "s3xy", ""):
         normalizer.views(text)
     assert reads == []
-    for text in ("£5", "a &amp; b", "frее", "é"):
+    for text in ("£5", "a &amp; b", "frее", "é", "other"):
         normalizer.views(text)
     assert reads == [1]
+
+
+def test_words_of_the_training_messages_are_known() -> None:
+    text = "lepak lah, le pak l3pak"
+    assert Normalizer(lambda: TABLES, set().__contains__).views(text).joined is None
+    knowing = Normalizer(lambda: replace(TABLES, words=frozenset({"lepak", "lah"})), set().__contains__)
+    assert knowing.views(text).joined == "lepak lah, lepak lepak"
+
+
+@pytest.mark.parametrize("text", ["£5", "other"])
+def test_the_tables_wait_for_a_message_that_needs_them(text: str) -> None:
+    def read() -> Tables:
+        raise LookupError
+
+    normalizer = Normalizer(read, {"sexy"}.__contains__)
+    assert normalizer.views("s3xy").joined == "sexy"
+    with pytest.raises(LookupError):
+        normalizer.views(text)
 
 
 def test_reading_the_tables_gives_what_was_written(tmp_path: Path) -> None:
@@ -180,6 +211,8 @@ def test_what_cannot_be_used_is_said_at_once(tmp_path: Path, content: str | None
     "change",
     [
         lambda data: data.pop("emoji"),
+        lambda data: data.pop("words"),
+        lambda data: data.update(foreign=["a"]),
         lambda data: data.update(plain={"ab": "c"}),
         lambda data: data.update(plain={"a": 1}),
         lambda data: data.update(styled={}),
