@@ -93,6 +93,8 @@ def run_jobs(jobs: Sequence[Job], *, report: Callable[[str], None]) -> dict[Job,
     Returns:
         Of an exported job its :data:`tests.evaluation.scoring.FoldScores`, of any other the margins of PyTorch.
     """
+    # Threads that wait by spinning take the core their sibling needs; OpenMP reads this when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()
     available = sorted(os.sched_getaffinity(0))
@@ -119,8 +121,10 @@ def run(job: Job) -> Any:
 
 
 def _take_core(cores: Any) -> None:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
     os.sched_setaffinity(0, {cores.get()})
+    torch.set_num_threads(1)  # it counted the cores before
 
 
 def _tell(line: str) -> None:
