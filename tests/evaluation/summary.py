@@ -106,7 +106,8 @@ class OutOfFold:
         """Return where the baseline raises as many false alarms on clean ham as ours does."""
         ours, baseline = self.systems[OURS].one_per_cluster, self.systems[BASELINE].one_per_cluster
         false_alarms = int((ours.called & ~ours.is_spam).sum())
-        return float(np.sort(baseline.scores[~baseline.is_spam])[-false_alarms - 1])
+        ranked = np.sort(baseline.scores[~baseline.is_spam])[::-1]
+        return float(ranked[min(false_alarms, len(ranked) - 1)])
 
     def _evasion(self) -> list[dict[str, Any]]:
         limit = self._baseline_threshold()

@@ -209,9 +209,9 @@ def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     lines: list[str] = []
     train(prepared, tiny_base, output, resume=True, report=lines.append)
     assert lines[0] == "going on with the interrupted run"
-    assert [line.split(":")[0] for line in lines[1:]] == [f"lr 0.005, epoch {n} of 3" for n in (2, 3)]
+    assert [line.split(":")[0] for line in lines[1:]] == [f"lr 0.005, epoch {n} of 5" for n in (2, 3, 4, 5)]
     assert_equal_weights(trained, output)
-    assert [epoch["epoch"] for epoch in record_of(output)["epochs"]] == [1, 2, 3]
+    assert [epoch["epoch"] for epoch in record_of(output)["epochs"]] == [1, 2, 3, 4, 5]
 
 
 def test_resume_starts_afresh_and_says_so_when_nothing_matches(
