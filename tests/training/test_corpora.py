@@ -198,7 +198,7 @@ def test_the_transcript_of_the_readme_is_what_the_commands_print(tmp_path: Path)
     script = text.split("<<'END'\n")[1].split("\nEND\n")[0]
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, check=True)
     target, shown = text.split("$ make data ")[1].split("\n```")[0].split("\n", maxsplit=1)
-    plan = ["make", "--dry-run", "data", *shlex.split(target)]
+    plan = ["make", "--no-print-directory", "--dry-run", "data", *shlex.split(target)]
     planned = subprocess.run(plan, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
     _, _, module, *arguments = shlex.split(planned)
     assert module == "spam_edge.training"
