@@ -27,9 +27,10 @@ OPERATOR  := spam_edge/native/libspam_encoder_avx2.so
 SETTINGS  := artifacts/.settings
 option     = $(if $(strip $($(1))),$(2) $(foreach value,$($(1)),$(value)))
 repeated   = $(foreach value,$($(1)),$(2) $(value))
-TRAIN_OPTIONS = $(call repeated,DATA,--data) $(call option,BASE_MODEL,--base-model) \
+CORPUS_OPTIONS = $(call repeated,DATA,--data) $(call option,BASE_MODEL,--base-model) \
   $(call option,TEXT_COLUMN,--text-column) $(call option,LABEL_COLUMN,--label-column) \
-  $(call option,LABEL_MAP,--label-map) $(call option,LEARNING_RATE,--learning-rate) $(call option,EPOCHS,--epochs) \
+  $(call option,LABEL_MAP,--label-map)
+TRAIN_OPTIONS = $(CORPUS_OPTIONS) $(call option,LEARNING_RATE,--learning-rate) $(call option,EPOCHS,--epochs) \
   $(call option,BATCH_SIZE,--batch-size) $(call option,MAX_LENGTH,--max-length) $(call option,SEED,--seed)
 TRAIN_CODE  := $(wildcard spam_edge/training/*.py)
 EXPORT_CODE := $(wildcard export/*.py export/*.md export/*.jsonl)
@@ -78,8 +79,7 @@ bench: $(BUNDLE)/manifest.json $(PEERS) ## measure beside PyTorch, Optimum, CTra
 
 # An hour or more; EVALUATE=--quick for a look, EVALUATE="--extra NAME=FILE" for other corpora, EVALUATE=--help for all.
 evaluate: $(BUNDLE)/manifest.json ## judge the pipeline on unseen messages, clean and disguised: artifacts/report
-	$(RUN) -m tests.evaluation $(call repeated,DATA,--data) $(call option,BASE_MODEL,--base-model) --bundle $(BUNDLE) \
-	  $(EVALUATE)
+	$(RUN) -m tests.evaluation $(CORPUS_OPTIONS) --bundle $(BUNDLE) $(EVALUATE)
 	$(RUN) -m export.quote artifacts/report/evaluation.json --bundle $(BUNDLE)
 
 test: environment ## run all tests

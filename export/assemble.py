@@ -1,6 +1,5 @@
 """Put a bundle together: convert, calibrate, pass the gate, describe, and give it its name at the very end."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -309,8 +308,7 @@ def _calibrate(draft: Manifest, checkpoint: Checkpoint, measured: Logits) -> Man
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
     complete = replace(manifest, files=_hash_files(folder))
-    text = json.dumps(complete.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    (folder / MANIFEST_NAME).write_text(complete.to_json(), encoding="utf-8")
 
 
 def _replay(folder: Path) -> None:

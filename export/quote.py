@@ -57,9 +57,8 @@ def quote(evaluation: Path, bundle: Bundle) -> None:
     with atomic_file(card) as stream:
         stream.write(text)
     files = {**manifest.files, CARD: BundleFile(sha256_of(card), card.stat().st_size)}
-    changed = replace(manifest, files=files).to_dict()
     with atomic_file(bundle.file(MANIFEST_NAME)) as stream:
-        stream.write(json.dumps(changed, indent=2, ensure_ascii=False) + "\n")
+        stream.write(replace(manifest, files=files).to_json())
 
 
 def _read(path: Path) -> dict[str, Any]:

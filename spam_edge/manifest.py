@@ -153,6 +153,10 @@ class Manifest:
         """Return the JSON form; :meth:`from_dict` turns it back into an equal manifest."""
         return {"schema_version": self.schema_version} | asdict(self)
 
+    def to_json(self) -> str:
+        """Return the contents of ``manifest.json``."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Build a manifest from its JSON form.

@@ -133,4 +133,4 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {_shown(entry)}" for name, entry in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -14,7 +14,7 @@ from itertools import product
 from math import prod
 from typing import NamedTuple
 
-from spam_edge.normalization.tables import Tables, character_class
+from spam_edge.normalization.tables import Tables, character_class, class_of_ranges
 
 _ROUNDS = 8
 """Nobody hides a word deeper than two or three layers; only what is meant to keep the processor busy takes more."""
@@ -59,7 +59,7 @@ class Folder:
         self._folds = _MARKS.union("\u20e3", *tables_of_folds)
         styled, invisible = character_class(tables.styled), character_class(tables.invisible)
         # Of scripts that it was not trained on the tokenizer knows the letters alone, and the model nothing at all.
-        foreign = "".join(f"\\U{ord(first):08x}-\\U{ord(last):08x}" for first, last in tables.foreign)
+        foreign = class_of_ranges(tables.foreign)
         whole_word = f"(?<![^\\W_])(?<![{foreign}])[{foreign}]++(?![^\\W_])"
         self._foreign_word = re.compile(whole_word if foreign else r"(?!)")
         # By itself such a letter is a sign, like the blood types and the information desk among the emoji.

@@ -90,7 +90,12 @@ def check_version(path: Path) -> None:
 
 def character_class(characters: Iterable[str]) -> str:
     """Return the inside of a regular expression's ``[...]``, in ranges: with single astral characters it is slow."""
-    return "".join(f"\\U{ord(first):08x}-\\U{ord(last):08x}" for first, last in ranges(characters))
+    return class_of_ranges(ranges(characters))
+
+
+def class_of_ranges(rows: Iterable[tuple[str, str]]) -> str:
+    """Return the same of first and last characters of rows."""
+    return "".join(f"\\U{ord(first):08x}-\\U{ord(last):08x}" for first, last in rows)
 
 
 def ranges(characters: Iterable[str]) -> Iterator[tuple[str, str]]:

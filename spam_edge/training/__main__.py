@@ -11,8 +11,7 @@ from typing import Any
 import click
 
 from spam_edge.errors import SpamEdgeError
-from spam_edge.training.messages import DEFAULT_LABEL_MAP, parse_label_map
-from spam_edge.training.readers import ReadOptions
+from spam_edge.training.options import corpus_options, take_read_options
 from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
 from spam_edge.training.sources import PACKAGED, Corpus, load_corpus
 
@@ -29,18 +28,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.option(
-    "--data",
-    multiple=True,
-    default=("auto",),
-    show_default=True,
-    metavar="auto|hub|packaged|FILE",
-    help="Corpus; repeat for several files (.tsv and .txt in UCI form, .csv, .jsonl, .parquet).",
-)
-@click.option("--text-column", default="text", show_default=True, help="Column or key of the message.")
-@click.option("--label-column", default="label", show_default=True, help="Column or key of the label.")
-@click.option("--label-map", help="Labels of the corpus, as name=SPAM,name=HAM; default: spam, ham, 1, 0.")
-@click.option("--encoding", default="utf-8", show_default=True, help="Encoding of text files.")
+@corpus_options
 @click.option(
     "--base-model",
     default="auto",
@@ -120,19 +108,12 @@ def _train(data: tuple[str, ...], base_name: str, output: Path, resume: bool, op
 
 def _load(data: tuple[str, ...], options: dict[str, Any]) -> tuple[Corpus, dict[str, Any]]:
     """Read the corpus, and return it with the hyper-parameters that were given."""
-    read_options = _read_options(options)
+    read_options = take_read_options(options)
     given = {name: value for name, value in options.items() if value is not None}
     TrainingSettings(**given)  # what is wrong with them is said before anything is read
     corpus = load_corpus(data, read_options)
     _say(f"corpus: {corpus.name} ({corpus.source}: {corpus.reason})")
     return corpus, given
-
-
-def _read_options(options: dict[str, Any]) -> ReadOptions:
-    """Take the options that say how files are read out of ``options``."""
-    label_map = options.pop("label_map")
-    named = {name: options.pop(name) for name in ("text_column", "label_column", "encoding")}
-    return ReadOptions(label_map={**DEFAULT_LABEL_MAP, **(parse_label_map(label_map) if label_map else {})}, **named)
 
 
 def _verdict(record: Mapping[str, Any], output: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import (
     DataCollatorWithPadding,
     PreTrainedModel,
@@ -29,7 +30,6 @@ from spam_edge.training.progress import FreezeBody, Progress
 from spam_edge.training.quiet import quiet_transformers
 from spam_edge.training.settings import TrainingSettings
 from spam_edge.training.splits import Example
-from spam_edge.training.teacher import soft_targets
 
 _LOSSES_PER_EPOCH = 20
 
@@ -65,6 +65,7 @@ def fit(
     splits: Mapping[str, Sequence[Example]],
     settings: TrainingSettings,
     *,
+    targets: NDArray[np.float32],
     learning_rate: float,
     hardware: Hardware,
     folder: Path,
@@ -79,6 +80,7 @@ def fit(
         normalizer: what messages go through before.
         splits: ``train``, ``validation`` and ``test``.
         settings: hyper-parameters but the learning rate.
+        targets: what to train towards, shape (training messages, 2); see :mod:`spam_edge.training.teacher`.
         learning_rate: peak of the schedule.
         hardware: device and precision.
         folder: for the Trainer's own checkpoints; a whole one found there is gone on from.
@@ -99,7 +101,7 @@ def fit(
     train = TrainingMessages(
         splits["train"],
         encode,
-        targets=soft_targets(splits["train"], weight=settings.teacher, seed=settings.seed),
+        targets=targets,
         augmenter=_augmenter(splits["train"], settings),
     )
     callbacks.append(CountEpochs(train))

@@ -22,7 +22,6 @@ _INVISIBLE_RANGES = (
 _SCRIPTS = ("CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "LATIN", "LISU", "DESERET")
 _ASCII = frozenset(string.ascii_letters + string.digits)
 _SQUARED = ("SQUARED ", "NEGATIVE SQUARED ", "NEGATIVE CIRCLED ", "PARENTHESIZED ")
-_LETTER_OF_SHAPE = ("CAPITAL LETTER ", "SMALL LETTER ", "LETTER SMALL CAPITAL ")
 _IOTA = {"i": " IOTA", "l": " PALOCHKA"}
 _BOTH_WAYS = {"\u017f": "fs", "\u037a": "i"}
 """Long s looks like an f; a subscript iota like an i."""
@@ -89,6 +88,7 @@ def make_tables(texts: Iterable[str] = ()) -> Tables:
     plain |= names
     plain |= _windows_1252({**confusable, **plain})
     words, scripts = _seen(texts)
+    unseen = _FOREIGN - scripts
     return Tables(
         invisible=invisible,
         plain=plain,
@@ -96,7 +96,7 @@ def make_tables(texts: Iterable[str] = ()) -> Tables:
         confusable=confusable,
         emoji=emoji,
         words=words,
-        foreign=tuple(ranges(character for character in _assigned() if _script(character) in _FOREIGN - scripts)),
+        foreign=tuple(ranges(character for character in _assigned() if _script(character) in unseen)),
     )
 
 

@@ -15,6 +15,7 @@ from spam_edge.training.evaluation import SELECTION_METRIC
 from spam_edge.training.fit import Fitted, fit
 from spam_edge.training.normalizer_tables import make_tables
 from spam_edge.training.settings import TrainingSettings
+from spam_edge.training.teacher import soft_targets
 
 RECORD_SCHEMA_VERSION = 1
 
@@ -67,6 +68,7 @@ def train(
     }
     partial = checkpoint.PartialRun(output)
     report(partial.begin(identity, resume=resume))
+    targets = soft_targets(prepared.sides["train"], weight=settings.teacher, seed=settings.seed)
     fitted = [
         fit(
             base_model.load_model(base, settings.seed),
@@ -74,6 +76,7 @@ def train(
             normalizer,
             prepared.sides,
             settings,
+            targets=targets,
             learning_rate=rate,
             hardware=machine,
             folder=partial.path / f"lr-{rate:g}",

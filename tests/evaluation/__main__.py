@@ -13,6 +13,8 @@ import numpy as np
 
 from spam_edge.atomic import atomic_file
 from spam_edge.errors import SpamEdgeError
+from spam_edge.training.options import corpus_options, take_read_options
+from spam_edge.training.sources import Corpus, load_corpus
 
 _DEFAULT_SEED = 42
 
@@ -49,10 +51,10 @@ def _parse_extra(context: click.Context, option: click.Parameter, values: Sequen
 
 
 @click.command(
-    epilog="Example: python -m tests.evaluation --extra mendeley=../mendeley/messages.tsv",
+    epilog="Example: python -m tests.evaluation --extra newer=labelled.tsv",
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
 )
-@click.option("--data", multiple=True, default=("auto",), metavar="auto|hub|packaged|FILE", help="Corpus.")
+@corpus_options
 @click.option("--base-model", default="auto", help="Base model, as in training.")
 @click.option(
     "--output",
@@ -79,9 +81,10 @@ def main(*, data: tuple[str, ...], base_model: str, bundle: Path, **options: Any
     Five grouped folds are trained, exported to int8 and scored, clean and in every disguise, beside baselines in the
     same folds. What is finished is kept in the folder of the report: a run that was interrupted goes on.
     """
-    request = Request(bundle=bundle if bundle.is_dir() else None, **options)
     try:
-        evaluation = evaluate(request, data, base_model)
+        reading = take_read_options(options)
+        request = Request(bundle=bundle if bundle.is_dir() else None, **options)
+        evaluation = evaluate(request, load_corpus(data, reading), base_model)
     except SpamEdgeError as error:
         raise click.ClickException(str(error)) from error
     for goal in evaluation["goals"]:
@@ -89,7 +92,7 @@ def main(*, data: tuple[str, ...], base_model: str, bundle: Path, **options: Any
     click.echo(f"wrote {request.folder / 'index.html'}", err=True)
 
 
-def evaluate(request: Request, data: Sequence[str], base_name: str) -> dict[str, Any]:
+def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]:
     """Run the protocol and write ``evaluation.json`` and the page.
 
     Raises:
@@ -97,19 +100,18 @@ def evaluate(request: Request, data: Sequence[str], base_name: str) -> dict[str,
     """
     from spam_edge.training.base_model import choose_base_model
     from spam_edge.training.corpus import prepare
-    from spam_edge.training.readers import ReadOptions
     from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
-    from spam_edge.training.sources import PACKAGED, load_corpus
+    from spam_edge.training.sources import PACKAGED
     from tests.evaluation.errors import errors
     from tests.evaluation.folds import grouped_folds, leaky_split
     from tests.evaluation.goals import goals
-    from tests.evaluation.jobs import Plan, run_jobs
+    from tests.evaluation.jobs import LEAKY, Plan, run_jobs
     from tests.evaluation.report.page import write_report
     from tests.evaluation.report.quote import markdown
     from tests.evaluation.summary import OutOfFold
 
     began = time.monotonic()
-    prepared = prepare(load_corpus(data, ReadOptions()), _DEFAULT_SEED)
+    prepared = prepare(corpus, _DEFAULT_SEED)
     base = choose_base_model(base_name)
     settings = replace(PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings(), seed=_DEFAULT_SEED)
     folds = dict(enumerate(grouped_folds(prepared, seed=_DEFAULT_SEED)))
@@ -121,14 +123,16 @@ def evaluate(request: Request, data: Sequence[str], base_name: str) -> dict[str,
             more_seeds=range(_DEFAULT_SEED + 1, _DEFAULT_SEED + request.seeds),
         )
     work = run_jobs(plan.jobs(), report=_say)
-    found = OutOfFold([work[job] for job in plan.fold_jobs()], resamples=request.resamples)
+    found = OutOfFold([work[job.name] for job in plan.fold_jobs()], resamples=request.resamples)
     evaluation = _about(request, prepared, settings) | found.summary()
-    evaluation |= {"errors": errors(found), "size_and_speed": {"bytes": work[plan.fold_jobs()[0]]["bytes"]}}
-    if request.bundle is not None and request.extra:
+    evaluation["errors"] = errors(found)
+    if request.bundle is not None:
+        evaluation["size_and_speed"] = _size_and_speed(request.bundle, found.texts)
         evaluation["corpora"] = [_other_corpus(request.bundle, name, path) for name, path in request.extra]
     if plan.leaky:
-        evaluation["leaky"] = _leaky(plan.leaky, work[plan.leaky_job()], request.resamples // 10)
-        evaluation["seeds"] = _seeds(found, [work[job] for job in plan.seed_jobs()], len(folds))
+        evaluation["leaky"] = _leaky(plan.leaky, work[LEAKY], request.resamples // 10)
+        if request.seeds > 1:
+            evaluation["seeds"] = _seeds(found, [work[job.name] for job in plan.seed_jobs()], len(folds))
     evaluation["goals"] = goals(evaluation)
     evaluation["seconds"] = round(time.monotonic() - began, 1)
     evaluation["quote"] = markdown(evaluation)
@@ -165,6 +169,23 @@ def _about(request: Request, prepared: Any, settings: Any) -> dict[str, Any]:
             "ham_clusters": sizes["clusters"] - spam,
             "spam_clusters": spam,
         },
+    }
+
+
+def _size_and_speed(bundle: Path, texts: list[str]) -> dict[str, Any]:
+    """Return the size of each file, and the messages per second of the one that this machine takes: of three rounds."""
+    from spam_edge.classifier import SpamClassifier
+
+    classifier = SpamClassifier.load(bundle)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        classifier.score(texts)
+        seconds.append(time.perf_counter() - start)
+    return {
+        "variant": classifier.variant,
+        "messages_per_second": round(len(texts) / sorted(seconds)[1]),
+        "bytes": {name: variant.bytes for name, variant in classifier.manifest.variants.items()},
     }
 
 
@@ -208,7 +229,7 @@ def _seeds(found: Any, margins: Sequence[list[float]], folds: int) -> dict[str, 
     return {
         name: {
             "mean": float(np.mean([run[name] for run in runs])),
-            "sd": float(np.std([run[name] for run in runs], ddof=1)) if len(runs) > 1 else 0.0,
+            "sd": float(np.std([run[name] for run in runs], ddof=1)),
             "values": [run[name] for run in runs],
         }
         for name in runs[0]

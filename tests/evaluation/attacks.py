@@ -1,9 +1,9 @@
 """The test spam of a fold in every disguise, and ham that must stay ham, scored by ours and by the baseline."""
 
-import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from spam_edge.classifier import SpamClassifier
-from spam_edge.normalization import NORMALIZER_NAME
+from spam_edge.normalization.tables import NORMALIZER_NAME, Tables
 from spam_edge.session import RuntimeOptions
 from spam_edge.training.disguises import (
     ATTACKS,
@@ -124,31 +124,20 @@ def _attacked(kind: tuple[str, str, str], texts: dict[int, str], ours: Score, ba
     return Attacked(*kind, list(texts), ours(messages).tolist(), baseline(messages).tolist())
 
 
-class _without:
-    """The same classifier, with a normaliser that does not know some letters."""
-
-    def __init__(self, classifier: SpamClassifier, characters: Sequence[str]) -> None:
-        self._classifier, self._characters = classifier, characters
-
-    def __enter__(self) -> SpamClassifier:
-        self._folder = tempfile.TemporaryDirectory(prefix="spam-edge-unknown-")
-        source, target = self._classifier.bundle.path.resolve(), Path(self._folder.name)
+@contextmanager
+def _without(classifier: SpamClassifier, characters: Collection[str]) -> Iterator[SpamClassifier]:
+    """Open the same bundle with a normaliser that does not know some letters."""
+    source = classifier.bundle.path.resolve()
+    with tempfile.TemporaryDirectory(prefix="spam-edge-unknown-") as name:
+        target = Path(name)
         for path in source.iterdir():
             if path.name != NORMALIZER_NAME:
                 (target / path.name).symlink_to(path)
-        tables = json.loads((source / NORMALIZER_NAME).read_bytes())
-        for name in ("plain", "styled", "confusable"):
-            tables[name] = {key: value for key, value in tables[name].items() if key not in self._characters}
-        (target / NORMALIZER_NAME).write_text(json.dumps(tables), encoding="utf-8")
-        return SpamClassifier.load(target, RuntimeOptions(device="cpu", variant=VARIANT, verify=False))
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
-
-
-def one_message_per_cluster(clusters: Sequence[int], chosen: Iterator[int]) -> list[int]:
-    """Return the first of the chosen rows of every cluster."""
-    first: dict[int, int] = {}
-    for row in chosen:
-        first.setdefault(clusters[row], row)
-    return list(first.values())
+        tables = Tables.read(source / NORMALIZER_NAME)
+        plain, styled, confusable = (
+            {key: value for key, value in table.items() if key not in characters}
+            for table in (tables.plain, tables.styled, tables.confusable)
+        )
+        weaker = replace(tables, plain=plain, styled=styled, confusable=confusable)
+        (target / NORMALIZER_NAME).write_text(weaker.to_json(), encoding="utf-8")
+        yield SpamClassifier.load(target, RuntimeOptions(device="cpu", variant=VARIANT, verify=False))

@@ -5,25 +5,27 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from spam_edge.threads import available_threads
 from spam_edge.training.base_model import BaseModel
 from spam_edge.training.corpus import Prepared
 from spam_edge.training.settings import TrainingSettings
 
-_LEAKY = "leaky"
+LEAKY = "leaky"
+"""Name of the job with the split of most papers."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Job:
     """One training and what is scored with it.
 
     Attributes:
-        name: of its folder.
+        name: of its folder; no two jobs have the same.
         prepared: whom it trains on.
         base: model that is fine-tuned.
         settings: of the training.
@@ -58,21 +60,15 @@ class Plan:
     folder: Path
     leaky: Prepared | None = None
     more_seeds: Sequence[int] = ()
-    _made: dict[str, Job] = field(default_factory=dict)
 
     def jobs(self) -> list[Job]:
         """Return everything, what counts first."""
-        return [*self.fold_jobs(), *([self.leaky_job()] if self.leaky else []), *self.seed_jobs()]
+        leaky = [self._job(LEAKY, self.leaky)] if self.leaky else []
+        return [*self.fold_jobs(), *leaky, *self.seed_jobs()]
 
     def fold_jobs(self) -> list[Job]:
         """Return the folds that go the whole way."""
         return [self._job(f"fold {number}", fold, exported=True) for number, fold in self.folds.items()]
-
-    def leaky_job(self) -> Job:
-        """Return the split of most papers."""
-        if self.leaky is None:
-            raise ValueError("no leaky split was asked for")
-        return self._job(_LEAKY, self.leaky)
 
     def seed_jobs(self) -> list[Job]:
         """Return all folds with the second seed, then with the third, ..."""
@@ -84,28 +80,27 @@ class Plan:
 
     def _job(self, name: str, prepared: Prepared, *, exported: bool = False, seed: int | None = None) -> Job:
         settings = self.settings if seed is None else replace(self.settings, seed=seed)
-        return self._made.setdefault(name, Job(name, prepared, self.base, settings, self.folder, exported))
+        return Job(name, prepared, self.base, settings, self.folder, exported)
 
 
-def run_jobs(jobs: Sequence[Job], *, report: Callable[[str], None]) -> dict[Job, Any]:
-    """Run all jobs, as many at once as there are cores, each on one of its own.
+def run_jobs(jobs: Sequence[Job], *, report: Callable[[str], None]) -> dict[str, Any]:
+    """Run all jobs, as many at once as this process has cores, each on one thread.
 
     Returns:
-        Of an exported job its :data:`tests.evaluation.scoring.FoldScores`, of any other the margins of PyTorch.
+        By name, of an exported job its :data:`tests.evaluation.scoring.FoldScores`, of any other PyTorch's margins.
     """
     # Threads that wait by spinning take the core their sibling needs; OpenMP reads this when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()
-    available = sorted(os.sched_getaffinity(0))
-    for core in available:
+    for core in _cores():
         cores.put(core)
-    with ProcessPoolExecutor(len(available), mp_context=context, initializer=_take_core, initargs=(cores,)) as pool:
+    with ProcessPoolExecutor(len(_cores()), mp_context=context, initializer=_take_core, initargs=(cores,)) as pool:
         running = {pool.submit(run, job): job for job in jobs}
         for done in tqdm(as_completed(running), "trainings", total=len(running), disable=None):
             done.result()
             report(f"{running[done].name}: done")
-        return {job: future.result() for future, job in running.items()}
+        return {job.name: future.result() for future, job in running.items()}
 
 
 def run(job: Job) -> Any:
@@ -120,10 +115,18 @@ def run(job: Job) -> Any:
     return score_in_pytorch(job.name, job.prepared, pipeline)
 
 
+def _cores() -> list[int]:
+    """Return as many cores as this process may keep busy; where they have no numbers, any."""
+    known = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(available_threads())
+    return list(known)[: available_threads()]
+
+
 def _take_core(cores: Any) -> None:
     import torch
 
-    os.sched_setaffinity(0, {cores.get()})
+    core = cores.get()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
     torch.set_num_threads(1)  # it counted the cores before
 
 

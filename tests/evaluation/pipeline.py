@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from spam_edge.training.settings import TrainingSettings
 from spam_edge.training.splits import fingerprint
 
 VARIANT = "int8"
-_DONE = "fold.json"
+_DONE, _EXPORTED = "fold.json", "exported.txt"
+_ROOT = Path(__file__).parents[2]
 
 
 class Pipeline:
@@ -47,7 +49,7 @@ class Pipeline:
                 "settings": asdict(self.settings),
                 "base": self.base.name,
                 "sides": {side: fingerprint(examples) for side, examples in prepared.sides.items()},
-                "train": [example.text for example in prepared.sides["train"]][:3],
+                "code": code_fingerprint("spam_edge/training/*.py", "spam_edge/normalization/*.py"),
             },
             sort_keys=True,
         )
@@ -63,8 +65,9 @@ class Pipeline:
     def classifier(self, name: str, prepared: Prepared) -> SpamClassifier:
         """Train and export one fold, and open the int8 file of its bundle."""
         checkpoint = self.checkpoint(name, prepared)
-        bundle = self.folder / name / "bundle"
-        if not bundle.is_dir():
+        bundle, mark = self.folder / name / "bundle", self.folder / name / _EXPORTED
+        identity = code_fingerprint("spam_edge/**/*.py", "spam_edge/native/*.[ch]", "export/*.py", "export/*.jsonl")
+        if not (bundle.is_dir() and mark.is_file() and mark.read_text(encoding="utf-8") == identity):
             # The gate is for what ships: a label that rounding flips is one more error here, and counted as such.
             export_bundle(
                 checkpoint,
@@ -74,7 +77,14 @@ class Pipeline:
                 report=lambda line: self._report(f"{name}: {line}"),
                 enforce=False,
             )
+            mark.write_text(identity, encoding="utf-8")
         return SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant=VARIANT))
+
+
+def code_fingerprint(*patterns: str) -> str:
+    """Return the sha256 of the files of this checkout that match, so that nothing is taken for what other code made."""
+    files = sorted({path for pattern in patterns for path in _ROOT.glob(pattern)})
+    return sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
 
 
 def pytorch_margins(checkpoint: Path, texts: list[str], *, max_length: int) -> NDArray[np.float32]:

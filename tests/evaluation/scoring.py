@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,31 @@ from spam_edge.scores import probabilities
 from spam_edge.training.corpus import Prepared
 from spam_edge.training.disguises import Keywords
 from spam_edge.training.messages import SPAM
-from tests.evaluation.attacks import Target, attack_all, controls, one_message_per_cluster
-from tests.evaluation.pipeline import Pipeline, pytorch_margins
+from spam_edge.training.splits import one_per_cluster
+from tests.evaluation.attacks import Target, attack_all, controls
+from tests.evaluation.pipeline import Pipeline, code_fingerprint, pytorch_margins
 
 _RESULT = "result.json"
+_SCORING = ("attacks", "baselines", "scoring")
+"""Modules that decide what is in it, beside the bundle."""
 Fit = Callable[[Sequence[str], NDArray[np.bool_]], Any]
 
 
 FoldScores = Mapping[str, Any]
-"""What was measured on the test messages of one fold, as JSON: ``texts``, ``is_spam``, ``clusters``; ``scores`` and
-``calls`` by system; ``thresholds`` by mode and ``temperature`` of the bundle; ``attacks``, ``controls``, ``bytes``."""
+"""What was measured on the test messages of one fold, as JSON: ``made_from``; ``texts``, ``is_spam``, ``clusters``;
+``scores`` and ``calls`` by system; ``thresholds`` by mode and ``temperature`` of the bundle; ``attacks``, ``controls``."""
 
 
 def score_fold(name: str, prepared: Prepared, pipeline: Pipeline, baselines: Mapping[str, Fit]) -> FoldScores:
     """Train, export and score one fold, unless that was done before."""
     path = pipeline.folder / name / _RESULT
     classifier = pipeline.classifier(name, prepared)
+    code = code_fingerprint("spam_edge/training/disguises/*", *(f"tests/evaluation/{name}.py" for name in _SCORING))
+    made_from = [classifier.bundle.digest, code]
     if path.is_file():
         found: FoldScores = json.loads(path.read_bytes())
-        return found
+        if found["made_from"] == made_from:
+            return found
     test, fitting = prepared.sides["test"], [*prepared.sides["train"], *prepared.sides["validation"]]
     texts = [example.text for example in test]
     is_spam = np.array([example.label == SPAM for example in test])
@@ -44,21 +49,20 @@ def score_fold(name: str, prepared: Prepared, pipeline: Pipeline, baselines: Map
     temperature, threshold = classifier.manifest.temperature, classifier.manifest.threshold
     ours = classifier.score(texts).astype(np.float64)
     pytorch = _pytorch_scores(pipeline.folder / name / "checkpoint", texts, classifier, temperature)
-    clusters = [example.cluster for example in test]
-    spam_rows = one_message_per_cluster(clusters, iter(np.flatnonzero(is_spam).tolist()))
-    ham_rows = one_message_per_cluster(clusters, iter(np.flatnonzero(~is_spam).tolist()))
+    votes = one_per_cluster(test)
     target = Target(
-        spam={row: texts[row] for row in spam_rows},
-        ham={row: texts[row] for row in ham_rows},
+        spam={row: texts[row] for row in votes if is_spam[row]},
+        ham={row: texts[row] for row in votes if not is_spam[row]},
         keywords=Keywords.fit([example.text for example in fitting], known.tolist()),
         sentences=[example.text for example in fitting if example.label != SPAM],
         fold=name,
     )
     baseline = fitted["char_svm"].decision_function
     data = {
+        "made_from": made_from,
         "texts": texts,
         "is_spam": is_spam.tolist(),
-        "clusters": clusters,
+        "clusters": [example.cluster for example in test],
         "scores": {"spam_edge": ours.tolist(), "pytorch": pytorch.tolist()}
         | {key: values.tolist() for key, values in margins.items()},
         "calls": {"spam_edge": (ours >= threshold).tolist(), "pytorch": (pytorch >= threshold).tolist()}
@@ -67,7 +71,6 @@ def score_fold(name: str, prepared: Prepared, pipeline: Pipeline, baselines: Map
         "temperature": temperature,
         "attacks": [attacked.to_dict() for attacked in attack_all(target, classifier, baseline)],
         "controls": controls(target, classifier, baseline),
-        "bytes": {key: variant.bytes for key, variant in classifier.manifest.variants.items()},
     }
     with atomic_file(path) as stream:
         json.dump(data, stream)
@@ -91,5 +94,5 @@ def _pytorch_scores(
     checkpoint: Path, texts: list[str], classifier: SpamClassifier, temperature: float
 ) -> NDArray[np.float64]:
     margins = pytorch_margins(checkpoint, texts, max_length=classifier.manifest.max_length)
-    to_scores = partial(probabilities, temperature=temperature, positive_index=1)
-    return to_scores(np.stack([np.zeros_like(margins), margins], axis=1)).astype(np.float64)
+    logits = np.stack([np.zeros_like(margins), margins], axis=1)
+    return probabilities(logits, temperature=temperature, positive_index=1).astype(np.float64)

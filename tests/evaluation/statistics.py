@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 from sklearn.metrics import average_precision_score, matthews_corrcoef, roc_auc_score, roc_curve
+
+from spam_edge.intervals import clopper_pearson
+from spam_edge.training.metrics import FALSE_POSITIVE_RATES
 
 Scores = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 PREVALENCES = {"precision_at_1pct_prevalence": 0.01, "precision_at_13pct_prevalence": 0.13}
-FALSE_POSITIVE_RATES = {"recall_at_fpr_0.1pct": 0.001, "recall_at_fpr_0.5pct": 0.005}
 _LOW, _HIGH = 2.5, 97.5
 _BINS = 15
 
@@ -62,9 +63,7 @@ def exact_rate(hits: int, n: int) -> Rate | None:
     """Return a share with its Clopper-Pearson interval; None of nothing."""
     if n == 0:
         return None
-    low = float(beta.ppf(_LOW / 100, hits, n - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(_HIGH / 100, hits + 1, n - hits)) if hits < n else 1.0
-    return Rate(hits / n, low, high, n)
+    return Rate(hits / n, *clopper_pearson(hits, n), n)
 
 
 def measures(scored: Scored) -> dict[str, float]:

@@ -155,7 +155,7 @@ class OutOfFold:
 
     def _false_alarms(self, control: str, system: str, limit: float | None) -> dict[str, float] | None:
         called = [
-            score >= (fold["thresholds"]["balanced"] if limit is None else limit)
+            score >= fold["thresholds"]["balanced"] if limit is None else score > limit
             for fold in self._folds
             for score in fold["controls"][control][system]
         ]

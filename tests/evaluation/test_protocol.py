@@ -19,6 +19,12 @@ OTHER_WORDS = [a + b for a in ("bal", "cor", "dim", "fen", "gul", "hop") for b i
 ROWS = 400
 
 
+def evaluate(folder: Path, bundle: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command: list[str | Path] = [sys.executable, "-m", "tests.evaluation", "--quick", "--resamples", "20", *more]
+    command += ["--data", folder / "data.tsv", "--base-model", folder / "base", "--bundle", bundle]
+    return subprocess.run([*command, "--output", folder / "report"], check=True, capture_output=True, text=True)
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     folder = tmp_path_factory.mktemp("evaluation")
@@ -30,19 +36,8 @@ def report(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
         dice.shuffle(chosen)
         lines.append(f"{label}\t{' '.join(chosen)}{' http://win.example.com/12' if index % 6 == 0 else ''}")
     (folder / "data.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    base = make_checkpoint(folder / "base", max_position_embeddings=160)
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "tests.evaluation",
-        "--quick",
-        "--resamples",
-        "20",
-        "--data",
-        folder / "data.tsv",
-    ]
-    command += ["--base-model", base, "--bundle", tiny_bundle, "--extra", f"other={folder / 'data.tsv'}"]
-    subprocess.run([*command, "--output", folder / "report"], check=True, capture_output=True, text=True)
+    make_checkpoint(folder / "base", max_position_embeddings=160)
+    evaluate(folder, tiny_bundle, "--extra", f"other={folder / 'data.tsv'}")
     return folder / "report"
 
 
@@ -97,20 +92,9 @@ def test_the_tables_of_errors_and_modes_agree(evaluation: dict[str, Any]) -> Non
 def test_a_second_run_takes_what_is_there(report: Path, evaluation: dict[str, Any], tiny_bundle: Path) -> None:
     result = report / "folds" / "fold 0" / "result.json"
     before = result.stat().st_mtime_ns
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "tests.evaluation",
-        "--quick",
-        "--resamples",
-        "20",
-        "--bundle",
-        tiny_bundle,
-    ]
-    command += ["--data", report.parent / "data.tsv", "--base-model", report.parent / "base", "--output", report]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = evaluate(report.parent, tiny_bundle)
     assert "trained already" in done.stderr
     assert result.stat().st_mtime_ns == before
     again = json.loads((report / "evaluation.json").read_bytes())
     assert again["systems"] == evaluation["systems"]
-    assert "corpora" not in again
+    assert again["corpora"] == []
