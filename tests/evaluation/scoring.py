@@ -25,8 +25,11 @@ Fit = Callable[[Sequence[str], NDArray[np.bool_]], Any]
 
 
 FoldScores = Mapping[str, Any]
-"""What was measured on the test messages of one fold, as JSON: ``made_from``; ``texts``, ``is_spam``, ``clusters``;
-``scores`` and ``calls`` by system; ``thresholds`` by mode and ``temperature`` of the bundle; ``attacks``, ``controls``."""
+"""What was measured on the test messages of one fold, as JSON.
+
+It holds ``made_from``; ``texts``, ``is_spam`` and ``clusters``; ``scores`` and ``calls`` by system; ``thresholds`` by
+mode and ``temperature`` of the bundle; ``attacks`` and ``controls``.
+"""
 
 
 def score_fold(name: str, prepared: Prepared, pipeline: Pipeline, baselines: Mapping[str, Fit]) -> FoldScores:
