@@ -79,16 +79,16 @@ def choose_threshold(logits: NDArray[np.float32], is_positive: NDArray[np.int64]
     margins = (logits[:, 1] - logits[:, 0]).astype(np.float64)
     low, high = (margin_at(score, temperature=temperature) for score in BALANCED_BETWEEN)
     order = np.argsort(margins)
-    ranked, hits = margins[order], is_positive[order]
-    missed = np.cumsum(hits)[:-1]
-    false_alarms = np.cumsum(1 - hits[::-1])[::-1][1:]
+    hits = is_positive[order]
+    missed = np.concatenate(([0], np.cumsum(hits)))
+    false_alarms = np.concatenate((np.cumsum(1 - hits[::-1])[::-1], [0]))
+    # below the lowest score and above the highest there is room too, as far as the threshold may go
+    ranked = np.concatenate(([min(low, margins.min())], margins[order], [max(high, margins.max())]))
     errors, gaps = missed + false_alarms, np.diff(ranked)
     # between equal scores there is no threshold
     inside = (ranked[1:] > low) & (ranked[:-1] < high) & (gaps > 0)
-    middle = (low + high) / 2
-    if inside.any():
-        candidates = np.flatnonzero(inside & (errors <= errors[inside].min() + 1))
-        best = candidates[np.argmax(gaps[candidates])]
-        middle = float(np.clip((ranked[best] + ranked[best + 1]) / 2, low, high))
+    candidates = np.flatnonzero(inside & (errors <= errors[inside].min() + 1))
+    best = candidates[np.argmax(gaps[candidates])]
+    middle = float(np.clip((ranked[best] + ranked[best + 1]) / 2, low, high))
     margin = np.array([[0.0, middle]], dtype=np.float32)
     return float(probabilities(margin, temperature=temperature, positive_index=_POSITIVE)[0])

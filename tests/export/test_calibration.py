@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from export.calibration import BALANCED_BETWEEN, choose_threshold, fit_temperature
@@ -30,6 +30,7 @@ def test_temperature_never_sharpens() -> None:
         lambda rows: len({spam for _, spam in rows}) == 2 and len({round(margin, 3) for margin, _ in rows}) > 3
     )
 )
+@example([(-1.0, True), (-1.0, True), (0.0, False), (1.0, False), (2.0, False)])  # the best one is below every score
 def test_no_threshold_nearby_has_two_errors_less(rows: list[tuple[float, bool]]) -> None:
     margins = np.round(np.array([margin for margin, _ in rows]), 3)
     labels = np.array([spam for _, spam in rows], dtype=np.int64)
