@@ -14,7 +14,7 @@ from click.testing import Result
 
 from spam_edge import Prediction, RuntimeOptions, SpamClassifier
 from spam_edge.bundle import Bundle
-from spam_edge.cli import _writer
+from spam_edge.cli_classify import _writer
 from spam_edge.formats import Message
 from spam_edge.operating_points import MODES, UNSURE
 from spam_edge.validation import ValidationScores

@@ -19,7 +19,7 @@ ENGINES = ("ray", "pyspark", "datasets", "dask", "pandas", "polars", "pyarrow")
 LEAVES = {"forks", "engine", "processor", "fused", "boundaries", "batching", "threads"}
 LAZY = {"formats.py": {"pyarrow"}}
 COMMANDS = {"__main__.py": {"cli"}} | {
-    f"{name}.py": {"cli_base"} for name in ("cli", "cli_batch", "cli_drift", "cli_explain")
+    f"{name}.py": {"cli_base"} for name in ("cli", "cli_batch", "cli_bench", "cli_classify", "cli_drift", "cli_explain")
 }
 TRAINING_STACK = ("torch", "transformers", "optimum", "datasets", "onnx", "evaluate", "sklearn", "pyarrow")
 
