@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import mean
 
 import pytest
@@ -11,14 +12,22 @@ from hypothesis import strategies as st
 
 from spam_edge.training.augmentation import Augmenter, Chances
 from spam_edge.training.messages import HAM, Message
+from spam_edge.training.numerals import some_number
+from spam_edge.training.respelling import RESPELLINGS, as_it_sounds, without_vowels
 
 FILLERS = ["ok lar", "see you at lunch", "running late sorry", "x" * 200]
-NEVER = Chances(digits=0, respelling=0, padding=0)
+NEVER = Chances(digits=0, numbers=0, respelling=0, padding=0)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=80)
 
 
 def forms(augmenter: Augmenter, text: str, count: int = 200) -> list[str]:
     return [augmenter(text, index=index, epoch=0) for index in range(count)]
+
+
+def is_subsequence(words: list[str], found: list[str]) -> bool:
+    """Whether all words stand in what was found, in their order."""
+    rest = iter(found)
+    return all(word in rest for word in words)
 
 
 @given(TEXTS, st.integers(0, 10**6), st.integers(0, 10))
@@ -43,7 +52,7 @@ def test_without_chances_nothing_changes(text: str, index: int) -> None:
 
 @given(TEXTS, st.integers(0, 1000))
 def test_digits_keep_their_number_and_place(text: str, index: int) -> None:
-    changed = Augmenter([], Chances(digits=1, respelling=0, padding=0), seed=0)(text, index=index, epoch=0)
+    changed = Augmenter([], replace(NEVER, digits=1), seed=0)(text, index=index, epoch=0)
     assert len(changed) == len(text)
     long_numbers = {at for match in re.finditer(r"\d{3,}", text) for at in range(*match.span())}
     for at, (before, after) in enumerate(zip(text, changed, strict=True)):
@@ -51,7 +60,7 @@ def test_digits_keep_their_number_and_place(text: str, index: int) -> None:
 
 
 def test_only_long_numbers_become_others() -> None:
-    augmenter = Augmenter([], Chances(digits=1, respelling=0, padding=0), seed=0)
+    augmenter = Augmenter([], replace(NEVER, digits=1), seed=0)
     found = forms(augmenter, "call 09061701461 at 10 or 5, 150p")
     assert all(re.fullmatch(r"call \d{11} at 10 or 5, \d{3}p", text) for text in found)
     assert len(set(found)) == len(found)
@@ -60,7 +69,7 @@ def test_only_long_numbers_become_others() -> None:
 @pytest.mark.parametrize("share", [0.2, 0.8])
 def test_words_are_respelt_up_to_the_share(share: float) -> None:
     text = " ".join(["entertainment"] * 100)
-    augmenter = Augmenter([], Chances(digits=0, respelling=1, padding=0, share=share), seed=0)
+    augmenter = Augmenter([], replace(NEVER, respelling=1, share=share), seed=0)
     shares = [mean(word != "entertainment" for word in form.split(" ")) for form in forms(augmenter, text)]
     assert 0 < mean(shares) < share
     assert max(shares) < share + 0.2
@@ -68,20 +77,69 @@ def test_words_are_respelt_up_to_the_share(share: float) -> None:
 
 
 def test_every_way_to_respell_is_taken() -> None:
-    augmenter = Augmenter([], Chances(digits=0, respelling=1, padding=0, share=1), seed=0)
+    augmenter = Augmenter([], replace(NEVER, respelling=1, share=1), seed=0)
     found = set(forms(augmenter, "forties", 2000))
     ways = {"froties", "foties", "forrties", "fortoes", "f0rt1e5", "4ties", "frties"}
     assert ways <= found  # swapped, left out, doubled, the key beside, with digits, as it sounds, without a vowel
     assert all(form[0] in "f4" for form in found)  # the first letter stays, but for how it sounds
 
 
+def test_a_word_loses_one_vowel_or_all() -> None:
+    found = {without_vowels("entertainment", random.Random(seed)) for seed in range(50)}
+    assert found == {"entrtainment", "entertanment", "entertinment", "entertainmnt", "entrtnmnt"}
+
+
+@pytest.mark.parametrize(
+    ("word", "heard"),
+    [
+        ("phone", {"fone"}),
+        ("Quick", {"kwick", "Quik"}),
+        ("cash", {"kash"}),
+        ("with", {"wid"}),
+        ("special", {"special"}),
+    ],
+)
+def test_a_word_is_written_as_it_sounds(word: str, heard: set[str]) -> None:
+    assert {as_it_sounds(word, random.Random(seed)) for seed in range(50)} == heard
+
+
+@given(st.text(st.characters(codec="ascii"), min_size=3, max_size=20), st.integers())
+def test_respelling_takes_any_word(word: str, seed: int) -> None:
+    for respell in RESPELLINGS:
+        respell(word, random.Random(seed)).encode()
+
+
+def test_one_or_two_numbers_are_put_between_the_words() -> None:
+    words = ["see", "you", "at", "lunch", "then"]
+    augmenter = Augmenter([], replace(NEVER, numbers=1), seed=0)
+    found = [form.split(" ") for form in forms(augmenter, " ".join(words), 1000)]
+    assert all(is_subsequence(words, form) for form in found)
+    assert all(any(character.isdigit() for character in "".join(form)) for form in found)
+    places = {form.index(word) for form in found for word in form if re.search(r"\d", word)}
+    assert {0, 1, 2, 3, 4, 5} <= places
+
+
+def test_numbers_are_of_every_kind() -> None:
+    found = {some_number(random.Random(seed)) for seed in range(2000)}
+    kinds = {
+        "telephone": r"0\d{9,10}",
+        "code": r"\d{4}",
+        "price": r"£\d+\.\d\d",
+        "time": r"\d+:\d\d",
+        "date": r"\d\d/\d\d",
+        "per cent": r"\d+%",
+        "with a word": r"(call|ring|text) \d+",
+    }
+    assert {kind for kind, pattern in kinds.items() if any(re.fullmatch(pattern, text) for text in found)} == set(kinds)
+
+
 def test_short_and_foreign_words_stay() -> None:
-    augmenter = Augmenter([], Chances(digits=0, respelling=1, padding=0, share=1), seed=0)
+    augmenter = Augmenter([], replace(NEVER, respelling=1, share=1), seed=0)
     assert set(forms(augmenter, "u r ok привет 你好 über")) == {"u r ok привет 你好 über"}
 
 
 def test_short_ham_is_put_beside_a_message() -> None:
-    augmenter = Augmenter(FILLERS, Chances(digits=0, respelling=0, padding=1), seed=0)
+    augmenter = Augmenter(FILLERS, replace(NEVER, padding=1), seed=0)
     expected = {f"win {ham}" for ham in FILLERS[:3]} | {f"{ham} win" for ham in FILLERS[:3]}
     assert set(forms(augmenter, "win")) == expected
 

@@ -60,7 +60,8 @@ def _controls(
         "here, so the shorter a bar, the better."
     )
     drawn = tuple(pictures[name] for name in ("controls",) if name in pictures)
-    return Section("ham", "Unusual ham", reading, (Pictures(drawn), table(header, rows)))
+    note = Note("Numbers (N6) and misspellings (N7) were put into ham and spam alike in training; the rest was not.")
+    return Section("ham", "Unusual ham", reading, (Pictures(drawn), table(header, rows), note))
 
 
 def _corpora(corpora: Sequence[Mapping[str, Any]]) -> Section:
