@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import Result
 
@@ -64,6 +65,15 @@ def test_version(run: Run) -> None:
     assert run("--version").stdout == f"spam-edge, version {__version__}\n"
 
 
+GROUP = click.Context(main, **main.context_settings)
+
+
+def command_of(name: str) -> click.Command:
+    command = main.get_command(GROUP, name)
+    assert command is not None
+    return command
+
+
 @pytest.mark.parametrize("command", [[], ["classify"], ["info"], ["verify"], ["bench"]])
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_has_examples_that_the_parser_accepts(run: Run, command: list[str], option: str) -> None:
@@ -74,7 +84,7 @@ def test_help_has_examples_that_the_parser_accepts(run: Run, command: list[str],
     )
     assert examples
     for name, rest in examples:
-        main.commands[name].make_context(name, rest.split())
+        command_of(name).make_context(name, rest.split(), parent=GROUP)
 
 
 def test_help_says_how_to_complete_and_which_exit_codes_there_are(run: Run) -> None:
@@ -85,7 +95,7 @@ def test_help_says_how_to_complete_and_which_exit_codes_there_are(run: Run) -> N
 
 
 def test_the_choices_are_those_of_the_runtime() -> None:
-    for command in main.commands.values():
-        choices = {option.name: getattr(option.type, "choices", None) for option in command.params}
+    for name in main.list_commands(GROUP):
+        choices = {option.name: getattr(option.type, "choices", None) for option in command_of(name).params}
         assert tuple(choices["device"]) == DEVICES
         assert tuple(choices["variant"]) == VARIANTS
