@@ -25,6 +25,7 @@ from spam_edge.training.disguises import (
     ham_controls,
     homoglyphs,
 )
+from tests.evaluation import paraphrases
 from tests.evaluation.pipeline import VARIANT
 
 SEEN_IN_TRAINING = frozenset({"E6", "E12", "E14", "E15"})
@@ -100,6 +101,9 @@ def attack_all(target: Target, classifier: SpamClassifier, baseline: Score) -> l
         for level in LEVELS:
             texts = target.disguised("E1", level, "keywords", characters=frozenset(unknown))
             found.append(_attacked((UNKNOWN_HOMOGLYPHS, level, "keywords"), texts, weaker.score, baseline))
+    said = paraphrases.paraphrases()
+    texts = {row: said[text] for row, text in target.spam.items() if text in said}
+    found.append(_attacked((paraphrases.ATTACK, "whole message", ""), texts, classifier.score, baseline))
     return found
 
 

@@ -19,8 +19,8 @@ from tests.evaluation.attacks import Target, attack_all, controls
 from tests.evaluation.pipeline import Pipeline, code_fingerprint, pytorch_margins
 
 _RESULT = "result.json"
-_SCORING = ("attacks", "baselines", "scoring")
-"""Modules that decide what is in it, beside the bundle."""
+_SCORING = ("attacks.py", "baselines.py", "paraphrases.jsonl", "paraphrases.py", "scoring.py")
+"""Files that decide what is in it, beside the bundle."""
 Fit = Callable[[Sequence[str], NDArray[np.bool_]], Any]
 
 
@@ -36,7 +36,8 @@ def score_fold(name: str, prepared: Prepared, pipeline: Pipeline, baselines: Map
     """Train, export and score one fold, unless that was done before."""
     path = pipeline.folder / name / _RESULT
     classifier = pipeline.classifier(name, prepared)
-    code = code_fingerprint("spam_edge/training/disguises/*", *(f"tests/evaluation/{name}.py" for name in _SCORING))
+    here = [f"tests/evaluation/{name}" for name in _SCORING]
+    code = code_fingerprint("spam_edge/training/disguises/*", *here)
     made_from = [classifier.bundle.digest, code]
     if path.is_file():
         found: FoldScores = json.loads(path.read_bytes())

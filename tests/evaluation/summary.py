@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 from spam_edge.training.disguises import ATTACKS, CONTROLS
+from tests.evaluation import paraphrases
 from tests.evaluation.attacks import SEEN_IN_TRAINING, UNKNOWN_HOMOGLYPHS
 from tests.evaluation.baselines import TITLES
 from tests.evaluation.report.document import BASELINE, OURS
@@ -23,7 +24,11 @@ from tests.evaluation.statistics import (
 
 _CURVE_POINTS = 400
 _WORST = "E18"
-_TITLES = {UNKNOWN_HOMOGLYPHS: "homoglyphs the normaliser lacks", _WORST: "the worst of E1 to E15 for each message"}
+_TITLES = {
+    UNKNOWN_HOMOGLYPHS: "homoglyphs the normaliser lacks",
+    paraphrases.ATTACK: paraphrases.TITLE,
+    _WORST: "the worst of E1 to E15 for each message",
+}
 
 
 class OutOfFold:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MAIN_LEVEL = "medium"
+MAIN_LEVELS = ("medium", "whole message")
 _AT_LEAST = re.compile(r">=?\s*([\d.]+)\s*(%?)")
 
 
@@ -38,8 +38,8 @@ def disguises(evaluation: Mapping[str, Any]) -> list[Disguises]:
 
 
 def main_disguises(groups: Sequence[Disguises]) -> list[Disguises]:
-    """Return the groups to look at first: those of the medium level, or the first one where there are none."""
-    return [group for group in groups if group.level == MAIN_LEVEL] or list(groups[:1])
+    """Return the groups to look at first: those of medium level or of none, or the first one where there are none."""
+    return [group for group in groups if group.level in MAIN_LEVELS] or list(groups[:1])
 
 
 def label(entry: Mapping[str, Any]) -> str:
