@@ -26,8 +26,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 _KEYCAP = re.compile("(?<=[0-9#*])\ufe0f?\u20e3")
 _FLAG = re.compile("(?<![\U0001f1e6-\U0001f1ff])[\U0001f1e6-\U0001f1ff]{2}(?![\U0001f1e6-\U0001f1ff])")
 _ASCII_LETTERS = frozenset(filter(str.isalpha, map(chr, range(128))))
-_UNKNOWN = "[UNK]"
-"""What a BERT tokenizer makes of a word that it does not know."""
+_UNKNOWN = "\u3013"
+"""The mark that printers of Japanese set for a missing character: one word that no vocabulary of English knows."""
 _READINGS = 64
 """A word that may be read in more ways is not looked up."""
 
@@ -69,7 +69,7 @@ class Folder:
         self._hidden = re.compile(f"(?<=[0-9A-Za-z])[{invisible}]+(?=\\w)|(?<=\\w)[{invisible}]+(?=[0-9A-Za-z])")
 
     def fold(self, text: str) -> Folded:
-        """Fold one text; a folded text is left as it is."""
+        """Fold one text; a folded text without unknown words is left as it is."""
         text, disguised = self._fold_layers(text)
         return Folded(text if text.isascii() else self._foreign_word.sub(_UNKNOWN, text), disguised)
 
@@ -127,11 +127,9 @@ class Folder:
             if not word.isascii():
                 looks_latin = self._is_mixed(word) or self._latin.issuperset(word)
                 foreign, doubtful = foreign + len(word) * (not looks_latin), doubtful + len(word) * looks_latin
-        # What is unknown was foreign before: a folded text stays as it is.
-        in_english = doubtful > foreign and _UNKNOWN not in text
-        return _WORD.sub(lambda match: self._fold_word(match[0], in_english), text)
+        return _WORD.sub(lambda match: self._fold_word(match[0], in_english=doubtful > foreign), text)
 
-    def _fold_word(self, word: str, in_english: bool) -> str:
+    def _fold_word(self, word: str, *, in_english: bool) -> str:
         if word.isascii():
             return word
         signs = self._is_mixed(word) + self._latin.issuperset(word)

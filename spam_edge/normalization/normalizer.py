@@ -15,6 +15,8 @@ __all__ = ["NORMALIZER_NAME", "VERSION", "Normalizer", "Views"]
 
 READS = 8192
 """Characters of a message that are normalised; what stands behind them stays as it is. The model reads far fewer."""
+_SPECIAL = re.compile(r"\[(CLS|MASK|PAD|SEP|UNK)\]")
+"""What a BERT tokenizer takes for its own marks wherever it stands, and nobody but somebody who knows that writes."""
 _ORDINARY = re.compile("[\t\n\r -%'-~]*")
 """Text that folding leaves alone: printable ASCII without an ampersand."""
 
@@ -70,8 +72,7 @@ class Normalizer:
             text, disguised = self._folder.fold(text)
             if not text.isascii() and not self._tables.emoji.keys().isdisjoint(text):
                 return self._views_with_emoji(text, rest, disguised)
-        joined = self._joiner.join(text)
-        return Views(text + rest, joined + rest if joined != text else None, disguised)
+        return _as_views(text, self._joiner.join(text), rest, disguised)
 
     def _views_with_emoji(self, text: str, rest: str, disguised: bool) -> Views:
         """Replace emoji, of which the tokenizer knows none, by their names; a row of the same one by one name."""
@@ -80,7 +81,7 @@ class Normalizer:
             self._emoji.sub(lambda match: f" {emoji[match[1]]} ", view)
             for view in (text, self._joiner_around_emoji.join(text))
         )
-        return Views(first + rest, second + rest if second != first else None, disguised)
+        return _as_views(first, second, rest, disguised)
 
     def _is_word(self, word: str) -> bool:
         return self._vocabulary(word) or word in self._tables.words
@@ -100,3 +101,12 @@ class Normalizer:
     @cached_property
     def _emoji(self) -> re.Pattern[str]:
         return re.compile(f"([{character_class(self._tables.emoji)}])\\1*")
+
+
+def _as_views(first: str, second: str, rest: str, disguised: bool) -> Views:
+    text, joined = (_without_special_tokens(view + rest) for view in (first, second))
+    return Views(text, joined if joined != text else None, disguised)
+
+
+def _without_special_tokens(text: str) -> str:
+    return _SPECIAL.sub(r"[ \1 ]", text) if "[" in text else text

@@ -45,6 +45,8 @@ STRANGE = st.sampled_from(
         *("🎉", "❤", "🆓", "👩", "🏽", "a", "B", "free", "1", "3", "_", " ", ".", "-", "[.]"),
     ]
 )
+UNKNOWN = "〓"
+SPECIAL_TOKENS = re.compile(r"\[(CLS|MASK|PAD|SEP|UNK)\]")
 TEXTS = st.one_of(st.text(), st.lists(STRANGE, max_size=20).map("".join))
 
 
@@ -56,16 +58,29 @@ TEXTS = st.one_of(st.text(), st.lists(STRANGE, max_size=20).map("".join))
 @example("а\u0301 ж\u0301")
 @example("Ƈ㐀")
 @example("SMSка привет всегда")
+@example("[SEP[SEP]]")
 def test_every_text_has_views_and_the_first_is_left_as_it_is(text: str) -> None:
     views = NORMALIZER.views(text)
     for view in (views.text, views.joined or ""):
         view.encode()  # no lone surrogate
-    again = NORMALIZER.views(views.text)
-    assert again.text == views.text
-    assert NORMALIZER.views(again.text).text == views.text
+        assert not SPECIAL_TOKENS.search(view)
+    if UNKNOWN not in views.text:
+        assert NORMALIZER.views(views.text).text == views.text
 
 
-@given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="&")))
+@pytest.mark.parametrize("text", ["a [SEP] b", "a ［SEP］ b", "a [S\u200bEP] b", "a &#91;SEP] b", "a [ＳＥＰ] b"])
+def test_marks_of_the_tokenizer_are_read_as_letters(text: str) -> None:
+    assert NORMALIZER.views(text).text == "a [ SEP ] b"
+
+
+def test_one_unknown_word_does_not_keep_others_from_being_folded() -> None:
+    text = "claim your сор now"
+    assert NORMALIZER.views(text).text == "claim your cop now"
+    for mark in (UNKNOWN, "[UNK]"):
+        assert NORMALIZER.views(f"{text} {mark}").text.startswith("claim your cop now ")
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="&[")))
 def test_plain_ascii_is_its_own_first_view(text: str) -> None:
     views = NORMALIZER.views(text)
     assert (views.text, views.disguised) == (text, False)
