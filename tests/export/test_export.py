@@ -15,14 +15,15 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export import assemble, card
-from export.assemble import FUSED
+from export import assemble, card, closest
 from export.candidates import FUSED as SAME_FUSED
 from export.candidates import RECIPES, SHIPS, STOCK
 from export.checkpoint import Checkpoint
 from export.errors import ExportError, GateError
 from export.gate import Decision, Limits
+from export.layout import FILES, FUSED
 from export.measure import Logits, metrics_of_corpora
+from export.quantize import Quantizer
 from export.rounding import DAMPINGS
 from spam_edge.manifest import Manifest
 from spam_edge.verification import verify_bundle
@@ -61,12 +62,12 @@ def bundle(two_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("exported") / "bundle"
     done = _run("--checkpoint", two_corpora, "--output", target, "--name", "test", "--candidates")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("  pass\n") == 2 * len(assemble._FILES)
+    assert done.stderr.count("  pass\n") == 2 * len(FILES)
     return target
 
 
 def test_the_bundle_is_whole(bundle: Path) -> None:
-    fused = {"onnx/model_fused.onnx"} if FUSED in assemble._FILES else set()
+    fused = {"onnx/model_fused.onnx"} if FUSED in FILES else set()
     assert {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()} == fused | {
         "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
         "onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx",
@@ -120,7 +121,7 @@ def test_other_ways_to_quantise_are_in_the_card(bundle: Path) -> None:
     measured = json.loads((bundle / "parity.json").read_text(encoding="utf-8"))
     card = (bundle / "README.md").read_text(encoding="utf-8")
     stock, *others = measured["candidates"]
-    fused = [SAME_FUSED] if FUSED in assemble._FILES else []
+    fused = [SAME_FUSED] if FUSED in FILES else []
     assert (stock["name"], stock["speed"]) == (STOCK, 1)
     assert sorted(candidate["name"] for candidate in others) == sorted([*RECIPES, *fused])
     # what ships is made twice, to the same result
@@ -167,7 +168,7 @@ def _corrupting(convert: Callable[..., Any], path_of: Callable[..., Path]) -> Ca
 @pytest.mark.parametrize(
     ("owner", "function", "path_of", "variant"),
     [
-        (assemble.Quantizer, "write", lambda _, *arguments: arguments[1], "int8"),
+        (Quantizer, "write", lambda _, *arguments: arguments[1], "int8"),
         (assemble, "convert_to_fp16", lambda result, *_: result, "fp16"),
         (assemble, "export_fp32", lambda result, *_: result, "fp32"),
     ],
@@ -192,7 +193,7 @@ def test_corrupted_weights_stop_the_export(  # noqa: PLR0917
 def test_a_label_flipped_by_chance_is_rounded_again(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = assemble.Quantizer.write
+    write = Quantizer.write
     dampings = []
 
     def corrupt_the_first(quantizer: Any, target: Path, recipe: Any, **options: Any) -> None:
@@ -201,9 +202,9 @@ def test_a_label_flipped_by_chance_is_rounded_again(
         if len(dampings) == 1:
             _corrupt_a_layer(target)
 
-    monkeypatch.setattr(assemble.Quantizer, "write", corrupt_the_first)
+    monkeypatch.setattr(Quantizer, "write", corrupt_the_first)
     # what the tiny model differs by has nothing to do with the second try
-    monkeypatch.setattr(assemble, "AIM", Limits(flips=0))
+    monkeypatch.setattr(closest, "AIM", Limits(flips=0))
     said: list[str] = []
     target = tmp_path / "bundle"
     assemble.export_bundle(tiny_checkpoint, target, name="test", version="1", report=said.append)
@@ -216,7 +217,7 @@ def test_a_label_flipped_by_chance_is_rounded_again(
 def test_the_closest_is_kept_where_none_reaches_the_aim(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assemble, "AIM", Limits(max_abs_dp=0.0))
+    monkeypatch.setattr(closest, "AIM", Limits(max_abs_dp=0.0))
     said: list[str] = []
     target = tmp_path / "bundle"
     assemble.export_bundle(tiny_checkpoint, target, name="test", version="1", report=said.append)

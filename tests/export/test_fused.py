@@ -101,13 +101,13 @@ def _swap_two_layers(fused: Path) -> None:
 def test_a_wrong_file_stops_the_export(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
 ) -> None:
-    write = assemble.Quantizer.write
+    write = Quantizer.write
 
     def write_and_damage(quantizer: Any, target: Path, recipe: Recipe, *, fused: Path) -> None:
         write(quantizer, target, recipe, fused=fused)
         damage(fused)
 
-    monkeypatch.setattr(assemble.Quantizer, "write", write_and_damage)
+    monkeypatch.setattr(Quantizer, "write", write_and_damage)
     with pytest.raises(GateError, match=r"nothing was exported: fused on (80 test|70 golden) messages"):
         assemble.export_bundle(tiny_checkpoint, tmp_path / "bundle", name="t", version="1", report=lambda _: None)
     assert list(tmp_path.iterdir()) == []
