@@ -2,24 +2,21 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spam_edge import __version__
 from spam_edge.batching import distinct_rows, pad_rows, plan_batches
 from spam_edge.bundle import TOKENIZER_NAME, Bundle
-from spam_edge.engine import import_onnxruntime
-from spam_edge.errors import BundleIntegrityError, InputError
-from spam_edge.exact import ExactSession
+from spam_edge.errors import InputError
+from spam_edge.exact import ExactSession, open_exact_session
 from spam_edge.forks import lock_across_forks
 from spam_edge.manifest import Manifest
 from spam_edge.operating_points import OperatingPoint
-from spam_edge.processor import this_processor
-from spam_edge.scores import margin_at, probabilities
+from spam_edge.scores import probabilities
 from spam_edge.session import RuntimeOptions, Session, open_session
 from spam_edge.tokenization import TextEncoder
 from spam_edge.views import EncodedViews, ViewEncoder
@@ -109,6 +106,11 @@ class SpamClassifier:
     def variant(self) -> str:
         """Name of the ONNX file in use: ``fused``, ``int8``, ``fp16`` or ``fp32``."""
         return self._session.variant
+
+    @property
+    def file(self) -> str:
+        """Path of that file inside the bundle."""
+        return self._session.file
 
     @property
     def provider(self) -> str:
@@ -204,38 +206,9 @@ class SpamClassifier:
 
     def describe(self) -> dict[str, Any]:
         """Return what runs here and where: the content of ``spam-edge info``."""
-        import platform  # noqa: PLC0415 - neither is worth the start of every other command
-        from importlib.metadata import version  # noqa: PLC0415
+        from spam_edge.description import describe  # noqa: PLC0415 - classifying does not need it
 
-        manifest = self.manifest
-        return {
-            "bundle": str(self.bundle.path),
-            "name": manifest.name,
-            "version": manifest.version,
-            "digest": self.bundle.digest,
-            "variant": self.variant,
-            "file": self._session.file,
-            "provider": self.provider,
-            "processor": this_processor().description,
-            "threads": self.threads,
-            "exact": self.options.exact,
-            "labels": list(manifest.labels),
-            "threshold": self.threshold,
-            "mode": self.operating_point.mode,
-            "modes": {
-                mode: {"threshold": threshold} | manifest.metrics.get("modes", {}).get(mode, {})
-                for mode, threshold in manifest.thresholds.items()
-            },
-            "max_length": manifest.max_length,
-            "variants": {name: entry.bytes for name, entry in manifest.variants.items()},
-            "versions": {
-                "spam_edge": __version__,
-                "onnxruntime": import_onnxruntime().__version__,
-                "tokenizers": version("tokenizers"),
-                "numpy": version("numpy"),
-                "python": platform.python_version(),
-            },
-        }
+        return describe(self)
 
     def __repr__(self) -> str:
         return f"SpamClassifier({str(self.bundle.path)!r}, variant={self.variant!r}, provider={self.provider!r})"
@@ -279,23 +252,9 @@ class SpamClassifier:
         )
 
     def _open_session(self) -> Session | ExactSession:
-        fast = open_session(self.bundle, self.options)
-        if not self.options.exact or fast.variant == "fp32":
-            return fast
-        error_band = self.manifest.variants[fast.variant].error_band
-        if error_band is None:
-            raise BundleIntegrityError(
-                f"{self.bundle.path} does not say how far {fast.variant} may be wrong; export it again to use exact"
-            )
-        return ExactSession(
-            fast,
-            open_session(self.bundle, replace(self.options, variant="fp32")),
-            positive_index=self.manifest.positive_index,
-            boundaries=[
-                margin_at(score, temperature=self.manifest.temperature) for score in self.operating_point.boundaries
-            ],
-            error_band=error_band,
-        )
+        if not self.options.exact:
+            return open_session(self.bundle, self.options)
+        return open_exact_session(self.bundle, self.options, self.operating_point.boundaries)
 
     def _session_of_this_process(self) -> Session | ExactSession:
         if self._process != os.getpid():

@@ -2,12 +2,16 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge.batching import Batch
-from spam_edge.session import Session
+from spam_edge.bundle import Bundle
+from spam_edge.errors import BundleIntegrityError
+from spam_edge.scores import margin_at
+from spam_edge.session import RuntimeOptions, Session, open_session
 
 
 class ExactSession:
@@ -62,3 +66,32 @@ class ExactSession:
         distances = np.abs(margins[:, None] - self._boundaries).min(axis=1)
         doubt: NDArray[np.bool_] = distances <= self._error_band
         return doubt
+
+
+def open_exact_session(bundle: Bundle, options: RuntimeOptions, boundaries: Sequence[float]) -> Session | ExactSession:
+    """Open what is fastest and, unless that is fp32 itself, fp32 beside it.
+
+    Args:
+        bundle: where the files are.
+        options: which of them is the fast one.
+        boundaries: scores at which the label changes.
+
+    Raises:
+        BundleIntegrityError: the bundle does not say how far the fast file may be wrong.
+    """
+    fast = open_session(bundle, options)
+    if fast.variant == "fp32":
+        return fast
+    manifest = bundle.manifest
+    error_band = manifest.variants[fast.variant].error_band
+    if error_band is None:
+        raise BundleIntegrityError(
+            f"{bundle.path} does not say how far {fast.variant} may be wrong; export it again to use exact"
+        )
+    return ExactSession(
+        fast,
+        open_session(bundle, replace(options, variant="fp32")),
+        positive_index=manifest.positive_index,
+        boundaries=[margin_at(score, temperature=manifest.temperature) for score in boundaries],
+        error_band=error_band,
+    )

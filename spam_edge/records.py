@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import cast
 
 from spam_edge.errors import InputError
-from spam_edge.formats import BadRow, Message, Row, csv_rows, jsonl_rows, parquet_rows, text_rows, whole_rows
+from spam_edge.formats import csv_rows, jsonl_rows, parquet_rows, text_rows, whole_rows
 from spam_edge.lines import LineSource
+from spam_edge.rows import BadRow, Message, Row
 
 FORMATS = ("text", "csv", "tsv", "jsonl", "parquet")
 STDIN = Path("-")

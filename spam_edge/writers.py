@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING
 
-from spam_edge.formats import Message
+from spam_edge.rows import Message
 
 if TYPE_CHECKING:
     from spam_edge.classifier import Prediction

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from spam_edge.formats import BadRow
+from spam_edge.rows import BadRow
 
 CHUNK_ROWS = 1024
 CHUNK_BYTES = 2**18

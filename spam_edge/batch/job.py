@@ -13,7 +13,7 @@ from spam_edge.batch.local import open_local_engine
 from spam_edge.batch.pipeline import Pipeline
 from spam_edge.batch.plan import Plan, make_plan
 from spam_edge.batch.report import BatchReport
-from spam_edge.formats import long_fields
+from spam_edge.csv_records import long_fields
 from spam_edge.records import ReadOptions, display_name
 from spam_edge.session import RuntimeOptions
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from spam_edge.batch.blocks import CHUNK_BYTES, CHUNK_ROWS, Block, Row
 from spam_edge.batch.inputs import Input
 from spam_edge.errors import InputError
-from spam_edge.formats import BadRow, Unusable, cell_text, choose_column
+from spam_edge.rows import BadRow, Unusable, cell_text, choose_column
 
 _BUFFER = 2**20
 """Bytes of a column that are read ahead, instead of all that a row group has of it."""

@@ -9,10 +9,11 @@ import pyarrow as pa
 from spam_edge.batch.blocks import CHUNK_BYTES, CHUNK_ROWS, Block, Row
 from spam_edge.batch.inputs import Input
 from spam_edge.batch.parquet import ParquetSource
+from spam_edge.csv_records import csv_records
 from spam_edge.errors import InputError, JobError
-from spam_edge.formats import BadRow, Record, Unusable, checked_text, choose_column, csv_records, json_value
 from spam_edge.lines import LineSource
 from spam_edge.records import ReadOptions
+from spam_edge.rows import BadRow, Record, Unusable, checked_text, choose_column, json_value
 
 JSON_TEXT = "text"
 """Key that a bare JSON string gets when it becomes an object."""

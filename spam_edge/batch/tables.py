@@ -8,7 +8,7 @@ import pyarrow as pa
 from spam_edge.batch.blocks import Row
 from spam_edge.batch.inputs import Input
 from spam_edge.errors import InputError, JobError
-from spam_edge.formats import json_value
+from spam_edge.rows import json_value
 
 _FLAT = ("is_boolean", "is_integer", "is_floating", "is_string", "is_large_string", "is_temporal", "is_decimal")
 _OF_JSON = ("is_boolean", "is_integer", "is_floating", "is_string", "is_large_string", "is_null")

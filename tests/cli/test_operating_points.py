@@ -15,8 +15,8 @@ from click.testing import Result
 from spam_edge import Prediction, RuntimeOptions, SpamClassifier
 from spam_edge.bundle import Bundle
 from spam_edge.cli_classify import _writer
-from spam_edge.formats import Message
 from spam_edge.operating_points import MODES, UNSURE
+from spam_edge.rows import Message
 from spam_edge.validation import ValidationScores
 from spam_edge.verification import Golden
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from spam_edge import lines as lines_module
 from spam_edge.errors import InputError
-from spam_edge.formats import BadRow, Message, csv_rows, jsonl_rows, text_rows, whole_rows
+from spam_edge.formats import csv_rows, jsonl_rows, text_rows, whole_rows
 from spam_edge.lines import LineSource
 from spam_edge.records import WINDOW, ReadOptions, Window, display_name, read_windows, size_of
+from spam_edge.rows import BadRow, Message
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)  # NUL marks a binary file
 LINES = TEXTS.filter(lambda text: text.strip() and "\n" not in text and not text.endswith("\r"))

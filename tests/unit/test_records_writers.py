@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spam_edge.classifier import Prediction
-from spam_edge.formats import Message
+from spam_edge.rows import Message
 from spam_edge.writers import FIELDS, Verdict, csv_writer, jsonl_writer, one_line, text_writer
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=30))
