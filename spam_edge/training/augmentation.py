@@ -33,9 +33,9 @@ class Chances:
 
     digits: float = 0.5
     numbers: float = 0.3
-    respelling: float = 0.5
-    share: float = 0.8
-    padding: float = 0.08
+    respelling: float = 0.3
+    share: float = 0.4
+    padding: float = 0.05
 
 
 class Augmenter:
