@@ -8,14 +8,17 @@ the model makes of those it has never seen. They are written for training alone 
 import random
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from spam_edge.training.numerals import some_number
-from spam_edge.training.respelling import RESPELLINGS
 
 _DIGITS = re.compile(r"\d{3,}")
 _WORDS = re.compile(r"(\s+)")
+_LEET = {"a": "4@", "e": "3", "i": "1!", "o": "0", "s": "5$", "t": "7", "l": "1", "b": "8", "g": "9"}
+_SOUNDS = (("ph", "f"), ("ck", "k"), ("you", "u"), ("for", "4"), ("to", "2"), ("are", "r"), ("ate", "8"), ("cl", "kl"))
+_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+_NEIGHBOURS = {key: row[max(0, at - 1) : at] + row[at + 1 : at + 2] for row in _ROWS for at, key in enumerate(row)}
 _LONGEST_FILLER = 120
 
 
@@ -32,7 +35,7 @@ class Chances:
     """
 
     digits: float = 0.5
-    numbers: float = 0.3
+    numbers: float = 0.0
     respelling: float = 0.3
     share: float = 0.4
     padding: float = 0.05
@@ -63,7 +66,7 @@ class Augmenter:
         dice = random.Random(f"{self._seed} {epoch} {index}")  # noqa: S311 - nobody is kept from guessing it
         if dice.random() < self._chances.digits:
             text = _DIGITS.sub(lambda match: "".join(dice.choice(string.digits) for _ in match[0]), text)
-        if dice.random() < self._chances.numbers:
+        if self._chances.numbers and dice.random() < self._chances.numbers:
             text = _with_numbers(text, dice)
         if dice.random() < self._chances.respelling:
             text = _respell(text, dice, dice.uniform(0.1, self._chances.share))
@@ -75,11 +78,44 @@ class Augmenter:
 
 
 def _respell(text: str, dice: random.Random, share: float) -> str:
-    respell = dice.choice(RESPELLINGS)
+    transforms = (_misspell, _leet, _as_it_sounds, _without_vowel)
+    transform = dice.choice(transforms)
     return "".join(
-        respell(word, dice) if len(word) > 2 and word.isascii() and dice.random() < share else word
+        transform(word, dice) if len(word) > 2 and word.isascii() and dice.random() < share else word
         for word in _WORDS.split(text)
     )
+
+
+def _misspell(word: str, dice: random.Random) -> str:
+    """One edit behind the first letter: swap, leave out, double, or hit the key beside it."""
+    at = dice.randrange(1, len(word))
+    edits: tuple[Callable[[], str], ...] = (
+        lambda: word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :] if at > 1 else word,
+        lambda: word[:at] + word[at + 1 :],
+        lambda: word[:at] + word[at] + word[at:],
+        lambda: word[:at] + dice.choice(_NEIGHBOURS.get(word[at].lower(), word[at])) + word[at + 1 :],
+    )
+    return dice.choice(edits)()
+
+
+def _leet(word: str, dice: random.Random) -> str:
+    return "".join(
+        dice.choice(_LEET[letter.lower()]) if letter.lower() in _LEET and dice.random() < 0.6 else letter
+        for letter in word
+    )
+
+
+def _as_it_sounds(word: str, dice: random.Random) -> str:
+    heard, written = dice.choice([pair for pair in _SOUNDS if pair[0] in word.lower()] or [("", "")])
+    return re.sub(heard, written, word, flags=re.IGNORECASE) if heard else word
+
+
+def _without_vowel(word: str, dice: random.Random) -> str:
+    vowels = [at for at in range(1, len(word)) if word[at].lower() in "aeiou"]
+    if not vowels:
+        return word
+    at = dice.choice(vowels)
+    return word[:at] + word[at + 1 :]
 
 
 def _with_numbers(text: str, dice: random.Random) -> str:

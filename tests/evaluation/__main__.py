@@ -27,6 +27,7 @@ class Request:
         folder: where the report goes; the folds lie in it, too.
         bundle: what ships, for other corpora and for sizes; None leaves these out.
         extra: name and file of further corpora.
+        numbers: as of the training settings.
         seeds: how many trainings of every fold; the first one goes the whole way, the others tell chance.
         quick: one fold, no further seeds, no leaky split.
         resamples: of the bootstrap.
@@ -35,6 +36,7 @@ class Request:
     folder: Path
     bundle: Path | None
     extra: Sequence[tuple[str, Path]]
+    numbers: float
     seeds: int
     quick: bool
     resamples: int
@@ -72,6 +74,7 @@ def _parse_extra(context: click.Context, option: click.Parameter, values: Sequen
 @click.option(
     "--extra", multiple=True, callback=_parse_extra, metavar="NAME=FILE", help="A further labelled corpus; repeat."
 )
+@click.option("--numbers", type=float, default=0.0, help="As of spam_edge.training: share of messages given numbers.")
 @click.option("--seeds", type=click.IntRange(1), default=2, help="Trainings of every fold.")
 @click.option("--resamples", type=click.IntRange(10), default=2000, help="Of the bootstrap.")
 @click.option("--quick", is_flag=True, help="One fold, one seed, no leaky split: a first look in some minutes.")
@@ -113,7 +116,8 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
     began = time.monotonic()
     prepared = prepare(corpus, _DEFAULT_SEED)
     base = choose_base_model(base_name)
-    settings = replace(PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings(), seed=_DEFAULT_SEED)
+    defaults = PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings()
+    settings = replace(defaults, seed=_DEFAULT_SEED, numbers=request.numbers)
     folds = dict(enumerate(grouped_folds(prepared, seed=_DEFAULT_SEED)))
     plan = Plan(base, settings, folds={0: folds[0]} if request.quick else folds, folder=request.folder / "folds")
     if not request.quick:

@@ -60,8 +60,7 @@ def _controls(
         "here, so the shorter a bar, the better."
     )
     drawn = tuple(pictures[name] for name in ("controls",) if name in pictures)
-    note = Note("Numbers (N6) and misspellings (N7) were put into ham and spam alike in training; the rest was not.")
-    return Section("ham", "Unusual ham", reading, (Pictures(drawn), table(header, rows), note))
+    return Section("ham", "Unusual ham", reading, (Pictures(drawn), table(header, rows)))
 
 
 def _corpora(corpora: Sequence[Mapping[str, Any]]) -> Section:
