@@ -1,4 +1,7 @@
-"""E16: spam said in other words, from ``paraphrases.jsonl``, which was written by hand for 200 templates."""
+"""E16: spam said in other words, from ``paraphrases.jsonl``: 200 templates, written by a language model.
+
+Only a sample was read again: a paraphrase may be better or worse spam than its original.
+"""
 
 import json
 from collections.abc import Mapping
