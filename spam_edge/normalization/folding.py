@@ -27,7 +27,7 @@ _KEYCAP = re.compile("(?<=[0-9#*])\ufe0f?\u20e3")
 _FLAG = re.compile("(?<![\U0001f1e6-\U0001f1ff])[\U0001f1e6-\U0001f1ff]{2}(?![\U0001f1e6-\U0001f1ff])")
 _ASCII_LETTERS = frozenset(filter(str.isalpha, map(chr, range(128))))
 _UNKNOWN = "\u3013"
-"""The mark that printers of Japanese set for a missing character: one word that no vocabulary of English knows."""
+"""The mark that printers of Japanese set for a missing character: a word of it is in no vocabulary of English."""
 _READINGS = 64
 """A word that may be read in more ways is not looked up."""
 
@@ -69,9 +69,12 @@ class Folder:
         self._hidden = re.compile(f"(?<=[0-9A-Za-z])[{invisible}]+(?=\\w)|(?<=\\w)[{invisible}]+(?=[0-9A-Za-z])")
 
     def fold(self, text: str) -> Folded:
-        """Fold one text; a folded text without unknown words is left as it is."""
+        """Fold one text; a folded text is left as it is."""
         text, disguised = self._fold_layers(text)
-        return Folded(text if text.isascii() else self._foreign_word.sub(_UNKNOWN, text), disguised)
+        if not text.isascii():
+            # As long as the word was, so that it weighs as much when the text is folded again.
+            text = self._foreign_word.sub(lambda match: _UNKNOWN * len(match[0]), text)
+        return Folded(text, disguised)
 
     def _fold_layers(self, text: str) -> Folded:
         disguised = False
@@ -122,7 +125,7 @@ class Folder:
         """
         if self._tables.confusable.keys().isdisjoint(text):
             return text
-        foreign = doubtful = 0
+        foreign, doubtful = text.count(_UNKNOWN), 0
         for word in _WORD.findall(text):
             if not word.isascii():
                 looks_latin = self._is_mixed(word) or self._latin.issuperset(word)

@@ -66,6 +66,7 @@ class Augmenter:
         dice = random.Random(f"{self._seed} {epoch} {index}")  # noqa: S311 - nobody is kept from guessing it
         if dice.random() < self._chances.digits:
             text = _DIGITS.sub(lambda match: "".join(dice.choice(string.digits) for _ in match[0]), text)
+        # Where none are asked for, the dice fall as if there were no such thing.
         if self._chances.numbers and dice.random() < self._chances.numbers:
             text = _with_numbers(text, dice)
         if dice.random() < self._chances.respelling:

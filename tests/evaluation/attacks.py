@@ -27,6 +27,7 @@ from spam_edge.training.disguises import (
 )
 from tests.evaluation import paraphrases
 from tests.evaluation.pipeline import VARIANT
+from tests.evaluation.report.document import WHOLE_MESSAGE
 
 SEEN_IN_TRAINING = frozenset({"E6", "E12", "E14", "E15"})
 """Attacks that have something in common with what :mod:`spam_edge.training.augmentation` does."""
@@ -103,7 +104,7 @@ def attack_all(target: Target, classifier: SpamClassifier, baseline: Score) -> l
             found.append(_attacked((UNKNOWN_HOMOGLYPHS, level, "keywords"), texts, weaker.score, baseline))
     said = paraphrases.paraphrases()
     texts = {row: said[text] for row, text in target.spam.items() if text in said}
-    found.append(_attacked((paraphrases.ATTACK, "whole message", ""), texts, classifier.score, baseline))
+    found.append(_attacked((paraphrases.ATTACK, WHOLE_MESSAGE, ""), texts, classifier.score, baseline))
     return found
 
 

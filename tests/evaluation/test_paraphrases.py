@@ -23,6 +23,6 @@ def test_each_is_of_another_template_and_is_tested_in_a_fold() -> None:
 def test_it_says_it_in_other_words_and_keeps_the_numbers() -> None:
     for text, said in paraphrases().items():
         before, after = (set(re.findall(r"[a-z']+", each.lower())) for each in (text, said))
-        assert len(before & after) / len(before | after) < 0.7, said
+        assert len(before & after) / len(before | after) < 0.6, said
         numbers = re.findall(r"\d{5,}", text)
         assert all(number in said for number in numbers), said

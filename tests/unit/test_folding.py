@@ -2,6 +2,7 @@
 
 # ruff: noqa: RUF001 - confusable characters are what this is about
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -114,6 +115,13 @@ def test_layers_come_off_whatever_their_order(text: str, folded: str) -> None:
 
 
 U = "〓"
+
+
+def with_short_marks(text: str) -> str:
+    """Return the text with one mark for each unknown word, which has as many as it had letters."""
+    return re.sub(f"{U}+", U, text)
+
+
 IN_OTHER_SCRIPTS = {
     "Привет, как дела? А у нас всё хорошо, а у вас?": f"{U}, {U} {U}? {U} {U} {U} {U} {U}, {U} {U} {U}?",
     "Она сказала, что у оса нет рос": f"{U} {U}, {U} {U} {U} {U} {U}",
@@ -139,7 +147,10 @@ def test_words_of_scripts_of_the_training_messages_stay(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "folded"), IN_OTHER_SCRIPTS.items())
 def test_words_of_other_scripts_are_unknown_and_mixed_ones_stay(text: str, folded: str) -> None:
-    assert FOLDER.fold(text) == (folded, False)
+    once = FOLDER.fold(text)
+    assert (with_short_marks(once.text), once.disguised) == (folded, False)
+    assert len(once.text) == len(text)
+    assert FOLDER.fold(once.text) == (once.text, False)
 
 
 @pytest.mark.parametrize("folder", [FOLDER, SEASONED])
@@ -162,7 +173,7 @@ def test_joiners_of_other_scripts_are_no_disguise(text: str) -> None:
 
 def test_a_word_that_looks_latin_stays_among_words_of_its_script() -> None:
     assert SEASONED.fold("сор это слово").text == "сор это слово"
-    assert FOLDER.fold("сор это слово").text == "〓 〓 〓"
+    assert FOLDER.fold("сор это слово").text == "〓〓〓 〓〓〓 〓〓〓〓〓"
     assert FOLDER.fold("a сор on the beat").text == "a cop on the beat"
 
 
@@ -173,7 +184,7 @@ def test_emoji_are_named_and_rows_of_one_are_one_name() -> None:
 
 def test_names_of_emoji_make_no_message_latin() -> None:
     seasoned = Normalizer(lambda: replace(TABLES, foreign=()), WORDS.__contains__)
-    for normalizer, words in ((seasoned, "а у нас"), (NORMALIZER, "〓 〓 〓")):
+    for normalizer, words in ((seasoned, "а у нас"), (NORMALIZER, "〓 〓 〓〓〓")):
         once = normalizer.views("а у нас 🎉🎂😂🔥").text
         assert once.startswith(f"{words}  party popper")
         assert normalizer.views(once).text == once

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MAIN_LEVELS = ("medium", "whole message")
+from tests.evaluation.report.document import WHOLE_MESSAGE
+
+MAIN_LEVELS = ("medium", WHOLE_MESSAGE)
 _AT_LEAST = re.compile(r">=?\s*([\d.]+)\s*(%?)")
 
 

@@ -9,6 +9,8 @@ from spam_edge.errors import InputError
 
 OURS, BASELINE = "spam_edge", "char_svm"
 """The system that ships and the one it has to beat, as they are called in ``systems``."""
+WHOLE_MESSAGE = "whole message"
+"""The level of an attack that knows no strengths."""
 HEADLINE = "recall_at_fpr_0.1pct"
 SCHEMA_VERSION = 1
 _REQUIRED = ("corpus", "systems")
