@@ -3,6 +3,7 @@
 # ---- What you may set: make train EPOCHS=4 SEED=7 ---------------------------------------------------------------
 BASE_MODEL    ?= auto
 DATA          ?= auto
+NOTICES       ?=
 TEXT_COLUMN   ?=
 LABEL_COLUMN  ?=
 LABEL_MAP     ?=
@@ -27,14 +28,16 @@ PEERS     := $(INSTALLED)-bench
 OPERATOR  := spam_edge/native/libspam_encoder_avx2.so
 SETTINGS  := artifacts/.settings
 option     = $(if $(strip $($(1))),$(2) $(foreach value,$($(1)),$(value)))
+NOTICES_OPTION = $(if $(filter yes,$(NOTICES)),--notices,$(if $(filter no,$(NOTICES)),--no-notices))
+$(if $(filter-out yes no,$(NOTICES)),$(error NOTICES is yes or no, not $(NOTICES)))
 repeated   = $(foreach value,$($(1)),$(2) $(value))
-CORPUS_OPTIONS = $(call repeated,DATA,--data) $(call option,BASE_MODEL,--base-model) \
+CORPUS_OPTIONS = $(call repeated,DATA,--data) $(NOTICES_OPTION) $(call option,BASE_MODEL,--base-model) \
   $(call option,TEXT_COLUMN,--text-column) $(call option,LABEL_COLUMN,--label-column) \
   $(call option,LABEL_MAP,--label-map)
 TRAIN_OPTIONS = $(CORPUS_OPTIONS) $(call option,LEARNING_RATE,--learning-rate) $(call option,EPOCHS,--epochs) \
   $(call option,BATCH_SIZE,--batch-size) $(call option,MAX_LENGTH,--max-length) $(call option,SEED,--seed) \
   $(call option,NUMBERS,--numbers)
-TRAIN_CODE  := $(wildcard spam_edge/training/*.py)
+TRAIN_CODE  := $(wildcard spam_edge/training/*.py spam_edge/training/*.tsv)
 EXPORT_CODE := $(wildcard export/*.py export/*.md export/*.jsonl)
 DATA_FILES  := $(wildcard $(DATA))
 
@@ -48,7 +51,7 @@ help: ## list the targets
 	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1   \2/p' $(MAKEFILE_LIST)
 	@echo "Variables, with their values now (empty: the default of the base model):"
 	@echo "  BASE_MODEL=$(BASE_MODEL) DATA=$(DATA) TEXT_COLUMN=$(TEXT_COLUMN) LABEL_COLUMN=$(LABEL_COLUMN)" \
-	  "LABEL_MAP=$(LABEL_MAP)"
+	  "LABEL_MAP=$(LABEL_MAP) NOTICES=$(NOTICES)"
 	@echo "  LEARNING_RATE=$(LEARNING_RATE) EPOCHS=$(EPOCHS) BATCH_SIZE=$(BATCH_SIZE) MAX_LENGTH=$(MAX_LENGTH)" \
 	  "SEED=$(SEED) NUMBERS=$(NUMBERS)"
 	@echo "  CHECKPOINT=$(CHECKPOINT) BUNDLE=$(BUNDLE) DEVICE=$(DEVICE) PYTHON=$(PYTHON)"

@@ -22,6 +22,7 @@ Examples:
   python -m spam_edge.training --data sms.csv --data more.jsonl --text-column body
   python -m spam_edge.training --data mail.csv --label-map junk=SPAM,ok=HAM --encoding cp1252
   python -m spam_edge.training --base-model packaged --sweep
+  python -m spam_edge.training --no-notices                 the corpus and nothing else
   python -m spam_edge.training --freeze-epochs 1 --epochs 4
   python -m spam_edge.training --resume                     after Ctrl-C
 """
@@ -56,7 +57,16 @@ Examples:
 @click.option("--sweep", is_flag=True, help="Try 2e-5, 3e-5 and 5e-5 and keep the best on validation.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same settings and data.")
 @click.option("--check", is_flag=True, help="Read, clean and split, print the report, and train nothing.")
-def main(*, data: tuple[str, ...], base_model: str, output: Path, resume: bool, check: bool, **options: Any) -> None:
+def main(
+    *,
+    data: tuple[str, ...],
+    notices: bool | None,
+    base_model: str,
+    output: Path,
+    resume: bool,
+    check: bool,
+    **options: Any,
+) -> None:
     """Fine-tune a DistilBERT to tell spam from ham and write a checkpoint."""
     if options["sweep"] and options["learning_rate"] is not None:
         raise click.UsageError("--sweep chooses the learning rate itself; leave out --learning-rate")
@@ -67,7 +77,7 @@ def main(*, data: tuple[str, ...], base_model: str, output: Path, resume: bool, 
         if check:
             _check(data, options)
         else:
-            _train(data, base_model, output, resume, options)
+            _train(data, base_model, output, resume, options, notices=notices)
     except SpamEdgeError as error:
         raise click.ClickException(str(error)) from error
     except ModuleNotFoundError as error:
@@ -87,12 +97,24 @@ def _check(data: tuple[str, ...], options: dict[str, Any]) -> None:
         click.echo(part, nl=False)
 
 
-def _train(data: tuple[str, ...], base_name: str, output: Path, resume: bool, options: dict[str, Any]) -> None:
+def _train(
+    data: tuple[str, ...],
+    base_name: str,
+    output: Path,
+    resume: bool,
+    options: dict[str, Any],
+    *,
+    notices: bool | None,
+) -> None:
     corpus, given = _load(data, options)
     settings = TrainingSettings(**given)
-    from spam_edge.training.corpus import prepare  # noqa: PLC0415 - scikit-learn; see below
+    # scikit-learn; see below
+    from spam_edge.training.corpus import prepare  # noqa: PLC0415
+    from spam_edge.training.notices import suit, with_notices  # noqa: PLC0415
 
     prepared = prepare(corpus, settings.seed)
+    if notices or (notices is None and suit(corpus)):
+        prepared = with_notices(prepared)
     _say(prepared.summary())
 
     # torch and transformers take seconds that --help and bad data need not pay.

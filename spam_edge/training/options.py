@@ -10,7 +10,7 @@ from spam_edge.training.readers import ReadOptions
 
 
 def corpus_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command ``--data`` and the options of the readers, which :func:`take_read_options` takes up."""
+    """Give a command ``--data``, ``--notices``, and the options of the readers for :func:`take_read_options`."""
     options = (
         click.option(
             "--data",
@@ -19,6 +19,11 @@ def corpus_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             metavar="auto|hub|packaged|FILE",
             help="Corpus; repeat for several files (.tsv and .txt in UCI form, .csv, .jsonl, .parquet).",
+        ),
+        click.option(
+            "--notices/--no-notices",
+            default=None,
+            help="Also train on business messages that come with the package. Default: unless the corpus is files.",
         ),
         click.option("--text-column", default="text", show_default=True, help="Column or key of the message."),
         click.option("--label-column", default="label", show_default=True, help="Column or key of the label."),

@@ -27,6 +27,7 @@ class Request:
         folder: where the report goes; the folds lie in it, too.
         bundle: what ships, for other corpora and for sizes; None leaves these out.
         extra: name and file of further corpora.
+        notices: as of the training; None leaves it to the corpus.
         numbers: as of the training settings.
         seeds: how many trainings of every fold; the first one goes the whole way, the others tell chance.
         quick: one fold, no further seeds, no leaky split.
@@ -36,6 +37,7 @@ class Request:
     folder: Path
     bundle: Path | None
     extra: Sequence[tuple[str, Path]]
+    notices: bool | None
     numbers: float
     seeds: int
     quick: bool
@@ -103,6 +105,7 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
     """
     from spam_edge.training.base_model import choose_base_model
     from spam_edge.training.corpus import prepare
+    from spam_edge.training.notices import suit, with_notices
     from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
     from spam_edge.training.sources import PACKAGED
     from tests.evaluation.errors import errors
@@ -118,17 +121,19 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
     base = choose_base_model(base_name)
     defaults = PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings()
     settings = replace(defaults, seed=_DEFAULT_SEED, numbers=request.numbers)
-    folds = dict(enumerate(grouped_folds(prepared, seed=_DEFAULT_SEED)))
+    notices = suit(corpus) if request.notices is None else request.notices
+    trained_on = with_notices if notices else lambda fold: fold
+    folds = {number: trained_on(fold) for number, fold in enumerate(grouped_folds(prepared, seed=_DEFAULT_SEED))}
     plan = Plan(base, settings, folds={0: folds[0]} if request.quick else folds, folder=request.folder / "folds")
     if not request.quick:
         plan = replace(
             plan,
-            leaky=leaky_split(prepared.corpus.messages, prepared, seed=_DEFAULT_SEED),
+            leaky=trained_on(leaky_split(prepared.corpus.messages, prepared, seed=_DEFAULT_SEED)),
             more_seeds=range(_DEFAULT_SEED + 1, _DEFAULT_SEED + request.seeds),
         )
     work = run_jobs(plan.jobs(), report=_say)
     found = OutOfFold([work[job.name] for job in plan.fold_jobs()], resamples=request.resamples)
-    evaluation = _about(request, prepared, settings) | found.summary()
+    evaluation = _about(request, prepared, asdict(settings) | {"notices": notices}) | found.summary()
     evaluation["errors"] = errors(found)
     if request.bundle is not None:
         evaluation["size_and_speed"] = _size_and_speed(request.bundle, found.texts)
@@ -146,7 +151,7 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
     return evaluation
 
 
-def _about(request: Request, prepared: Any, settings: Any) -> dict[str, Any]:
+def _about(request: Request, prepared: Any, settings: dict[str, Any]) -> dict[str, Any]:
     from spam_edge.normalization import VERSION
     from spam_edge.threads import available_threads
     from spam_edge.training.checkpoint import git_commit, versions
@@ -163,7 +168,7 @@ def _about(request: Request, prepared: Any, settings: Any) -> dict[str, Any]:
         "quick": request.quick,
         "machine": describe_machine(available_threads()),
         "versions": versions(),
-        "settings": asdict(settings) | {"resamples": request.resamples},
+        "settings": settings | {"resamples": request.resamples},
         "normalizer_version": str(VERSION),
         "corpus": {
             "name": prepared.corpus.name,
