@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import datasets
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
@@ -16,6 +14,7 @@ from spam_edge.normalization import Normalizer
 from spam_edge.training.augmentation import Augmenter
 from spam_edge.training.messages import LABELS
 from spam_edge.training.splits import Example
+from spam_edge.training.teacher import SoftTargets
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
 """Texts to token ids."""
@@ -50,12 +49,11 @@ class TrainingMessages(Dataset[dict[str, Any]]):
     Args:
         examples: n messages.
         encode: normalises and tokenises them.
-        targets: shape (n, 2), what to train towards.
+        targets: what to train towards.
         augmenter: changes them; None leaves them as they are.
 
     Attributes:
         lengths: tokens of each message as it stands in the corpus.
-        epoch: the pass over the data that is going on.
     """
 
     def __init__(
@@ -63,26 +61,37 @@ class TrainingMessages(Dataset[dict[str, Any]]):
         examples: Sequence[Example],
         encode: Encode,
         *,
-        targets: NDArray[np.float32],
+        targets: SoftTargets,
         augmenter: Augmenter | None,
     ) -> None:
         self._examples = examples
-        self._targets = targets.tolist()
+        self._targets = targets
         self._encode = encode
         self._augmenter = augmenter
         self.lengths = [len(ids) for ids in encode([example.text for example in examples])]
-        self.epoch = 0
+        self._rows: list[dict[str, Any]] = []
 
     def __len__(self) -> int:
         return len(self._examples)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return token ids, attention mask and, as the label, the probabilities of both labels of one message."""
+        return self._rows[index]
+
+    def begin(self, epoch: int) -> None:
+        """Make the forms of an epoch, from 0."""
+        forms, is_part = zip(*(self._form(index, epoch) for index in range(len(self))), strict=True)
+        rows = zip(self._encode(forms), self._targets.of(forms, is_part).tolist(), strict=True)
+        self._rows = [{"input_ids": ids, "attention_mask": [1] * len(ids), "labels": target} for ids, target in rows]
+
+    def _form(self, index: int, epoch: int) -> tuple[str, bool]:
+        """Return a form of a message, and whether it is only a part of it."""
         text = self._examples[index].text
-        if self._augmenter is not None:
-            text = self._augmenter(text, index=index, epoch=self.epoch)
-        ids = self._encode([text])[0]
-        return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": self._targets[index]}
+        if self._augmenter is None:
+            return text, False
+        form = self._augmenter(text, index=index, epoch=epoch)
+        part = self._augmenter.cut(form, index=index, epoch=epoch) if self._targets.has_teacher else None
+        return (form, False) if part is None else (part, True)
 
 
 def cross_entropy(
@@ -101,5 +110,5 @@ class CountEpochs(TrainerCallback):
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take the number of the epoch that begins, from 0."""
-        self._messages.epoch = round(state.epoch or 0)
+        """Tell them the number of the epoch that begins, from 0."""
+        self._messages.begin(round(state.epoch or 0))

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import (
     DataCollatorWithPadding,
     PreTrainedModel,
@@ -30,6 +29,7 @@ from spam_edge.training.progress import FreezeBody, Progress
 from spam_edge.training.quiet import quiet_transformers
 from spam_edge.training.settings import TrainingSettings
 from spam_edge.training.splits import Example
+from spam_edge.training.teacher import SoftTargets
 
 _LOSSES_PER_EPOCH = 20
 
@@ -65,7 +65,7 @@ def fit(
     splits: Mapping[str, Sequence[Example]],
     settings: TrainingSettings,
     *,
-    targets: NDArray[np.float32],
+    targets: SoftTargets,
     learning_rate: float,
     hardware: Hardware,
     folder: Path,
@@ -80,7 +80,7 @@ def fit(
         normalizer: what messages go through before.
         splits: ``train``, ``validation`` and ``test``.
         settings: hyper-parameters but the learning rate.
-        targets: what to train towards, shape (training messages, 2); see :mod:`spam_edge.training.teacher`.
+        targets: what to train towards.
         learning_rate: peak of the schedule.
         hardware: device and precision.
         folder: for the Trainer's own checkpoints; a whole one found there is gone on from.

@@ -15,7 +15,7 @@ from spam_edge.training.evaluation import SELECTION_METRIC
 from spam_edge.training.fit import Fitted, fit
 from spam_edge.training.normalizer_tables import make_tables
 from spam_edge.training.settings import TrainingSettings
-from spam_edge.training.teacher import soft_targets
+from spam_edge.training.teacher import SoftTargets
 
 RECORD_SCHEMA_VERSION = 1
 
@@ -68,7 +68,12 @@ def train(
     }
     partial = checkpoint.PartialRun(output)
     report(partial.begin(identity, resume=resume))
-    targets = soft_targets(prepared.sides["train"], weight=settings.teacher, seed=settings.seed)
+    targets = SoftTargets(
+        prepared.sides["train"],
+        lambda text: normalizer.views(text).text,
+        share=settings.teacher,
+        seed=settings.seed,
+    )
     fitted = [
         fit(
             base_model.load_model(base, settings.seed),

@@ -39,7 +39,7 @@ class TrainingSettings:
     seed: int = 42
     freeze_body: bool = False
     freeze_epochs: int = 0
-    teacher: float = 0.3
+    teacher: float = 0.5
     augment: bool = True
     numbers: float = 0.0
     sweep: bool = False

@@ -2,10 +2,12 @@
 
 A fine-tuned transformer learns every label by heart, the wrong ones too. Here a linear model on character n-grams
 judges each message from messages of other clusters alone, and the target is drawn a little towards its verdict: a label
-that nothing similar supports counts less. It is the distillation of Hinton et al. (2015) from a cross-fitted teacher.
+that nothing similar supports counts less. It judges the very form of the message that is trained on, so that the target
+says what respelling and cutting left of the evidence. It is the distillation of Hinton et al. (2015) from a
+cross-fitted teacher, which judges whatever the student sees (Beyer et al. 2022).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,38 +21,66 @@ from spam_edge.training.messages import LABELS, SPAM
 from spam_edge.training.splits import Example
 
 _FOLDS = 5
+_SHARE_OF_PARTS = 0.8
+"""The teacher's share in the target of a part of a message, whose label is that of the whole."""
 
 
-def soft_targets(examples: Sequence[Example], *, weight: float, seed: int) -> NDArray[np.float32]:
-    """Return the probabilities of both labels to train towards, shape (n, 2).
+class SoftTargets:
+    """Targets of training messages in whatever form they are trained on.
 
     Args:
         examples: n training messages.
-        weight: share of the teacher in the target, from 0 (the labels as they are) to 1.
-        seed: of the folds.
+        normalize: what a message goes through before it is judged.
+        share: of the teacher in the target of a whole message, from 0 (the labels as they are) to 1.
+        seed: of the folds and the models.
     """
-    is_spam = np.array([example.label == SPAM for example in examples], dtype=np.int64)
-    clusters = np.array([example.cluster for example in examples])
-    target = is_spam.astype(np.float64)
-    enough = min(len(set(clusters[is_spam == label])) for label in range(len(LABELS)))
-    if weight and enough >= _FOLDS:
-        texts = np.array([example.text for example in examples], dtype=object)
-        target = (1 - weight) * target + weight * _cross_fitted(texts, is_spam, clusters, seed)
-    return np.stack([1 - target, target], axis=1).astype(np.float32)
+
+    def __init__(
+        self, examples: Sequence[Example], normalize: Callable[[str], str], *, share: float, seed: int
+    ) -> None:
+        self._is_spam = np.array([example.label == SPAM for example in examples], dtype=np.int64)
+        clusters = np.array([example.cluster for example in examples])
+        self._normalize = normalize
+        self._share = share
+        enough = min(len(set(clusters[self._is_spam == label])) for label in range(len(LABELS)))
+        self._judges: list[tuple[NDArray[np.int64], Pipeline]] = []
+        if share and enough >= _FOLDS:
+            self._fit([example.text for example in examples], clusters, seed)
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether parts of messages can be judged: without a teacher there are only the labels of whole ones."""
+        return bool(self._judges)
+
+    def of(self, forms: Sequence[str], is_part: Sequence[bool]) -> NDArray[np.float32]:
+        """Return the probabilities of both labels to train towards, shape (n, 2).
+
+        Args:
+            forms: one of each training message, in their order.
+            is_part: whether it is only a part of the message.
+        """
+        target = self._is_spam.astype(np.float64)
+        if self.has_teacher:
+            share = np.where(is_part, _SHARE_OF_PARTS, self._share)
+            target = (1 - share) * target + share * self._platt.predict_proba(self._margins(forms))[:, 1]
+        return np.stack([1 - target, target], axis=1).astype(np.float32)
+
+    def _fit(self, texts: Sequence[str], clusters: NDArray[np.int64], seed: int) -> None:
+        read = np.array([self._normalize(text) for text in texts], dtype=object)
+        folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
+        for rest, held_out in folds.split(read, self._is_spam, clusters):
+            self._judges.append((held_out, _linear_model(seed).fit(read[rest], self._is_spam[rest])))
+        self._platt = LogisticRegression(C=10).fit(self._margins(texts), self._is_spam)
+
+    def _margins(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return what the model that does not know the cluster of a message makes of it, shape (n, 1)."""
+        read = np.array([self._normalize(text) for text in texts], dtype=object)
+        margins = np.empty((len(read), 1))
+        for held_out, model in self._judges:
+            margins[held_out, 0] = model.decision_function(read[held_out])
+        return margins
 
 
-def _cross_fitted(
-    texts: NDArray[np.object_], is_spam: NDArray[np.int64], clusters: NDArray[np.int64], seed: int
-) -> NDArray[np.float64]:
-    margins = np.empty(len(texts))
-    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
-    for rest, held_out in folds.split(texts, is_spam, clusters):
-        margins[held_out] = _teacher().fit(texts[rest], is_spam[rest]).decision_function(texts[held_out])
-    platt = LogisticRegression(C=10).fit(margins[:, None], is_spam)
-    scores: NDArray[np.float64] = platt.predict_proba(margins[:, None])[:, 1]
-    return scores
-
-
-def _teacher() -> Pipeline:
+def _linear_model(seed: int) -> Pipeline:
     features = TfidfVectorizer(analyzer="char", ngram_range=(2, 5), lowercase=False, sublinear_tf=True, min_df=2)
-    return make_pipeline(features, LinearSVC(C=2))
+    return make_pipeline(features, LinearSVC(C=2, random_state=seed))

@@ -5,7 +5,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, TrainerControl, TrainerState, TrainingArguments
 
@@ -14,10 +13,11 @@ from spam_edge.normalization import NORMALIZER_NAME, Normalizer
 from spam_edge.training.augmentation import Augmenter, Chances
 from spam_edge.training.encoding import CountEpochs, Encode, TrainingMessages, encode_examples, encoder
 from spam_edge.training.splits import Example
+from spam_edge.training.teacher import SoftTargets
 
 EXAMPLES = [Example(f"claim your prize today, call 0906170{n} or reply yes", "SPAM", n) for n in range(1000, 1010)]
 EXAMPLES += [Example(f"see you at the station at {n}, running late", "HAM", n) for n in range(10)]
-TARGETS = np.array([[0, 1]] * 10 + [[0.75, 0.25]] * 10, dtype=np.float32)
+LABELS = [[0.0, 1.0]] * 10 + [[1.0, 0.0]] * 10
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,11 @@ def encode(tokenizer: PreTrainedTokenizerFast, tiny_bundle: Path) -> Encode:
     return encoder(tokenizer, normalizer, 32)
 
 
-def messages(encode: Encode, *, augment: bool = True) -> TrainingMessages:
-    chances = Chances(digits=1, respelling=1, padding=0.5)
+def messages(encode: Encode, *, augment: bool = True, teacher: float = 0.5, cutting: float = 0.5) -> TrainingMessages:
+    chances = Chances(digits=1, respelling=1, padding=0.5, cutting=cutting)
     augmenter = Augmenter(["ok, call me"], chances, seed=1) if augment else None
-    return TrainingMessages(EXAMPLES, encode, targets=TARGETS, augmenter=augmenter)
+    targets = SoftTargets(EXAMPLES, str.lower, share=teacher, seed=1)
+    return TrainingMessages(EXAMPLES, encode, targets=targets, augmenter=augmenter)
 
 
 def begin(data: TrainingMessages, epoch: float | None) -> None:
@@ -58,7 +59,9 @@ def test_evaluation_sees_the_messages_as_they_are(encode: Encode) -> None:
     assert data["input_ids"] == encode([example.text for example in EXAMPLES])
     assert data["labels"] == [1] * 10 + [0] * 10
     assert [sum(mask) for mask in data["attention_mask"]] == list(map(len, data["input_ids"]))
-    assert [form["input_ids"] for form in forms(messages(encode, augment=False))] == data["input_ids"]
+    unchanged = messages(encode, augment=False)
+    begin(unchanged, None)
+    assert [form["input_ids"] for form in forms(unchanged)] == data["input_ids"]
 
 
 def test_each_epoch_has_other_forms_of_the_same_messages(encode: Encode) -> None:
@@ -68,10 +71,31 @@ def test_each_epoch_has_other_forms_of_the_same_messages(encode: Encode) -> None
         begin(data, epoch)
         seen.append(forms(data))
         assert forms(data) == seen[-1]
-    assert [[form["labels"] for form in epoch] for epoch in seen] == [TARGETS.tolist()] * 3
     for first, second in ((0, 1), (1, 2), (0, 2)):
         assert all(a["input_ids"] != b["input_ids"] for a, b in zip(seen[first], seen[second], strict=True))
     assert data.lengths == list(map(len, encode([example.text for example in EXAMPLES])))
+
+
+def test_each_form_has_the_target_that_the_teacher_gives_it(encode: Encode) -> None:
+    """What is trained towards changes with what is trained on; without a teacher it is the label of the whole."""
+    data, alone = messages(encode), messages(encode, teacher=0)
+    targets = []
+    for epoch in (None, 1.0):
+        begin(data, epoch)
+        targets.append([form["labels"] for form in forms(data)])
+        begin(alone, epoch)
+        assert [form["labels"] for form in forms(alone)] == LABELS
+    assert targets[0] != targets[1]
+    assert all(sum(target) == pytest.approx(1) for target in targets[0])
+
+
+def test_messages_are_cut_only_where_a_teacher_judges_the_parts(encode: Encode) -> None:
+    data, alone = messages(encode, cutting=1), messages(encode, cutting=1, teacher=0)
+    whole = messages(encode, cutting=0)
+    for each in (data, alone, whole):
+        begin(each, None)
+    assert forms(alone) == [{**form, "labels": label} for form, label in zip(forms(whole), LABELS, strict=True)]
+    assert all(len(a["input_ids"]) < len(b["input_ids"]) for a, b in zip(forms(data), forms(whole), strict=True))
 
 
 @pytest.mark.parametrize("last", [0.9999999, 1.0, 1.0000001])
