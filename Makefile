@@ -12,7 +12,6 @@ EPOCHS        ?=
 BATCH_SIZE    ?=
 MAX_LENGTH    ?=
 SEED          ?=
-NUMBERS       ?=
 CHECKPOINT    ?= artifacts/checkpoint
 BUNDLE        ?= artifacts/bundle
 PYTHON        ?= python3
@@ -35,8 +34,7 @@ CORPUS_OPTIONS = $(call repeated,DATA,--data) $(NOTICES_OPTION) $(call option,BA
   $(call option,TEXT_COLUMN,--text-column) $(call option,LABEL_COLUMN,--label-column) \
   $(call option,LABEL_MAP,--label-map)
 TRAIN_OPTIONS = $(CORPUS_OPTIONS) $(call option,LEARNING_RATE,--learning-rate) $(call option,EPOCHS,--epochs) \
-  $(call option,BATCH_SIZE,--batch-size) $(call option,MAX_LENGTH,--max-length) $(call option,SEED,--seed) \
-  $(call option,NUMBERS,--numbers)
+  $(call option,BATCH_SIZE,--batch-size) $(call option,MAX_LENGTH,--max-length) $(call option,SEED,--seed)
 TRAIN_CODE  := $(wildcard spam_edge/training/*.py spam_edge/training/*.tsv)
 EXPORT_CODE := $(wildcard export/*.py export/*.md export/*.jsonl)
 DATA_FILES  := $(wildcard $(DATA))
@@ -53,7 +51,7 @@ help: ## list the targets
 	@echo "  BASE_MODEL=$(BASE_MODEL) DATA=$(DATA) TEXT_COLUMN=$(TEXT_COLUMN) LABEL_COLUMN=$(LABEL_COLUMN)" \
 	  "LABEL_MAP=$(LABEL_MAP) NOTICES=$(NOTICES)"
 	@echo "  LEARNING_RATE=$(LEARNING_RATE) EPOCHS=$(EPOCHS) BATCH_SIZE=$(BATCH_SIZE) MAX_LENGTH=$(MAX_LENGTH)" \
-	  "SEED=$(SEED) NUMBERS=$(NUMBERS)"
+	  "SEED=$(SEED)"
 	@echo "  CHECKPOINT=$(CHECKPOINT) BUNDLE=$(BUNDLE) DEVICE=$(DEVICE) PYTHON=$(PYTHON)"
 	@echo "First time: make train export && .venv/bin/spam-edge classify FILE"
 

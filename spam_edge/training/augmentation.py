@@ -11,8 +11,6 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from spam_edge.training.numerals import some_number
-
 _DIGITS = re.compile(r"\d{3,}")
 _WORDS = re.compile(r"(\s+)")
 _LEET = {"a": "4@", "e": "3", "i": "1!", "o": "0", "s": "5$", "t": "7", "l": "1", "b": "8", "g": "9"}
@@ -29,7 +27,6 @@ class Chances:
 
     Attributes:
         digits: numbers of three digits or more become other numbers.
-        numbers: one or two numbers are put somewhere between the words.
         respelling: some words are misspelt, written with digits, as they sound, or without a vowel.
         share: words that are then respelt, at most.
         padding: a ham message is put before or behind it.
@@ -37,7 +34,6 @@ class Chances:
     """
 
     digits: float = 0.5
-    numbers: float = 0.0
     respelling: float = 0.3
     share: float = 0.4
     padding: float = 0.05
@@ -69,9 +65,6 @@ class Augmenter:
         dice = random.Random(f"{self._seed} {epoch} {index}")  # noqa: S311 - nobody is kept from guessing it
         if dice.random() < self._chances.digits:
             text = _DIGITS.sub(lambda match: "".join(dice.choice(string.digits) for _ in match[0]), text)
-        # Where none are asked for, the dice fall as if there were no such thing.
-        if self._chances.numbers and dice.random() < self._chances.numbers:
-            text = _with_numbers(text, dice)
         if dice.random() < self._chances.respelling:
             text = _respell(text, dice, dice.uniform(0.1, self._chances.share))
         if self._fillers and dice.random() < self._chances.padding:
@@ -138,10 +131,3 @@ def _without_vowel(word: str, dice: random.Random) -> str:
         return word
     at = dice.choice(vowels)
     return word[:at] + word[at + 1 :]
-
-
-def _with_numbers(text: str, dice: random.Random) -> str:
-    words = text.split(" ")
-    for _ in range(dice.randrange(1, 3)):
-        words.insert(dice.randrange(len(words) + 1), some_number(dice))
-    return " ".join(words)

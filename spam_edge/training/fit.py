@@ -174,7 +174,7 @@ def _augmenter(examples: Sequence[Example], settings: TrainingSettings) -> Augme
     if not settings.augment:
         return None
     ham = [example.text for example in examples if example.label == HAM]
-    return Augmenter(ham, Chances(numbers=settings.numbers), seed=settings.seed)
+    return Augmenter(ham, Chances(), seed=settings.seed)
 
 
 def _history(log: Sequence[Mapping[str, float]]) -> tuple[list[dict[str, float]], list[tuple[float, float]]]:

@@ -26,7 +26,6 @@ class TrainingSettings:
         teacher: share of the target that comes from a model of characters instead of the label, from 0 to 1; see
             :mod:`spam_edge.training.teacher`.
         augment: change messages in every epoch; see :mod:`spam_edge.training.augmentation`.
-        numbers: share of the messages, ham and spam alike, that are given numbers in augmentation, from 0 to 1.
         sweep: train once per rate of :data:`SWEEP_LEARNING_RATES` and keep the best on validation.
     """
 
@@ -41,7 +40,6 @@ class TrainingSettings:
     freeze_epochs: int = 0
     teacher: float = 0.5
     augment: bool = True
-    numbers: float = 0.0
     sweep: bool = False
 
     def __post_init__(self) -> None:
@@ -54,7 +52,6 @@ class TrainingSettings:
             0 <= self.freeze_epochs < self.epochs, "the body must be free in at least one epoch: lower freeze epochs"
         )
         _require(0 <= self.teacher <= 1, "the share of the teacher must lie between 0 and 1")
-        _require(0 <= self.numbers <= 1, "the share of messages with numbers must lie between 0 and 1")
         _require(not (self.freeze_body and self.freeze_epochs), "freeze the body for good or for some epochs, not both")
 
     @property

@@ -28,7 +28,6 @@ class Request:
         bundle: what ships, for other corpora and for sizes; None leaves these out.
         extra: name and file of further corpora.
         notices: as of the training; None leaves it to the corpus.
-        numbers: as of the training settings.
         seeds: how many trainings of every fold; the first one goes the whole way, the others tell chance.
         quick: one fold, no further seeds, no leaky split.
         resamples: of the bootstrap.
@@ -38,7 +37,6 @@ class Request:
     bundle: Path | None
     extra: Sequence[tuple[str, Path]]
     notices: bool | None
-    numbers: float
     seeds: int
     quick: bool
     resamples: int
@@ -76,7 +74,6 @@ def _parse_extra(context: click.Context, option: click.Parameter, values: Sequen
 @click.option(
     "--extra", multiple=True, callback=_parse_extra, metavar="NAME=FILE", help="A further labelled corpus; repeat."
 )
-@click.option("--numbers", type=float, default=0.0, help="As of spam_edge.training: share of messages given numbers.")
 @click.option("--seeds", type=click.IntRange(1), default=2, help="Trainings of every fold.")
 @click.option("--resamples", type=click.IntRange(10), default=2000, help="Of the bootstrap.")
 @click.option("--quick", is_flag=True, help="One fold, one seed, no leaky split: a first look in some minutes.")
@@ -120,7 +117,7 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
     prepared = prepare(corpus, _DEFAULT_SEED)
     base = choose_base_model(base_name)
     defaults = PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings()
-    settings = replace(defaults, seed=_DEFAULT_SEED, numbers=request.numbers)
+    settings = replace(defaults, seed=_DEFAULT_SEED)
     notices = suit(corpus) if request.notices is None else request.notices
     trained_on = with_notices if notices else lambda fold: fold
     folds = {number: trained_on(fold) for number, fold in enumerate(grouped_folds(prepared, seed=_DEFAULT_SEED))}

@@ -152,14 +152,6 @@ def test_same_seed_gives_the_same_weights_and_another_seed_does_not(
     assert not torch.equal(weights(trained)["classifier.weight"], weights(tmp_path / "other")["classifier.weight"])
 
 
-def test_numbers_change_what_is_trained_on(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
-    losses = {
-        numbers: train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, numbers=numbers, epochs=1))["losses"]
-        for numbers in (0.0, 1.0)
-    }
-    assert losses[0.0] != losses[1.0]
-
-
 def test_freeze_body_moves_the_head_only(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
     train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, freeze_body=True, epochs=1))
     before = load_model(choose_base_model(str(tiny_base)), SETTINGS.seed).state_dict()
