@@ -90,7 +90,7 @@ class TrainingMessages(Dataset[dict[str, Any]]):
         if self._augmenter is None:
             return text, False
         form = self._augmenter(text, index=index, epoch=epoch)
-        part = self._augmenter.cut(form, index=index, epoch=epoch) if self._targets.has_teacher else None
+        part = self._augmenter.cut(form, index=index, epoch=epoch) if self._targets.is_judged[index] else None
         return (form, False) if part is None else (part, True)
 
 

@@ -4,7 +4,8 @@ A fine-tuned transformer learns every label by heart, the wrong ones too. Here a
 judges each message from messages of other clusters alone, and the target is drawn a little towards its verdict: a label
 that nothing similar supports counts less. It judges the very form of the message that is trained on, so that the target
 says what respelling and cutting left of the evidence. It is the distillation of Hinton et al. (2015) from a
-cross-fitted teacher, which judges whatever the student sees (Beyer et al. 2022).
+cross-fitted teacher, which judges whatever the student sees (Beyer et al. 2022). Notices it does not judge: their
+labels are what they were written for.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
 from spam_edge.training.messages import LABELS, SPAM
+from spam_edge.training.notices import NAME as NOTICES
 from spam_edge.training.splits import Example
 
 _FOLDS = 5
@@ -33,6 +35,10 @@ class SoftTargets:
         normalize: what a message goes through before it is judged.
         share: of the teacher in the target of a whole message, from 0 (the labels as they are) to 1.
         seed: of the folds and the models.
+
+    Attributes:
+        is_judged: which messages the teacher judges, shape (n,). The others have their labels as targets, which say
+            nothing of a part.
     """
 
     def __init__(
@@ -43,14 +49,10 @@ class SoftTargets:
         self._normalize = normalize
         self._share = share
         enough = min(len(set(clusters[self._is_spam == label])) for label in range(len(LABELS)))
-        self._judges: list[tuple[NDArray[np.int64], Pipeline]] = []
-        if share and enough >= _FOLDS:
+        has_teacher = bool(share) and enough >= _FOLDS
+        self.is_judged = np.array([has_teacher and NOTICES not in example.corpus for example in examples])
+        if has_teacher:
             self._fit([example.text for example in examples], clusters, seed)
-
-    @property
-    def has_teacher(self) -> bool:
-        """Whether parts of messages can be judged: without a teacher there are only the labels of whole ones."""
-        return bool(self._judges)
 
     def of(self, forms: Sequence[str], is_part: Sequence[bool]) -> NDArray[np.float32]:
         """Return the probabilities of both labels to train towards, shape (n, 2).
@@ -60,16 +62,18 @@ class SoftTargets:
             is_part: whether it is only a part of the message.
         """
         target = self._is_spam.astype(np.float64)
-        if self.has_teacher:
-            share = np.where(is_part, _SHARE_OF_PARTS, self._share)
+        if self.is_judged.any():
+            share = np.where(self.is_judged, np.where(is_part, _SHARE_OF_PARTS, self._share), 0)
             target = (1 - share) * target + share * self._platt.predict_proba(self._margins(forms))[:, 1]
         return np.stack([1 - target, target], axis=1).astype(np.float32)
 
     def _fit(self, texts: Sequence[str], clusters: NDArray[np.int64], seed: int) -> None:
         read = np.array([self._normalize(text) for text in texts], dtype=object)
         folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
-        for rest, held_out in folds.split(read, self._is_spam, clusters):
-            self._judges.append((held_out, _linear_model(seed).fit(read[rest], self._is_spam[rest])))
+        self._judges = [
+            (held_out, _linear_model(seed).fit(read[rest], self._is_spam[rest]))
+            for rest, held_out in folds.split(read, self._is_spam, clusters)
+        ]
         self._platt = LogisticRegression(C=10).fit(self._margins(texts), self._is_spam)
 
     def _margins(self, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -83,7 +83,19 @@ def test_the_same_seed_gives_the_same_targets(examples: list[Example]) -> None:
 def test_without_enough_clusters_there_is_no_teacher(examples: list[Example]) -> None:
     few = [e for e in examples if e.label == HAM] + [e for e in examples if e.label == SPAM][:4]
     soft = targets(few, share=1)
-    assert not soft.has_teacher
+    assert not soft.is_judged.any()
     assert of_whole(soft, [e.text for e in few]) == [e.label == SPAM for e in few]
-    assert targets(examples).has_teacher
-    assert not targets(examples, share=0).has_teacher
+    assert targets(examples).is_judged.all()
+    assert not targets(examples, share=0).is_judged.any()
+
+
+def test_notices_have_their_labels_and_are_judged_by_nobody(examples: list[Example]) -> None:
+    """Here every label of a notice is the wrong one."""
+    notices = [
+        Example(f"{example.text} {n}", SPAM if example.label == HAM else HAM, 500 + n, ("notices",))
+        for n, example in enumerate(examples[:30])
+    ]
+    rows = [*examples, *notices]
+    soft = targets(rows, share=1)
+    assert soft.is_judged.tolist() == [True] * len(examples) + [False] * 30
+    assert of_whole(soft, [e.text for e in rows])[-30:] == [e.label == SPAM for e in notices]
