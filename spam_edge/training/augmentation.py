@@ -18,7 +18,6 @@ _SOUNDS = (("ph", "f"), ("ck", "k"), ("you", "u"), ("for", "4"), ("to", "2"), ("
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _NEIGHBOURS = {key: row[max(0, at - 1) : at] + row[at + 1 : at + 2] for row in _ROWS for at, key in enumerate(row)}
 _LONGEST_FILLER = 120
-_FEWEST_WORDS_CUT, _FEWEST_WORDS_LEFT = 6, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +29,12 @@ class Chances:
         respelling: some words are misspelt, written with digits, as they sound, or without a vowel.
         share: words that are then respelt, at most.
         padding: a ham message is put before or behind it.
-        cutting: only some of its words are left, 40 to 80 % of them that stand side by side; see :meth:`Augmenter.cut`.
     """
 
     digits: float = 0.5
     respelling: float = 0.3
     share: float = 0.4
     padding: float = 0.05
-    cutting: float = 0.25
 
 
 class Augmenter:
@@ -72,24 +69,6 @@ class Augmenter:
             dice.shuffle(pieces)
             text = " ".join(pieces)
         return text
-
-    def cut(self, text: str, *, index: int, epoch: int) -> str | None:
-        """Return a part of a form, or None where it stays whole.
-
-        Whether a part of spam is spam is another question than whether the message is: its target is another, too.
-
-        Args:
-            text: what calling this object returned for the same ``index`` and ``epoch``.
-            index: place of the message in the training split.
-            epoch: which pass over the data this is.
-        """
-        dice = random.Random(f"{self._seed} {epoch} {index} cut")  # noqa: S311 - nobody is kept from guessing it
-        words = text.split()
-        if len(words) < _FEWEST_WORDS_CUT or dice.random() >= self._chances.cutting:
-            return None
-        left = max(_FEWEST_WORDS_LEFT, int(len(words) * dice.uniform(0.4, 0.8)))
-        start = dice.randrange(len(words) - left + 1)
-        return " ".join(words[start : start + left])
 
 
 def _respell(text: str, dice: random.Random, share: float) -> str:

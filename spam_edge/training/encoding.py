@@ -80,18 +80,11 @@ class TrainingMessages(Dataset[dict[str, Any]]):
 
     def begin(self, epoch: int) -> None:
         """Make the forms of an epoch, from 0."""
-        forms, is_part = zip(*(self._form(index, epoch) for index in range(len(self))), strict=True)
-        rows = zip(self._encode(forms), self._targets.of(forms, is_part).tolist(), strict=True)
+        forms = [example.text for example in self._examples]
+        if self._augmenter is not None:
+            forms = [self._augmenter(text, index=index, epoch=epoch) for index, text in enumerate(forms)]
+        rows = zip(self._encode(forms), self._targets.of(forms).tolist(), strict=True)
         self._rows = [{"input_ids": ids, "attention_mask": [1] * len(ids), "labels": target} for ids, target in rows]
-
-    def _form(self, index: int, epoch: int) -> tuple[str, bool]:
-        """Return a form of a message, and whether it is only a part of it."""
-        text = self._examples[index].text
-        if self._augmenter is None:
-            return text, False
-        form = self._augmenter(text, index=index, epoch=epoch)
-        part = self._augmenter.cut(form, index=index, epoch=epoch) if self._targets.is_judged[index] else None
-        return (form, False) if part is None else (part, True)
 
 
 def cross_entropy(

@@ -38,7 +38,7 @@ class TrainingSettings:
     seed: int = 42
     freeze_body: bool = False
     freeze_epochs: int = 0
-    teacher: float = 0.5
+    teacher: float = 0.4
     augment: bool = True
     sweep: bool = False
 

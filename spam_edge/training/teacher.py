@@ -3,7 +3,7 @@
 A fine-tuned transformer learns every label by heart, the wrong ones too. Here a linear model on character n-grams
 judges each message from messages of other clusters alone, and the target is drawn a little towards its verdict: a label
 that nothing similar supports counts less. It judges the very form of the message that is trained on, so that the target
-says what respelling and cutting left of the evidence. It is the distillation of Hinton et al. (2015) from a
+says what respelling left of the evidence. It is the distillation of Hinton et al. (2015) from a
 cross-fitted teacher, which judges whatever the student sees (Beyer et al. 2022). Notices it does not judge: their
 labels are what they were written for.
 """
@@ -23,8 +23,6 @@ from spam_edge.training.notices import NAME as NOTICES
 from spam_edge.training.splits import Example
 
 _FOLDS = 5
-_SHARE_OF_PARTS = 0.8
-"""The teacher's share in the target of a part of a message, whose label is that of the whole."""
 
 
 class SoftTargets:
@@ -33,12 +31,8 @@ class SoftTargets:
     Args:
         examples: n training messages.
         normalize: what a message goes through before it is judged.
-        share: of the teacher in the target of a whole message, from 0 (the labels as they are) to 1.
+        share: of the teacher in the target, from 0 (the labels as they are) to 1.
         seed: of the folds and the models.
-
-    Attributes:
-        is_judged: which messages the teacher judges, shape (n,). The others have their labels as targets, which say
-            nothing of a part.
     """
 
     def __init__(
@@ -47,24 +41,22 @@ class SoftTargets:
         self._is_spam = np.array([example.label == SPAM for example in examples], dtype=np.int64)
         clusters = np.array([example.cluster for example in examples])
         self._normalize = normalize
-        self._share = share
         enough = min(len(set(clusters[self._is_spam == label])) for label in range(len(LABELS)))
-        has_teacher = bool(share) and enough >= _FOLDS
-        self.is_judged = np.array([has_teacher and NOTICES not in example.corpus for example in examples])
-        if has_teacher:
+        self._shares = np.array([0 if NOTICES in example.corpus else share for example in examples])
+        self._judges: list[tuple[NDArray[np.int64], Pipeline]] = []
+        if share and enough >= _FOLDS:
             self._fit([example.text for example in examples], clusters, seed)
 
-    def of(self, forms: Sequence[str], is_part: Sequence[bool]) -> NDArray[np.float32]:
+    def of(self, forms: Sequence[str]) -> NDArray[np.float32]:
         """Return the probabilities of both labels to train towards, shape (n, 2).
 
         Args:
             forms: one of each training message, in their order.
-            is_part: whether it is only a part of the message.
         """
         target = self._is_spam.astype(np.float64)
-        if self.is_judged.any():
-            share = np.where(self.is_judged, np.where(is_part, _SHARE_OF_PARTS, self._share), 0)
-            target = (1 - share) * target + share * self._platt.predict_proba(self._margins(forms))[:, 1]
+        if self._judges:
+            verdicts = self._platt.predict_proba(self._margins(forms))[:, 1]
+            target = (1 - self._shares) * target + self._shares * verdicts
         return np.stack([1 - target, target], axis=1).astype(np.float32)
 
     def _fit(self, texts: Sequence[str], clusters: NDArray[np.int64], seed: int) -> None:

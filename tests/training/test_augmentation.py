@@ -3,7 +3,6 @@
 import random
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from statistics import mean
 
 import pytest
@@ -14,7 +13,7 @@ from spam_edge.training.augmentation import Augmenter, Chances
 from spam_edge.training.messages import HAM, Message
 
 FILLERS = ["ok lar", "see you at lunch", "running late sorry", "x" * 200]
-NEVER = Chances(digits=0, respelling=0, padding=0, cutting=0)
+NEVER = Chances(digits=0, respelling=0, padding=0)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=80)
 
 
@@ -85,31 +84,6 @@ def test_short_ham_is_put_beside_a_message() -> None:
     augmenter = Augmenter(FILLERS, Chances(digits=0, respelling=0, padding=1), seed=0)
     expected = {f"win {ham}" for ham in FILLERS[:3]} | {f"{ham} win" for ham in FILLERS[:3]}
     assert set(forms(augmenter, "win")) == expected
-
-
-@given(TEXTS, st.integers(0, 1000))
-def test_a_part_is_some_of_the_words_side_by_side(text: str, index: int) -> None:
-    part = Augmenter([], replace(NEVER, cutting=1), seed=0).cut(text, index=index, epoch=0)
-    words = text.split()
-    if len(words) < 6:
-        assert part is None
-    else:
-        assert part is not None
-        left = part.split()
-        assert 4 <= len(left) <= max(4, 0.8 * len(words))
-        assert len(left) >= int(0.4 * len(words))
-        assert any(words[at : at + len(left)] == left for at in range(len(words)))
-
-
-def test_parts_are_cut_as_often_as_asked_for_and_from_everywhere() -> None:
-    words = [f"word{at}" for at in range(10)]
-    augmenter = Augmenter([], replace(NEVER, cutting=0.25), seed=0)
-    parts = [augmenter.cut(" ".join(words), index=index, epoch=0) for index in range(2000)]
-    assert 0.22 < mean(part is not None for part in parts) < 0.28
-    assert {word for part in parts if part for word in part.split()} == set(words)
-    again = Augmenter([], replace(NEVER, cutting=0.25), seed=0)
-    assert [again.cut(" ".join(words), index=index, epoch=0) for index in range(2000)] == parts
-    assert [again.cut(" ".join(words), index=index, epoch=1) for index in range(2000)] != parts
 
 
 def test_ham_and_spam_are_changed_alike(make_messages: Callable[[int], list[Message]]) -> None:

@@ -32,8 +32,8 @@ def encode(tokenizer: PreTrainedTokenizerFast, tiny_bundle: Path) -> Encode:
     return encoder(tokenizer, normalizer, 32)
 
 
-def messages(encode: Encode, *, augment: bool = True, teacher: float = 0.5, cutting: float = 0.5) -> TrainingMessages:
-    chances = Chances(digits=1, respelling=1, padding=0.5, cutting=cutting)
+def messages(encode: Encode, *, augment: bool = True, teacher: float = 0.5) -> TrainingMessages:
+    chances = Chances(digits=1, respelling=1, padding=0.5)
     augmenter = Augmenter(["ok, call me"], chances, seed=1) if augment else None
     targets = SoftTargets(EXAMPLES, str.lower, share=teacher, seed=1)
     return TrainingMessages(EXAMPLES, encode, targets=targets, augmenter=augmenter)
@@ -87,15 +87,6 @@ def test_each_form_has_the_target_that_the_teacher_gives_it(encode: Encode) -> N
         assert [form["labels"] for form in forms(alone)] == LABELS
     assert targets[0] != targets[1]
     assert all(sum(target) == pytest.approx(1) for target in targets[0])
-
-
-def test_messages_are_cut_only_where_a_teacher_judges_the_parts(encode: Encode) -> None:
-    data, alone = messages(encode, cutting=1), messages(encode, cutting=1, teacher=0)
-    whole = messages(encode, cutting=0)
-    for each in (data, alone, whole):
-        begin(each, None)
-    assert forms(alone) == [{**form, "labels": label} for form, label in zip(forms(whole), LABELS, strict=True)]
-    assert all(len(a["input_ids"]) < len(b["input_ids"]) for a, b in zip(forms(data), forms(whole), strict=True))
 
 
 @pytest.mark.parametrize("last", [0.9999999, 1.0, 1.0000001])
