@@ -22,7 +22,7 @@ from spam_edge.threads import available_threads
 from spam_edge.training.augmentation import Augmenter, Chances
 from spam_edge.training.batches import LengthGroupedTrainer
 from spam_edge.training.encoding import CountEpochs, TrainingMessages, cross_entropy, encode_examples, encoder
-from spam_edge.training.evaluation import SELECTION_METRIC, MetricsOfLogits, evaluate
+from spam_edge.training.evaluation import SELECTION_METRIC, KeepEpoch, MetricsOfLogits, evaluate, kept_epoch
 from spam_edge.training.hardware import Hardware
 from spam_edge.training.messages import HAM
 from spam_edge.training.progress import FreezeBody, Progress
@@ -36,7 +36,7 @@ _LOSSES_PER_EPOCH = 20
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained model, at its best epoch.
+    """A trained model, as it was after the epoch that is kept.
 
     Attributes:
         model: on the device it was trained on.
@@ -44,7 +44,7 @@ class Fitted:
         best: the entry of ``epochs`` whose weights the model has.
         epochs: metrics on validation and mean training loss, one entry per epoch.
         losses: (epoch as a fraction, training loss), about 20 per epoch.
-        validation: metrics of the best epoch.
+        validation: metrics of that epoch.
         test: metrics per message, and ``one_per_cluster`` with one vote per near-duplicate cluster. Not to be
             looked at when choosing anything.
     """
@@ -72,7 +72,7 @@ def fit(
     report: Callable[[str], None],
     bar: bool = False,
 ) -> Fitted:
-    """Train, evaluating and saving after each epoch, and go back to the best epoch at the end.
+    """Train, evaluating and saving after each epoch, and go back to the epoch that is kept at the end.
 
     Args:
         model: with a fresh head; changed in place.
@@ -92,7 +92,7 @@ def fit(
     """
     torch.set_num_threads(available_threads())
     progress = Progress(report, f"lr {learning_rate:g}", bar=bar)
-    callbacks: list[TrainerCallback] = [progress]
+    callbacks: list[TrainerCallback] = [progress, KeepEpoch()]
     if settings.freeze_body:
         model.base_model.requires_grad_(False)
     elif settings.freeze_epochs:
@@ -125,8 +125,7 @@ def fit(
             progress.close()
         evaluations = {side: evaluate(trainer, data[side], splits[side]) for side in data}
     epochs, losses = _history(trainer.state.log_history)
-    best = max(epochs, key=lambda entry: entry[SELECTION_METRIC])  # the first of equals, as the Trainer does
-    return Fitted(model, learning_rate, best, epochs, losses, **evaluations)
+    return Fitted(model, learning_rate, epochs[kept_epoch(epochs)], epochs, losses, **evaluations)
 
 
 def steps_per_epoch(n: int, settings: TrainingSettings) -> int:

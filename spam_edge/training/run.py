@@ -11,7 +11,7 @@ from spam_edge.threads import available_threads
 from spam_edge.training import base_model, checkpoint, hardware, splits
 from spam_edge.training.corpus import Prepared
 from spam_edge.training.curves import draw_curves
-from spam_edge.training.evaluation import SELECTION_METRIC
+from spam_edge.training.evaluation import selection_score
 from spam_edge.training.fit import Fitted, fit
 from spam_edge.training.normalizer_tables import make_tables
 from spam_edge.training.settings import TrainingSettings
@@ -90,7 +90,7 @@ def train(
         )
         for rate in settings.learning_rates
     ]
-    best = max(fitted, key=lambda result: result.best[SELECTION_METRIC])
+    best = max(fitted, key=lambda result: selection_score(result.best["pr_auc"], result.best["loss"]))
     record = _record(identity, prepared, base, fitted, best) | {"seconds": round(time.monotonic() - began, 1)}
     title = (
         f"{Path(base.name).name} on {len(prepared.sides['train'])} messages: learning rate {best.learning_rate:g}, "
@@ -137,7 +137,10 @@ def _record(
             "cleaning": asdict(prepared.cleaning),
         },
         "splits": {side: splits.describe(examples) for side, examples in prepared.sides.items()},
-        "selection": {"metric": "PR-AUC on validation to 3 decimals, then loss", "epoch": best.best["epoch"]},
+        "selection": {
+            "metric": "latest epoch with a validation loss within one standard error of the lowest",
+            "epoch": best.best["epoch"],
+        },
         "sweep": sweep if len(sweep) > 1 else [],
         "epochs": best.epochs,
         "losses": best.losses,

@@ -15,14 +15,20 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from spam_edge.errors import InputError
 from spam_edge.training import run
 from spam_edge.training.base_model import choose_base_model, load_model
 from spam_edge.training.checkpoint import PartialRun
 from spam_edge.training.corpus import Prepared, prepare
-from spam_edge.training.evaluation import selection_score
+from spam_edge.training.evaluation import KeepEpoch, kept_epoch, selection_score
 from spam_edge.training.fit import last_whole_checkpoint
 from spam_edge.training.messages import Message
 from spam_edge.training.settings import SWEEP_LEARNING_RATES, TrainingSettings
@@ -55,7 +61,32 @@ def prepared(messages: list[Message]) -> Prepared:
     return prepare(Corpus("made", "files", "asked for", tuple(messages)), SETTINGS.seed)
 
 
-def test_selection_is_by_pr_auc_and_then_by_loss() -> None:
+@pytest.mark.parametrize(
+    ("losses", "kept"),
+    [
+        ([0.30, 0.20, 0.10], 2),
+        ([0.30, 0.10, 0.12], 2),  # worse than the lowest by less than its error
+        ([0.30, 0.10, 0.14], 1),
+        ([0.10, 0.12, 0.14], 1),  # held against the lowest, not against the one before
+        ([0.10, 0.12, 0.09, 0.13], 2),
+        ([0.10], 0),
+    ],
+)
+def test_the_latest_epoch_is_kept_that_is_no_worse_than_chance_allows(losses: list[float], kept: int) -> None:
+    epochs = [{"loss": loss, "loss_error": 0.03} for loss in losses]
+    assert kept_epoch(epochs) == kept
+    chosen = []
+    log: list[dict[str, float]] = [{"loss": 0.5}]
+    for entry in epochs:  # as the Trainer goes: what is better than all before is the best
+        log.append({f"eval_{name}": value for name, value in entry.items()})
+        metrics: dict[str, float] = {}
+        state = TrainerState(log_history=log)
+        KeepEpoch().on_evaluate(TrainingArguments(output_dir="nowhere"), state, TrainerControl(), metrics=metrics)
+        chosen.append(metrics["eval_selection"])
+    assert chosen.index(max(chosen)) == kept
+
+
+def test_rates_are_chosen_by_pr_auc_and_then_by_loss() -> None:
     ranked = [(0.99, 0.01), (0.9912, 0.5), (0.9908, 0.4), (1.0, 5.0), (1.0, 0.2)]
     assert sorted(ranked, key=lambda pair: selection_score(*pair)) == ranked
 
@@ -130,7 +161,9 @@ def test_record_tells_the_whole_story(trained: Path, prepared: Prepared) -> None
     assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3, 4, 5]
     assert all(epoch["train_loss"] > 0 for epoch in record["epochs"])
     kept = record["epochs"][record["selection"]["epoch"] - 1]
-    assert kept["selection_score"] == max(epoch["selection_score"] for epoch in record["epochs"])
+    lowest = min(record["epochs"], key=lambda epoch: epoch["loss"])
+    within = [epoch for epoch in record["epochs"] if epoch["loss"] <= lowest["loss"] + lowest["loss_error"]]
+    assert kept == within[-1]
     assert record["validation"]["loss"] == pytest.approx(kept["loss"], abs=1e-6)
     assert record["test"]["n"] == record["splits"]["test"]["rows"]
     assert record["test"]["one_per_cluster"]["n"] == record["splits"]["test"]["clusters"]
