@@ -1,6 +1,6 @@
 """E16: spam said in other words, from ``paraphrases.jsonl``: 200 templates, written by a language model.
 
-Only a sample was read again: a paraphrase may be better or worse spam than its original.
+A language model also read each again beside its original; no person did. One may be better or worse spam than that.
 """
 
 import json
