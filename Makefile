@@ -27,10 +27,9 @@ PEERS     := $(INSTALLED)-bench
 OPERATOR  := spam_edge/native/libspam_encoder_avx2.so
 SETTINGS  := artifacts/.settings
 option     = $(if $(strip $($(1))),$(2) $(foreach value,$($(1)),$(value)))
-NOTICES_OPTION = $(if $(filter yes,$(NOTICES)),--notices,$(if $(filter no,$(NOTICES)),--no-notices))
 $(if $(filter-out yes no,$(NOTICES)),$(error NOTICES is yes or no, not $(NOTICES)))
 repeated   = $(foreach value,$($(1)),$(2) $(value))
-CORPUS_OPTIONS = $(call repeated,DATA,--data) $(NOTICES_OPTION) $(call option,BASE_MODEL,--base-model) \
+CORPUS_OPTIONS = $(call repeated,DATA,--data) $(if $(filter yes,$(NOTICES)),--notices) $(call option,BASE_MODEL,--base-model) \
   $(call option,TEXT_COLUMN,--text-column) $(call option,LABEL_COLUMN,--label-column) \
   $(call option,LABEL_MAP,--label-map)
 TRAIN_OPTIONS = $(CORPUS_OPTIONS) $(call option,LEARNING_RATE,--learning-rate) $(call option,EPOCHS,--epochs) \

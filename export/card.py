@@ -45,9 +45,9 @@ _UCI_LIMITS = """\
 - Short messages, in English. The SMS Spam Collection was gathered in the United Kingdom and Singapore between 2003 and
   2011: premium-rate numbers and ringtones, not parcels and log-in pages. What is left of it on newer spam of other
   countries stands above, under "Other corpora", once `make evaluate` was told of any.
-- Few business messages: in its corpus only spam has numbers to call, codes and prices. What it knows of one-time
-  passwords, delivery notices and bills are a few hundred notices that a language model wrote for its training, and none
-  at all where it was trained without. The controls N6 above say how often it takes such messages for spam.
+- No business messages: a one-time password, a delivery notice or a price from a shop that one is a customer of looks
+  like spam to it, because in its corpus only spam has numbers to call and prices. The controls N6 above say how often.
+  Where it was trained with notices, it has seen a few hundred such messages, which a language model wrote.
 - No other language: words of scripts that the corpus does not have are unknown words to it, which speak neither for
   spam nor for ham.
 """

@@ -22,7 +22,7 @@ Examples:
   python -m spam_edge.training --data sms.csv --data more.jsonl --text-column body
   python -m spam_edge.training --data mail.csv --label-map junk=SPAM,ok=HAM --encoding cp1252
   python -m spam_edge.training --base-model packaged --sweep
-  python -m spam_edge.training --no-notices                 the corpus and nothing else
+  python -m spam_edge.training --notices                    codes, deliveries and bills are no spam
   python -m spam_edge.training --freeze-epochs 1 --epochs 4
   python -m spam_edge.training --resume                     after Ctrl-C
 """
@@ -59,7 +59,7 @@ Examples:
 def main(
     *,
     data: tuple[str, ...],
-    notices: bool | None,
+    notices: bool,
     base_model: str,
     output: Path,
     resume: bool,
@@ -103,16 +103,16 @@ def _train(
     resume: bool,
     options: dict[str, Any],
     *,
-    notices: bool | None,
+    notices: bool,
 ) -> None:
     corpus, given = _load(data, options)
     settings = TrainingSettings(**given)
     # scikit-learn; see below
     from spam_edge.training.corpus import prepare  # noqa: PLC0415
-    from spam_edge.training.notices import suit, with_notices  # noqa: PLC0415
+    from spam_edge.training.notices import with_notices  # noqa: PLC0415
 
     prepared = prepare(corpus, settings.seed)
-    if notices or (notices is None and suit(corpus)):
+    if notices:
         prepared = with_notices(prepared)
     _say(prepared.summary())
 

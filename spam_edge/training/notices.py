@@ -12,15 +12,9 @@ from pathlib import Path
 from spam_edge.training import near_duplicates, splits
 from spam_edge.training.corpus import Prepared
 from spam_edge.training.readers import ReadOptions, read_messages
-from spam_edge.training.sources import FILES, Corpus
 
 NAME = "notices"
 _FILE = Path(__file__).with_name("notices.tsv")
-
-
-def suit(corpus: Corpus) -> bool:
-    """Whether a corpus gets the notices where nobody said: files do not, because what is spam there may not be here."""
-    return corpus.source != FILES
 
 
 def with_notices(prepared: Prepared) -> Prepared:

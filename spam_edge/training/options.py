@@ -20,11 +20,7 @@ def corpus_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="auto|hub|packaged|FILE",
             help="Corpus; repeat for several files (.tsv and .txt in UCI form, .csv, .jsonl, .parquet).",
         ),
-        click.option(
-            "--notices/--no-notices",
-            default=None,
-            help="Also train on business messages that come with the package. Default: unless the corpus is files.",
-        ),
+        click.option("--notices", is_flag=True, help="Also train on the business messages that come with the package."),
         click.option("--text-column", default="text", show_default=True, help="Column or key of the message."),
         click.option("--label-column", default="label", show_default=True, help="Column or key of the label."),
         click.option("--label-map", help="Labels of the corpus, as name=SPAM,name=HAM; default: spam, ham, 1, 0."),

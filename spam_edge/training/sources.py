@@ -12,7 +12,6 @@ from spam_edge.training.readers import ReadOptions, parse_delimited, read_messag
 
 HUB_DATASET = "ucirvine/sms_spam"
 AUTO, HUB, PACKAGED = "auto", "hub", "packaged"
-FILES = "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def load_corpus(data: Sequence[str], options: ReadOptions) -> Corpus:
     if data[0] == PACKAGED:
         return _load_packaged("asked for")
     messages = tuple(message for name in data for message in read_messages(Path(name), options))
-    return Corpus(", ".join(data), FILES, "asked for", messages)
+    return Corpus(", ".join(data), "files", "asked for", messages)
 
 
 def _load_auto() -> Corpus:

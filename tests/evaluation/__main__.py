@@ -27,7 +27,7 @@ class Request:
         folder: where the report goes; the folds lie in it, too.
         bundle: what ships, for other corpora and for sizes; None leaves these out.
         extra: name and file of further corpora.
-        notices: as of the training; None leaves it to the corpus.
+        notices: as of the training.
         seeds: how many trainings of every fold; the first one goes the whole way, the others tell chance.
         quick: one fold, no further seeds, no leaky split.
         resamples: of the bootstrap.
@@ -36,7 +36,7 @@ class Request:
     folder: Path
     bundle: Path | None
     extra: Sequence[tuple[str, Path]]
-    notices: bool | None
+    notices: bool
     seeds: int
     quick: bool
     resamples: int
@@ -102,7 +102,7 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
     """
     from spam_edge.training.base_model import choose_base_model
     from spam_edge.training.corpus import prepare
-    from spam_edge.training.notices import suit, with_notices
+    from spam_edge.training.notices import with_notices
     from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
     from spam_edge.training.sources import PACKAGED
     from tests.evaluation.errors import errors
@@ -118,8 +118,7 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
     base = choose_base_model(base_name)
     defaults = PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings()
     settings = replace(defaults, seed=_DEFAULT_SEED)
-    notices = suit(corpus) if request.notices is None else request.notices
-    trained_on = with_notices if notices else lambda fold: fold
+    trained_on = with_notices if request.notices else lambda fold: fold
     folds = {number: trained_on(fold) for number, fold in enumerate(grouped_folds(prepared, seed=_DEFAULT_SEED))}
     plan = Plan(base, settings, folds={0: folds[0]} if request.quick else folds, folder=request.folder / "folds")
     if not request.quick:
@@ -130,7 +129,7 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
         )
     work = run_jobs(plan.jobs(), report=_say)
     found = OutOfFold([work[job.name] for job in plan.fold_jobs()], resamples=request.resamples)
-    evaluation = _about(request, prepared, asdict(settings) | {"notices": notices}) | found.summary()
+    evaluation = _about(request, prepared, asdict(settings) | {"notices": request.notices}) | found.summary()
     evaluation["errors"] = errors(found)
     if request.bundle is not None:
         evaluation["size_and_speed"] = _size_and_speed(request.bundle, found.texts)

@@ -66,11 +66,6 @@ def test_one_that_resembles_a_message_held_out_is_left_out(tmp_path: Path, writt
     assert 0 < len(added) < len(written)
 
 
-@pytest.mark.parametrize(("data", "suited"), [("packaged", True), (str(FILE), False)])
-def test_where_nobody_says_files_of_ones_own_go_without(data: str, suited: bool) -> None:
-    assert notices.suit(load_corpus([data], ReadOptions())) == suited
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "added"), [((), set()), (("--notices",), {"notices"})])
 def test_the_command_adds_them_where_it_is_told_to(
