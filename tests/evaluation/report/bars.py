@@ -1,5 +1,6 @@
 """Rates as lines and bars with their intervals, ours beside the baseline."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from tests.evaluation.report.drawing import GOAL, INK, OURS, PEER, WIDTH, legend_below, whiskers
 
 _THICK = 0.36
+_LABEL_WIDTH = 24
+"""Letters: what is longer is broken into lines, so that more than half of the picture is left to the bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,9 @@ def draw_bars(rows: Sequence[Row], titles: tuple[str, str], *, label: str, digit
         digits: decimals of the percentages.
         whole: whether the axis goes to 100 %; else as far as the data.
     """
-    figure = Figure(figsize=(WIDTH, 0.46 * len(rows) + 1.3), layout="constrained")
+    labels = [textwrap.fill(row.label, _LABEL_WIDTH) for row in rows]
+    lines = max(label.count("\n") + 1 for label in labels)
+    figure = Figure(figsize=(WIDTH, max(0.46, 0.18 * lines) * len(rows) + 1.3), layout="constrained")
     axes = figure.subplots()
     ours = [row.ours for row in rows]
     measured = [(place, row.baseline) for place, row in enumerate(rows) if row.baseline is not None]
@@ -46,7 +51,7 @@ def draw_bars(rows: Sequence[Row], titles: tuple[str, str], *, label: str, digit
     for place, rate in enumerate(ours):
         text = f" {100 * rate['value']:.{digits}f} %"
         axes.text(end, place - _THICK / 2, text, va="center", fontsize=8, clip_on=False)
-    axes.set_yticks(range(len(rows)), [row.label for row in rows])
+    axes.set_yticks(range(len(rows)), labels)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))

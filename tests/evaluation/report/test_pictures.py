@@ -1,12 +1,16 @@
 """Pictures and words show the figures they are given."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spam_edge.training.disguises.controls import CONTROLS
 from tests.evaluation.report.bars import Row, draw_bars
 from tests.evaluation.report.disguises import disguises, goal_of, main_disguises
+from tests.evaluation.report.drawing import export
 from tests.evaluation.report.made_up import ATTACKS, made_up_evaluation, rate
 from tests.evaluation.report.panels import draw_curves, draw_reliability
 from tests.evaluation.report.pictures import draw_pictures
@@ -27,6 +31,18 @@ def test_bars_are_as_long_as_their_rates() -> None:
     assert marks["undisguised"] == [0.95]
     assert marks["goal"] == [0.92]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["E1", "E2"]
+
+
+def test_long_names_leave_room_for_the_bars() -> None:
+    rows = [Row(f"{control.id} {control.title}", rate(0.01)) for control in CONTROLS.values()]
+    figure = draw_bars(rows, ("ours", "baseline"), label="false alarms", digits=2, whole=False)
+    export("controls", "False alarms", figure)  # what does not fit is a warning, which is an error here
+    axes = figure.axes[0]
+    assert axes.get_position().width > 0.4
+    width = figure.bbox.width
+    boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
+    assert all(0 <= box.x0 < box.x1 <= width for box in boxes)
+    assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
 
 
 def test_modes_lie_on_the_plane_of_the_curves() -> None:
