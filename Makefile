@@ -27,8 +27,8 @@ PEERS     := $(INSTALLED)-bench
 OPERATOR  := spam_edge/native/libspam_encoder_avx2.so
 SETTINGS  := artifacts/.settings
 option     = $(if $(strip $($(1))),$(2) $(foreach value,$($(1)),$(value)))
-$(if $(filter-out yes no,$(NOTICES)),$(error NOTICES is yes or no, not $(NOTICES)))
 repeated   = $(foreach value,$($(1)),$(2) $(value))
+$(if $(filter-out yes no,$(NOTICES)),$(error NOTICES is yes or no, not $(NOTICES)))
 CORPUS_OPTIONS = $(call repeated,DATA,--data) $(if $(filter yes,$(NOTICES)),--notices) $(call option,BASE_MODEL,--base-model) \
   $(call option,TEXT_COLUMN,--text-column) $(call option,LABEL_COLUMN,--label-column) \
   $(call option,LABEL_MAP,--label-map)

@@ -55,22 +55,24 @@ class SoftTargets:
         """
         target = self._is_spam.astype(np.float64)
         if self._judges:
-            verdicts = self._platt.predict_proba(self._margins(forms))[:, 1]
+            verdicts = self._platt.predict_proba(self._margins(self._read(forms)))[:, 1]
             target = (1 - self._shares) * target + self._shares * verdicts
         return np.stack([1 - target, target], axis=1).astype(np.float32)
 
     def _fit(self, texts: Sequence[str], clusters: NDArray[np.int64], seed: int) -> None:
-        read = np.array([self._normalize(text) for text in texts], dtype=object)
+        read = self._read(texts)
         folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
         self._judges = [
             (held_out, _linear_model(seed).fit(read[rest], self._is_spam[rest]))
             for rest, held_out in folds.split(read, self._is_spam, clusters)
         ]
-        self._platt = LogisticRegression(C=10).fit(self._margins(texts), self._is_spam)
+        self._platt = LogisticRegression(C=10).fit(self._margins(read), self._is_spam)
 
-    def _margins(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def _read(self, texts: Sequence[str]) -> NDArray[np.object_]:
+        return np.array([self._normalize(text) for text in texts], dtype=object)
+
+    def _margins(self, read: NDArray[np.object_]) -> NDArray[np.float64]:
         """Return what the model that does not know the cluster of a message makes of it, shape (n, 1)."""
-        read = np.array([self._normalize(text) for text in texts], dtype=object)
         margins = np.empty((len(read), 1))
         for held_out, model in self._judges:
             margins[held_out, 0] = model.decision_function(read[held_out])
