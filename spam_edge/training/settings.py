@@ -69,6 +69,6 @@ PACKAGED_DEFAULTS = TrainingSettings(learning_rate=5e-5, epochs=4)
 """For the packaged base model: the best of 2e-5, 3e-5, 5e-5 over 2, 3, 4 epochs on validation (452 messages, 56 spam).
 
 PR-AUC 0.992 and loss 0.044 at the best epoch, where the other eight reach 0.978 to 0.988 and 0.050 to 0.062. One seed:
-differences of 0.005 are noise. These figures are of an earlier recipe; ``--sweep --epochs N`` records those of today's in
-``training.json``.
+differences of 0.005 are noise. These figures are of an earlier recipe; ``--sweep --epochs N`` records those of
+today's in ``training.json``.
 """
