@@ -1,4 +1,4 @@
-"""The errors of the out-of-fold run, with what a person made of each: ``adjudicated.jsonl``."""
+"""The errors of the out-of-fold run, with what a reader made of each: ``adjudicated.jsonl``."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from spam_edge.training.metrics import FALSE_POSITIVE_RATES
 from tests.evaluation.report.document import OURS
 from tests.evaluation.statistics import Scored, measures
 from tests.evaluation.summary import OutOfFold
 
 _FILE = Path(__file__).with_name("adjudicated.jsonl")
-_KEPT = ("accuracy", "precision", "recall", "f1", "mcc")
+_KEPT = ("accuracy", "precision", "recall", "f1", "mcc", "pr_auc", *FALSE_POSITIVE_RATES)
 WRONG, MISLABELLED, AMBIGUOUS, UNREAD = "wrong", "mislabelled", "ambiguous", "unread"
 
 
 def read_verdicts(path: Path = _FILE) -> dict[str, dict[str, str]]:
-    """Return by text what a person who read it said: ``verdict`` (wrong, mislabelled or ambiguous) and ``note``."""
+    """Return by text what a language model that read it said: ``verdict`` (wrong, mislabelled or ambiguous) and ``note``."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
     return {row["text"]: row for row in rows}
 

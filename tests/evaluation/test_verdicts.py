@@ -38,6 +38,7 @@ def test_mislabelled_errors_turn_and_ambiguous_ones_go() -> None:
     assert found["raw"]["recall"] == pytest.approx(1 / 4)
     assert found["raw"]["errors"] == 3
     assert found["adjudicated"]["recall"] == pytest.approx(1 / 2)
+    assert (found["raw"]["recall_at_fpr_0.1pct"], found["adjudicated"]["recall_at_fpr_0.1pct"]) == (1, 1 / 2)
     assert [each["text"] for each in found["worst"]] == texts[:3]
     assert (found["adjudicated"][WRONG], found["adjudicated"]["unread"]) == (1, 0)
 
