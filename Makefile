@@ -17,6 +17,7 @@ BUNDLE        ?= artifacts/bundle
 PYTHON        ?= python3
 BENCH         ?=
 EVALUATE      ?=
+REPORT        ?= artifacts/report
 DEVICE        ?= $(if $(wildcard /proc/driver/nvidia/version),gpu,cpu)
 
 # ---- What follows from it ---------------------------------------------------------------------------------------
@@ -51,7 +52,7 @@ help: ## list the targets
 	  "LABEL_MAP=$(LABEL_MAP) NOTICES=$(NOTICES)"
 	@echo "  LEARNING_RATE=$(LEARNING_RATE) EPOCHS=$(EPOCHS) BATCH_SIZE=$(BATCH_SIZE) MAX_LENGTH=$(MAX_LENGTH)" \
 	  "SEED=$(SEED)"
-	@echo "  CHECKPOINT=$(CHECKPOINT) BUNDLE=$(BUNDLE) DEVICE=$(DEVICE) PYTHON=$(PYTHON)"
+	@echo "  CHECKPOINT=$(CHECKPOINT) BUNDLE=$(BUNDLE) REPORT=$(REPORT) DEVICE=$(DEVICE) PYTHON=$(PYTHON)"
 	@echo "First time: make train export && .venv/bin/spam-edge classify FILE"
 
 data: | $(INSTALLED) ## say what is in DATA, and which labels contradict each other; trains nothing
@@ -80,9 +81,9 @@ bench: $(BUNDLE)/manifest.json $(PEERS) ## measure beside PyTorch, Optimum, CTra
 	$(RUN) -m tests.benchmarks --checkpoint $(CHECKPOINT) --bundle $(BUNDLE) $(BENCH)
 
 # An hour or more; EVALUATE=--quick for a look, EVALUATE="--extra NAME=FILE" for other corpora, EVALUATE=--help for all.
-evaluate: $(BUNDLE)/manifest.json ## judge the pipeline on unseen messages, clean and disguised: artifacts/report
-	$(RUN) -m tests.evaluation $(CORPUS_OPTIONS) --bundle $(BUNDLE) $(EVALUATE)
-	$(RUN) -m export.quote artifacts/report/evaluation.json --bundle $(BUNDLE)
+evaluate: $(BUNDLE)/manifest.json ## judge the pipeline on unseen messages, clean and disguised: artifacts/report (REPORT)
+	$(RUN) -m tests.evaluation $(CORPUS_OPTIONS) --bundle $(BUNDLE) --output $(REPORT) $(EVALUATE)
+	$(RUN) -m export.quote $(REPORT)/evaluation.json --bundle $(BUNDLE)
 
 test: environment ## run all tests
 	$(RUN) -m pytest

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,26 +29,36 @@ _PLACE = re.compile(r"(<!-- evaluation -->\n).*?(\n<!-- end of evaluation -->)",
 def main(evaluation: Path, bundle: Path) -> None:
     """Quote EVALUATION, the evaluation.json of `make evaluate`, in the model card of a bundle."""
     try:
-        quote(evaluation, Bundle.find(bundle))
+        quoted = quote(evaluation, Bundle.find(bundle))
     except SpamEdgeError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
-    click.echo(f"{bundle / CARD} quotes {evaluation}", err=True)
+    done = f"quotes {evaluation}" if quoted else f"stays as it was: {evaluation} is of a quick run"
+    click.echo(f"{bundle / CARD} {done}", err=True)
 
 
-def quote(evaluation: Path, bundle: Bundle) -> None:
+def quote(evaluation: Path, bundle: Bundle) -> bool:
     """Replace what the card says of the evaluation, and its hash in the manifest.
 
+    Returns:
+        Whether it was replaced; the few messages of a quick run are not to be quoted.
+
     Raises:
-        ExportError: the evaluation cannot be read, or is about another corpus; the card has no place for it.
+        ExportError: the evaluation cannot be read, or is about another corpus or recipe; the card has no place for it.
     """
     found = _read(evaluation)
     manifest = bundle.manifest
-    expected = manifest.provenance["training"]["corpus"]["fingerprint"]
-    if found["corpus"]["fingerprint"] != expected:
+    training = manifest.provenance["training"]
+    if found["corpus"]["fingerprint"] != training["corpus"]["fingerprint"]:
         raise ExportError(
             f"{evaluation} is about another corpus than the model of {bundle.path}; run `make evaluate` with its data"
         )
+    if other := _other_settings(found["settings"], training["settings"]):
+        raise ExportError(
+            f"{evaluation} is about another recipe than that of {bundle.path} ({other}); run `make evaluate` again"
+        )
+    if found["quick"]:
+        return False
     card = bundle.file(CARD)
     text, replaced = _PLACE.subn(
         lambda match: f"{match[1]}\n{found['quote'].strip()}\n{match[2]}", card.read_text(encoding="utf-8")
@@ -59,11 +70,29 @@ def quote(evaluation: Path, bundle: Bundle) -> None:
     files = {**manifest.files, CARD: BundleFile(sha256_of(card), card.stat().st_size)}
     with atomic_file(bundle.file(MANIFEST_NAME)) as stream:
         stream.write(replace(manifest, files=files).to_json())
+    return True
+
+
+def _other_settings(evaluated: Mapping[str, Any], shipped: Mapping[str, Any]) -> str:
+    """Say which settings that both have differ; the seed may, for the folds have one of their own."""
+    names = sorted((evaluated.keys() & shipped.keys()) - {"seed"})
+    return ", ".join(
+        f"{name} {evaluated[name]} instead of {shipped[name]}" for name in names if evaluated[name] != shipped[name]
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
-        return {"corpus": {"fingerprint": found["corpus"]["fingerprint"]}, "quote": str(found["quote"])}
+        return {
+            "corpus": {"fingerprint": found["corpus"]["fingerprint"]},
+            "settings": dict(found["settings"]),
+            "quick": bool(found["quick"]),
+            "quote": str(found["quote"]),
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ExportError(f"{path} cannot be read ({error!r}); run `make evaluate` again") from error
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m export.quote")

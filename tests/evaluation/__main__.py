@@ -1,6 +1,8 @@
 """``python -m tests.evaluation``: the whole protocol, from folds to the page."""
 
 import json
+import shlex
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +33,7 @@ class Request:
         seeds: how many trainings of every fold; the first one goes the whole way, the others tell chance.
         quick: one fold, no further seeds, no leaky split.
         resamples: of the bootstrap.
+        command: what does it again.
     """
 
     folder: Path
@@ -40,6 +43,7 @@ class Request:
     seeds: int
     quick: bool
     resamples: int
+    command: str
 
 
 def _parse_extra(context: click.Context, option: click.Parameter, values: Sequence[str]) -> list[tuple[str, Path]]:
@@ -85,7 +89,8 @@ def main(*, data: tuple[str, ...], base_model: str, bundle: Path, **options: Any
     """
     try:
         reading = take_read_options(options)
-        request = Request(bundle=bundle if bundle.is_dir() else None, **options)
+        command = shlex.join(["python", "-m", "tests.evaluation", *sys.argv[1:]])
+        request = Request(bundle=bundle if bundle.is_dir() else None, command=command, **options)
         evaluation = evaluate(request, load_corpus(data, reading), base_model)
     except SpamEdgeError as error:
         raise click.ClickException(str(error)) from error
@@ -103,22 +108,21 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
     from spam_edge.training.base_model import choose_base_model
     from spam_edge.training.corpus import prepare
     from spam_edge.training.notices import with_notices
-    from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
-    from spam_edge.training.sources import PACKAGED
     from tests.evaluation.errors import errors
     from tests.evaluation.folds import grouped_folds, leaky_split
     from tests.evaluation.goals import goals
     from tests.evaluation.jobs import LEAKY, Plan, run_jobs
     from tests.evaluation.report.page import write_report
     from tests.evaluation.report.quote import markdown
+    from tests.evaluation.settings import settings_that_ship
     from tests.evaluation.summary import OutOfFold
 
     began = time.monotonic()
     prepared = prepare(corpus, _DEFAULT_SEED)
     base = choose_base_model(base_name)
-    defaults = PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings()
-    settings = replace(defaults, seed=_DEFAULT_SEED)
     trained_on = with_notices if request.notices else lambda fold: fold
+    recipe = trained_on(prepared).fingerprint
+    settings = settings_that_ship(base, request.bundle, recipe, seed=_DEFAULT_SEED, report=_say)
     folds = {number: trained_on(fold) for number, fold in enumerate(grouped_folds(prepared, seed=_DEFAULT_SEED))}
     plan = Plan(base, settings, folds={0: folds[0]} if request.quick else folds, folder=request.folder / "folds")
     if not request.quick:
@@ -129,7 +133,8 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
         )
     work = run_jobs(plan.jobs(), report=_say)
     found = OutOfFold([work[job.name] for job in plan.fold_jobs()], resamples=request.resamples)
-    evaluation = _about(request, prepared, asdict(settings) | {"notices": request.notices}) | found.summary()
+    evaluation = _about(request, prepared, recipe, asdict(settings) | {"notices": request.notices})
+    evaluation |= found.summary()
     evaluation["errors"] = errors(found)
     if request.bundle is not None:
         evaluation["size_and_speed"] = _size_and_speed(request.bundle, found.texts)
@@ -147,7 +152,7 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
     return evaluation
 
 
-def _about(request: Request, prepared: Any, settings: dict[str, Any]) -> dict[str, Any]:
+def _about(request: Request, prepared: Any, recipe: str, settings: dict[str, Any]) -> dict[str, Any]:
     from spam_edge.normalization import VERSION
     from spam_edge.threads import available_threads
     from spam_edge.training.checkpoint import git_commit, versions
@@ -159,7 +164,7 @@ def _about(request: Request, prepared: Any, settings: dict[str, Any]) -> dict[st
     return {
         "schema_version": 1,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": "make evaluate",
+        "command": request.command,
         "git_commit": git_commit(),
         "quick": request.quick,
         "machine": describe_machine(available_threads()),
@@ -168,7 +173,7 @@ def _about(request: Request, prepared: Any, settings: dict[str, Any]) -> dict[st
         "normalizer_version": str(VERSION),
         "corpus": {
             "name": prepared.corpus.name,
-            "fingerprint": prepared.fingerprint,
+            "fingerprint": recipe,
             "rows": sizes["rows"],
             "clusters": sizes["clusters"],
             "ham_clusters": sizes["clusters"] - spam,

@@ -18,7 +18,7 @@ WRONG, MISLABELLED, AMBIGUOUS, UNREAD = "wrong", "mislabelled", "ambiguous", "un
 
 
 def read_verdicts(path: Path = _FILE) -> dict[str, dict[str, str]]:
-    """Return by text what a language model that read it said: ``verdict`` (wrong, mislabelled or ambiguous) and ``note``."""
+    """Return what a language model said of each text: ``verdict`` (wrong, mislabelled or ambiguous) and ``note``."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
     return {row["text"]: row for row in rows}
 
