@@ -124,8 +124,11 @@ def evaluate(request: Request, corpus: Corpus, base_name: str) -> dict[str, Any]
     recipe = trained_on(prepared).fingerprint
     settings = settings_that_ship(base, request.bundle, recipe, seed=_DEFAULT_SEED, report=_say)
     folds = {number: trained_on(fold) for number, fold in enumerate(grouped_folds(prepared, seed=_DEFAULT_SEED))}
-    plan = Plan(base, settings, folds={0: folds[0]} if request.quick else folds, folder=request.folder / "folds")
-    if not request.quick:
+    plan = Plan(base, settings, folds=folds, folder=request.folder / "folds")
+    if request.quick:
+        # On all cores, which makes it another model than that of one core: it must not count in a whole evaluation.
+        plan = replace(plan, folds={0: folds[0]}, folder=request.folder / "quick")
+    else:
         plan = replace(
             plan,
             leaky=trained_on(leaky_split(prepared.corpus.messages, prepared, seed=_DEFAULT_SEED)),
@@ -217,13 +220,14 @@ def _other_corpus(bundle: Path, name: str, path: Path) -> dict[str, Any]:
 def _leaky(prepared: Any, margins: list[float], resamples: int) -> dict[str, Any]:
     """Return what the split of most papers would make of the same model, in PyTorch."""
     from spam_edge.training.messages import SPAM
-    from tests.evaluation.statistics import Scored, with_intervals
+    from tests.evaluation.statistics import Measured, Scored
 
     scores = np.asarray(margins, dtype=np.float64)
     is_spam = np.array([example.label == SPAM for example in prepared.sides["test"]])
+    scored = Scored(scores, scores > 0, is_spam, np.arange(len(scores)))
     return {
         "title": "random 70/10/20 split with duplicates and templates on every side, PyTorch",
-        "metrics": with_intervals(Scored(scores, scores > 0, is_spam, np.arange(len(scores))), resamples=resamples),
+        "metrics": Measured.of(scored, resamples=resamples).with_intervals(),
     }
 
 

@@ -84,7 +84,7 @@ class Plan:
 
 
 def run_jobs(jobs: Sequence[Job], *, report: Callable[[str], None]) -> dict[str, Any]:
-    """Run all jobs, as many at once as this process has cores, each on one thread.
+    """Run all jobs, as many at once as this process has cores; fewer jobs than these share them out.
 
     Returns:
         By name, of an exported job its :data:`tests.evaluation.scoring.FoldScores`, of any other PyTorch's margins.
@@ -92,10 +92,11 @@ def run_jobs(jobs: Sequence[Job], *, report: Callable[[str], None]) -> dict[str,
     # Threads that wait by spinning take the core their sibling needs; OpenMP reads this when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     context = multiprocessing.get_context("spawn")
-    cores = context.Queue()
-    for core in _cores():
-        cores.put(core)
-    with ProcessPoolExecutor(len(_cores()), mp_context=context, initializer=_take_core, initargs=(cores,)) as pool:
+    shares = shares_of(_cores(), len(jobs))
+    queue = context.Queue()
+    for share in shares:
+        queue.put(share)
+    with ProcessPoolExecutor(len(shares), mp_context=context, initializer=_take_cores, initargs=(queue,)) as pool:
         running = {pool.submit(run, job): job for job in jobs}
         for done in tqdm(as_completed(running), "trainings", total=len(running), disable=None):
             done.result()
@@ -121,13 +122,19 @@ def _cores() -> list[int]:
     return list(known)[: available_threads()]
 
 
-def _take_core(cores: Any) -> None:
+def shares_of(cores: Sequence[int], n_jobs: int) -> list[list[int]]:
+    """Return the cores of each process: of as many processes as there is work for, all cores between them."""
+    n = max(1, min(len(cores), n_jobs))
+    return [list(cores[first::n]) for first in range(n)]
+
+
+def _take_cores(queue: Any) -> None:
     import torch
 
-    core = cores.get()
+    share = queue.get()
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {core})
-    torch.set_num_threads(1)  # it counted the cores before
+        os.sched_setaffinity(0, share)
+    torch.set_num_threads(len(share))  # it counted the cores before
 
 
 def _tell(line: str) -> None:

@@ -1,6 +1,6 @@
 """Figures with their intervals: bootstrap over clusters for measures of a ranking, exact ones for rates."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -88,26 +88,47 @@ def measures(scored: Scored) -> dict[str, float]:
     }
 
 
-def with_intervals(scored: Scored, *, resamples: int) -> dict[str, Any]:
-    """Return :func:`measures` as rates, and the numbers of messages."""
-    drawn = [measures(scored.take(rows)) for rows in resampled(scored, resamples)]
-    n = len(scored.scores)
-    return {
-        "n": n,
-        "n_spam": int(scored.is_spam.sum()),
-        "n_ham": int((~scored.is_spam).sum()),
-        **{name: _rate(value, [one[name] for one in drawn], n).to_dict() for name, value in measures(scored).items()},
-    }
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The measures of one system, and the same on resamples of its clusters.
+
+    Attributes:
+        scored: what was measured.
+        values: by measure.
+        drawn: by measure, of each resample.
+    """
+
+    scored: Scored
+    values: Mapping[str, float]
+    drawn: Sequence[Mapping[str, float]]
+
+    @classmethod
+    def of(cls, scored: Scored, *, resamples: int) -> "Measured":
+        """Measure a system on its messages, and on that many resamples."""
+        return cls(scored, measures(scored), [measures(scored.take(rows)) for rows in resampled(scored, resamples)])
+
+    def with_intervals(self) -> dict[str, Any]:
+        """Return the measures as rates, and the numbers of messages."""
+        is_spam = self.scored.is_spam
+        return {
+            "n": len(is_spam),
+            "n_spam": int(is_spam.sum()),
+            "n_ham": int((~is_spam).sum()),
+            **self._rates(self.values, self.drawn),
+        }
+
+    def minus(self, other: "Measured") -> dict[str, dict[str, float]]:
+        """Return how much higher the measures are than those of another system, on the same resamples."""
+        drawn = [_difference(here, there) for here, there in zip(self.drawn, other.drawn, strict=True)]
+        return self._rates(_difference(self.values, other.values), drawn)
+
+    def _rates(self, values: Mapping[str, float], drawn: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+        n = len(self.scored.scores)
+        return {name: _rate(value, [one[name] for one in drawn], n).to_dict() for name, value in values.items()}
 
 
-def paired_difference(first: Scored, second: Scored, *, resamples: int) -> dict[str, dict[str, float]]:
-    """Return how much higher the measures of the first system are, on the same resamples."""
-    here, there = measures(first), measures(second)
-    drawn = [(measures(first.take(rows)), measures(second.take(rows))) for rows in resampled(first, resamples)]
-    return {
-        name: _rate(here[name] - there[name], [a[name] - b[name] for a, b in drawn], len(first.scores)).to_dict()
-        for name in here
-    }
+def _difference(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+    return {name: value - second[name] for name, value in first.items()}
 
 
 def resampled(scored: Scored, resamples: int, *, seed: int = 0) -> list[NDArray[np.intp]]:

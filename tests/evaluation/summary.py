@@ -14,12 +14,11 @@ from tests.evaluation.baselines import TITLES
 from tests.evaluation.report.document import BASELINE, OURS
 from tests.evaluation.scoring import FoldScores
 from tests.evaluation.statistics import (
+    Measured,
     Scored,
     calibration,
     exact_rate,
     measures,
-    paired_difference,
-    with_intervals,
 )
 
 _CURVE_POINTS = 400
@@ -56,20 +55,20 @@ class OutOfFold:
     def summary(self) -> dict[str, Any]:
         """Return the sections of ``evaluation.json`` that come from the folds."""
         ours, baseline = self.systems[OURS].one_per_cluster, self.systems[BASELINE].one_per_cluster
+        by_cluster = {
+            name: Measured.of(scored.one_per_cluster, resamples=self._resamples)
+            for name, scored in self.systems.items()
+        }
         return {
             "systems": {
                 name: {
                     "title": TITLES[name],
-                    "by_cluster": with_intervals(scored.one_per_cluster, resamples=self._resamples),
-                    "by_row": with_intervals(scored, resamples=self._resamples // 4),
+                    "by_cluster": by_cluster[name].with_intervals(),
+                    "by_row": Measured.of(scored, resamples=self._resamples // 4).with_intervals(),
                 }
                 for name, scored in self.systems.items()
             },
-            "paired": {
-                name: paired_difference(ours, scored.one_per_cluster, resamples=self._resamples)
-                for name, scored in self.systems.items()
-                if name != OURS
-            },
+            "paired": {name: by_cluster[OURS].minus(measured) for name, measured in by_cluster.items() if name != OURS},
             "calibration": {"temperature": [fold["temperature"] for fold in self._folds]}
             | calibration(ours.scores, ours.is_spam, resamples=self._resamples),
             "curve": _curve(ours),

@@ -9,6 +9,7 @@ from spam_edge.training.corpus import Prepared, prepare
 from spam_edge.training.messages import HAM, SPAM, Message
 from spam_edge.training.sources import Corpus
 from tests.evaluation.folds import FOLDS, grouped_folds, leaky_split
+from tests.evaluation.jobs import shares_of
 
 WORDS = [a + b for a in ("bal", "cor", "dim", "fen", "gul", "hop") for b in ("ta", "ro", "ki", "su", "ne", "vo")]
 
@@ -50,3 +51,11 @@ def test_the_leaky_split_leaks(prepared: Prepared) -> None:
     trained = {cluster[example.text] for example in leaky.sides["train"]}
     assert any(cluster[example.text] in trained for example in leaky.sides["test"])
     assert sum(map(len, leaky.sides.values())) == len(prepared.corpus.messages)
+
+
+@pytest.mark.parametrize(
+    ("cores", "n_jobs", "expected"),
+    [([0, 1, 4], 7, [[0], [1], [4]]), ([0, 1, 4], 2, [[0, 4], [1]]), ([0, 1], 1, [[0, 1]]), ([3], 0, [[3]])],
+)
+def test_no_core_is_idle_and_none_is_shared(cores: list[int], n_jobs: int, expected: list[list[int]]) -> None:
+    assert shares_of(cores, n_jobs) == expected

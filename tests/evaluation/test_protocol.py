@@ -90,7 +90,7 @@ def test_the_tables_of_errors_and_modes_agree(evaluation: dict[str, Any]) -> Non
 
 
 def test_a_second_run_takes_what_is_there(report: Path, evaluation: dict[str, Any], tiny_bundle: Path) -> None:
-    result = report / "folds" / "fold 0" / "result.json"
+    result = report / "quick" / "fold 0" / "result.json"
     before = result.stat().st_mtime_ns
     done = evaluate(report.parent, tiny_bundle)
     assert "trained already" in done.stderr

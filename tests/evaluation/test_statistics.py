@@ -6,15 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from tests.evaluation.statistics import (
-    Scored,
-    calibration,
-    exact_rate,
-    measures,
-    paired_difference,
-    resampled,
-    with_intervals,
-)
+from tests.evaluation.statistics import Measured, Scored, calibration, exact_rate, measures, resampled
 
 
 def scored(scores: list[float], is_spam: list[bool], clusters: list[int] | None = None) -> Scored:
@@ -66,7 +58,7 @@ def test_intervals_hold_the_value_and_shrink_with_n() -> None:
     for n in (200, 2000):
         is_spam = dice.random(n) < 0.3
         values = np.clip(is_spam * 0.3 + dice.random(n) * 0.7, 0, 1)
-        recall = with_intervals(scored(values.tolist(), is_spam.tolist()), resamples=100)["recall"]
+        recall = Measured.of(scored(values.tolist(), is_spam.tolist()), resamples=100).with_intervals()["recall"]
         assert recall["low"] <= recall["value"] <= recall["high"]
         widths.append(recall["high"] - recall["low"])
     assert widths[1] < widths[0] / 2
@@ -74,7 +66,8 @@ def test_intervals_hold_the_value_and_shrink_with_n() -> None:
 
 def test_a_system_is_no_better_than_itself() -> None:
     rows = scored([0.9, 0.7, 0.2, 0.1] * 20, [True, False, True, False] * 20)
-    assert all(rate["low"] == rate["high"] == 0 for rate in paired_difference(rows, rows, resamples=20).values())
+    measured = Measured.of(rows, resamples=20)
+    assert all(rate["low"] == rate["high"] == 0 for rate in measured.minus(measured).values())
 
 
 def test_calibration_of_honest_and_of_boastful_scores() -> None:
