@@ -48,6 +48,10 @@ def _headline(evaluation: Mapping[str, Any]) -> Iterator[str]:
     yield from ("### Headline metrics", "")
     yield "One vote for each cluster of near duplicates, none of which stands in training; 95 % intervals in brackets."
     yield from ("", *_table(["metric", *(title_of(evaluation, name) for name in measured)], rows))
+    if seeds := {key: each for key, each in (evaluation.get("seeds") or {}).items() if key in _QUOTED}:
+        n = max(len(each["values"]) for each in seeds.values())
+        means = ", ".join(f"{name_of(key)} {each['mean']:.3f} (s.d. {each['sd']:.3f})" for key, each in seeds.items())
+        yield from ("", f"Mean over {n} seeds, in PyTorch: {means}.")
 
 
 def _disguises(evaluation: Mapping[str, Any]) -> Iterator[str]:

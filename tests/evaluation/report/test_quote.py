@@ -32,6 +32,13 @@ def test_tables_have_every_rate_with_interval_and_n() -> None:
     assert any(line.startswith(r"| another \| corpus | 900 | 300 |") for line in lines)
 
 
+def test_seeds_are_told_where_there_are_some() -> None:
+    evaluation = made_up_evaluation()
+    assert "Mean over 3 seeds, in PyTorch: recall at 0.1 % false alarms 0.909 (s.d. 0.011)." in markdown(evaluation)
+    del evaluation["seeds"]
+    assert "seeds" not in markdown(evaluation)
+
+
 def test_limits_are_those_of_the_figures() -> None:
     limits = markdown(made_up_evaluation()).split("### Limits")[1]
     assert "4 of 4,384 ham" in limits
