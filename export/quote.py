@@ -49,7 +49,7 @@ def quote(evaluation: Path, bundle: Bundle) -> bool:
     found = _read(evaluation)
     manifest = bundle.manifest
     training = manifest.provenance["training"]
-    if found["corpus"]["fingerprint"] != training["corpus"]["fingerprint"]:
+    if found["fingerprint"] != training["corpus"]["fingerprint"]:
         raise ExportError(
             f"{evaluation} is about another corpus than the model of {bundle.path}; run `make evaluate` with its data"
         )
@@ -85,7 +85,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
         return {
-            "corpus": {"fingerprint": found["corpus"]["fingerprint"]},
+            "fingerprint": found["corpus"]["fingerprint"],
             "settings": dict(found["settings"]),
             "quick": bool(found["quick"]),
             "quote": str(found["quote"]),

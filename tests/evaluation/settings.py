@@ -27,7 +27,7 @@ def settings_that_ship(
         return settings
     training = Bundle.find(bundle).manifest.provenance["training"]
     if training["corpus"]["fingerprint"] != fingerprint:
-        report(f"{bundle} was trained on other messages: the default settings are judged, and its card will not say so")
+        report(f"{bundle} was trained on other messages: the default settings are judged, and its card cannot quote it")
         return settings
     known = {field.name for field in fields(settings)} - {"seed"}
     return replace(settings, **{name: value for name, value in training["settings"].items() if name in known})
