@@ -30,12 +30,12 @@ SETTINGS  := artifacts/.settings
 option     = $(if $(strip $($(1))),$(2) $(foreach value,$($(1)),$(value)))
 repeated   = $(foreach value,$($(1)),$(2) $(value))
 $(if $(filter-out yes no,$(NOTICES)),$(error NOTICES is yes or no, not $(NOTICES)))
-CORPUS_OPTIONS = $(call repeated,DATA,--data) $(if $(filter yes,$(NOTICES)),--notices) $(call option,BASE_MODEL,--base-model) \
+CORPUS_OPTIONS = $(call repeated,DATA,--data) $(if $(filter yes,$(NOTICES)),--notices) $(if $(filter no,$(NOTICES)),--no-notices) $(call option,BASE_MODEL,--base-model) \
   $(call option,TEXT_COLUMN,--text-column) $(call option,LABEL_COLUMN,--label-column) \
   $(call option,LABEL_MAP,--label-map)
 TRAIN_OPTIONS = $(CORPUS_OPTIONS) $(call option,LEARNING_RATE,--learning-rate) $(call option,EPOCHS,--epochs) \
   $(call option,BATCH_SIZE,--batch-size) $(call option,MAX_LENGTH,--max-length) $(call option,SEED,--seed)
-TRAIN_CODE  := $(wildcard spam_edge/training/*.py spam_edge/training/*.tsv)
+TRAIN_CODE  := $(wildcard spam_edge/training/*.py spam_edge/training/notices/* spam_edge/normalization/*.py)
 EXPORT_CODE := $(wildcard export/*.py export/*.md export/*.jsonl)
 DATA_FILES  := $(wildcard $(DATA))
 

@@ -25,6 +25,7 @@ class Split:
         one_per_cluster: indices of the first message of each cluster of near duplicates.
         clusters: the number of each message's cluster.
         corpora: the names of the corpora of each message; none where the checkpoint does not say.
+        kinds: what sort of message each is; empty where its corpus does not say.
     """
 
     texts: list[str]
@@ -32,6 +33,7 @@ class Split:
     one_per_cluster: NDArray[np.intp]
     clusters: list[int]
     corpora: list[list[str]]
+    kinds: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,10 @@ def _read_split(path: Path, positive: str) -> Split:
         rows = [json.loads(line) for line in path.read_bytes().splitlines()]
         texts, labels, clusters = ([row[key] for row in rows] for key in ("text", "label", "cluster"))
         corpora = [row.get("corpus", []) for row in rows]
+        kinds = [row.get("kind", "") for row in rows]
     except FileNotFoundError as error:
         raise ExportError(f"{path} does not exist; {_REMEDY}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ExportError(f"{path} cannot be read ({error}); {_REMEDY}") from error
     is_positive = np.array([label == positive for label in labels], dtype=np.int64)
-    return Split(texts, is_positive, np.unique(clusters, return_index=True)[1], clusters, corpora)
+    return Split(texts, is_positive, np.unique(clusters, return_index=True)[1], clusters, corpora, kinds)

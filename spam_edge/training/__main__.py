@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from spam_edge.errors import SpamEdgeError
-from spam_edge.training.options import corpus_options, take_read_options
+from spam_edge.training.options import corpus_options, take_read_options, wants_notices
 from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
 from spam_edge.training.sources import PACKAGED, Corpus, load_corpus
 
@@ -22,7 +22,7 @@ Examples:
   python -m spam_edge.training --data sms.csv --data more.jsonl --text-column body
   python -m spam_edge.training --data mail.csv --label-map junk=SPAM,ok=HAM --encoding cp1252
   python -m spam_edge.training --base-model packaged --sweep
-  python -m spam_edge.training --notices                    codes, deliveries and bills are no spam
+  python -m spam_edge.training --no-notices                 the collection alone, for comparison with papers
   python -m spam_edge.training --freeze-epochs 1 --epochs 4
   python -m spam_edge.training --resume                     after Ctrl-C
 """
@@ -59,7 +59,7 @@ Examples:
 def main(
     *,
     data: tuple[str, ...],
-    notices: bool,
+    notices: bool | None,
     base_model: str,
     output: Path,
     resume: bool,
@@ -74,7 +74,7 @@ def main(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         if check:
-            _check(data, options)
+            _check(data, options, notices=notices)
         else:
             _train(data, base_model, output, resume, options, notices=notices)
     except SpamEdgeError as error:
@@ -86,14 +86,20 @@ def main(
         sys.exit(130)
 
 
-def _check(data: tuple[str, ...], options: dict[str, Any]) -> None:
+def _check(data: tuple[str, ...], options: dict[str, Any], *, notices: bool | None) -> None:
     corpus, given = _load(data, options)
     from spam_edge.training.corpus import check  # noqa: PLC0415 - scikit-learn, as in _train
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that the locale lacks must not cost the report
         sys.stdout.reconfigure(errors="backslashreplace")
-    for part in check(corpus, TrainingSettings(**given).seed):
+    seed = TrainingSettings(**given).seed
+    for part in check(corpus, seed):
         click.echo(part, nl=False)
+    if wants_notices(notices, corpus):
+        from spam_edge.training.corpus import prepare  # noqa: PLC0415 - as above
+        from spam_edge.training.notices import with_notices  # noqa: PLC0415 - as above
+
+        click.echo(f"\nWith the notices: {with_notices(prepare(corpus, seed), seed).sizes()}")
 
 
 def _train(
@@ -103,7 +109,7 @@ def _train(
     resume: bool,
     options: dict[str, Any],
     *,
-    notices: bool,
+    notices: bool | None,
 ) -> None:
     corpus, given = _load(data, options)
     settings = TrainingSettings(**given)
@@ -112,9 +118,10 @@ def _train(
     from spam_edge.training.notices import with_notices  # noqa: PLC0415
 
     prepared = prepare(corpus, settings.seed)
-    if notices:
-        prepared = with_notices(prepared)
     _say(prepared.summary())
+    if wants_notices(notices, corpus):
+        prepared = with_notices(prepared, settings.seed)
+        _say(prepared.sizes())
 
     # torch and transformers take seconds that --help and bad data need not pay.
     from spam_edge.training.base_model import choose_base_model  # noqa: PLC0415

@@ -18,6 +18,8 @@ _SOUNDS = (("ph", "f"), ("ck", "k"), ("you", "u"), ("for", "4"), ("to", "2"), ("
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _NEIGHBOURS = {key: row[max(0, at - 1) : at] + row[at + 1 : at + 2] for row in _ROWS for at, key in enumerate(row)}
 _LONGEST_FILLER = 120
+_RESERVED = re.compile(r"\b([\w-]+(?:\.[\w-]+)*?)\.example(?:\.(?:com|org|net))?\b")
+_ENDINGS = ("com", "org", "net", "info", "co", "in", "me", "io", "co.uk", "xyz", "top", "live", "app", "link")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +31,11 @@ class Chances:
         respelling: some words are misspelt, written with digits, as they sound, or without a vowel.
         share: words that are then respelt, at most.
         padding: a ham message is put before or behind it.
+        domains: links on domains reserved for examples lose the reserved part, so that it tells the model nothing.
     """
 
     digits: float = 0.5
+    domains: float = 0.8
     respelling: float = 0.3
     share: float = 0.4
     padding: float = 0.05
@@ -62,6 +66,8 @@ class Augmenter:
         dice = random.Random(f"{self._seed} {epoch} {index}")  # noqa: S311 - nobody is kept from guessing it
         if dice.random() < self._chances.digits:
             text = _DIGITS.sub(lambda match: "".join(dice.choice(string.digits) for _ in match[0]), text)
+        if ".example" in text and dice.random() < self._chances.domains:
+            text = _RESERVED.sub(lambda host: _released(host[1], dice), text)
         if dice.random() < self._chances.respelling:
             text = _respell(text, dice, dice.uniform(0.1, self._chances.share))
         if self._fillers and dice.random() < self._chances.padding:
@@ -69,6 +75,11 @@ class Augmenter:
             dice.shuffle(pieces)
             text = " ".join(pieces)
         return text
+
+
+def _released(name: str, dice: random.Random) -> str:
+    """Return a domain without its reserved part, with an ending where it has none."""
+    return name if "." in name.removeprefix("www.") else f"{name}.{dice.choice(_ENDINGS)}"
 
 
 def _respell(text: str, dice: random.Random, share: float) -> str:

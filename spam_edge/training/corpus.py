@@ -1,7 +1,7 @@
 """From messages as they were read to three sides that are ready to train on."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spam_edge.training import splits
 from spam_edge.training.cleaning import Cleaning, clean, require_enough
@@ -27,14 +27,24 @@ class Prepared:
     sides: Mapping[str, Sequence[splits.Example]]
     report: str
 
+    def with_examples(self, added: Mapping[str, Sequence[splits.Example]], *, name: str) -> "Prepared":
+        """Return the same corpus under another name, with more examples on each side."""
+        sides = {side: [*examples, *added.get(side, ())] for side, examples in self.sides.items()}
+        every = [example for side in sides.values() for example in side]
+        return replace(self, corpus=replace(self.corpus, name=name), fingerprint=splits.fingerprint(every), sides=sides)
+
     def summary(self) -> str:
         """What became of the rows, in one line."""
-        done, sizes = self.cleaning, ", ".join(f"{side} {len(examples)}" for side, examples in self.sides.items())
+        done = self.cleaning
         return (
             f"{done.read} rows: {done.exact_duplicates} exact duplicates removed, {done.conflicts} dropped from "
             f"{done.conflicting_clusters} clusters with both labels; {done.kept} messages in {done.clusters} "
-            f"near-duplicate clusters, {done.clusters_across_corpora} of them in several corpora: {sizes}"
+            f"near-duplicate clusters, {done.clusters_across_corpora} of them in several corpora: {self.sizes()}"
         )
+
+    def sizes(self) -> str:
+        """How many messages each side has, in one line."""
+        return ", ".join(f"{side} {len(examples)}" for side, examples in self.sides.items())
 
 
 def prepare(corpus: Corpus, seed: int) -> Prepared:

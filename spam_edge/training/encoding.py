@@ -1,5 +1,6 @@
 """Messages as the Trainer takes them: normalised as at run time, tokenised, and in training changed in every epoch."""
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,6 +52,7 @@ class TrainingMessages(Dataset[dict[str, Any]]):
         encode: normalises and tokenises them.
         targets: what to train towards.
         augmenter: changes them; None leaves them as they are.
+        seed: of the values that are drawn for messages of a template.
 
     Attributes:
         lengths: tokens of each message as it stands in the corpus.
@@ -63,11 +65,13 @@ class TrainingMessages(Dataset[dict[str, Any]]):
         *,
         targets: SoftTargets,
         augmenter: Augmenter | None,
+        seed: int,
     ) -> None:
         self._examples = examples
         self._targets = targets
         self._encode = encode
         self._augmenter = augmenter
+        self._seed = seed
         self.lengths = [len(ids) for ids in encode([example.text for example in examples])]
         self._rows: list[dict[str, Any]] = []
 
@@ -80,11 +84,14 @@ class TrainingMessages(Dataset[dict[str, Any]]):
 
     def begin(self, epoch: int) -> None:
         """Make the forms of an epoch, from 0."""
-        forms = [example.text for example in self._examples]
+        forms = [self._drawn(example, f"{self._seed} {epoch} {index}") for index, example in enumerate(self._examples)]
         if self._augmenter is not None:
             forms = [self._augmenter(text, index=index, epoch=epoch) for index, text in enumerate(forms)]
         rows = zip(self._encode(forms), self._targets.of(forms).tolist(), strict=True)
         self._rows = [{"input_ids": ids, "attention_mask": [1] * len(ids), "labels": target} for ids, target in rows]
+
+    def _drawn(self, example: Example, seed: str) -> str:
+        return example.template.fill(random.Random(seed)) if example.template else example.text  # noqa: S311
 
 
 def cross_entropy(

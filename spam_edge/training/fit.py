@@ -103,6 +103,7 @@ def fit(
         encode,
         targets=targets,
         augmenter=_augmenter(splits["train"], settings),
+        seed=settings.seed,
     )
     callbacks.append(CountEpochs(train))
     data = {side: encode_examples(splits[side], encode) for side in ("validation", "test")}

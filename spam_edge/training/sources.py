@@ -11,7 +11,7 @@ from spam_edge.training.messages import DEFAULT_LABEL_MAP, Message, to_message
 from spam_edge.training.readers import ReadOptions, parse_delimited, read_messages
 
 HUB_DATASET = "ucirvine/sms_spam"
-AUTO, HUB, PACKAGED = "auto", "hub", "packaged"
+AUTO, HUB, PACKAGED, FILES = "auto", "hub", "packaged", "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def load_corpus(data: Sequence[str], options: ReadOptions) -> Corpus:
     if data[0] == PACKAGED:
         return _load_packaged("asked for")
     messages = tuple(message for name in data for message in read_messages(Path(name), options))
-    return Corpus(", ".join(data), "files", "asked for", messages)
+    return Corpus(", ".join(data), FILES, "asked for", messages)
 
 
 def _load_auto() -> Corpus:

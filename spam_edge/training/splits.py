@@ -4,8 +4,8 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
@@ -13,6 +13,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from spam_edge.errors import InputError
 from spam_edge.training.messages import LABELS
 
+if TYPE_CHECKING:
+    from spam_edge.training.notices.templates import Template
+
+NOTICES = "notices"
+"""Name of the corpus of notices, see :mod:`spam_edge.training.notices`."""
 SPLITS = ("train", "validation", "test")
 _FOLDS: Mapping[str, range] = {"train": range(7), "validation": range(7, 8), "test": range(8, 10)}
 _N_FOLDS = 10
@@ -27,12 +32,16 @@ class Example:
         label: ``HAM`` or ``SPAM``.
         cluster: number of its near-duplicate cluster.
         corpus: names of all files or datasets that hold the text, sorted.
+        kind: what sort of message it is, where the corpus says so.
+        template: what it was drawn from, if it was; training draws it anew in each epoch.
     """
 
     text: str
     label: str
     cluster: int
     corpus: tuple[str, ...] = ()
+    kind: str = ""
+    template: "Template | None" = field(default=None, compare=False)
 
 
 def split(examples: Sequence[Example], seed: int) -> dict[str, list[Example]]:
@@ -78,8 +87,8 @@ def rows_by_corpus(corpora: Sequence[Sequence[str]]) -> dict[str, list[int]]:
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
-    """sha256 over the sorted texts and labels: the same for the same data in any order."""
-    rows = sorted(json.dumps([example.label, example.text]) for example in examples)
+    """sha256 over the sorted labels and texts, or templates: the same for the same data in any order."""
+    rows = sorted(json.dumps([e.label, e.template.text if e.template else e.text]) for e in examples)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
@@ -92,8 +101,10 @@ def one_per_cluster(examples: Sequence[Example]) -> list[int]:
 
 
 def to_json_lines(examples: Iterable[Example]) -> str:
-    """JSON Lines with the keys text, label, cluster and corpus."""
-    return "".join(json.dumps(asdict(example), ensure_ascii=False) + "\n" for example in examples)
+    """JSON Lines with the keys text, label, cluster, corpus and kind."""
+    keys = ("text", "label", "cluster", "corpus", "kind")
+    rows = ({key: getattr(example, key) for key in keys} for example in examples)
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _sizes(examples: Sequence[Example]) -> dict[str, int]:

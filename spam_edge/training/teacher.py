@@ -19,8 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
 from spam_edge.training.messages import LABELS, SPAM
-from spam_edge.training.notices import NAME as NOTICES
-from spam_edge.training.splits import Example
+from spam_edge.training.splits import NOTICES, Example
 
 _FOLDS = 5
 

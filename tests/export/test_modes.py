@@ -22,7 +22,9 @@ _ROWS = st.lists(st.tuples(st.floats(-8, 8, width=16), st.booleans()), min_size=
 def _split(labels: list[int], clusters: list[int] | None = None) -> Split:
     clusters = clusters or list(range(len(labels)))
     kept = np.unique(clusters, return_index=True)[1]
-    return Split([""] * len(labels), np.array(labels, dtype=np.int64), kept, clusters, [[] for _ in labels])
+    return Split(
+        [""] * len(labels), np.array(labels, dtype=np.int64), kept, clusters, [[] for _ in labels], [""] * len(labels)
+    )
 
 
 def _logits(margins: list[float]) -> np.ndarray:
