@@ -1,16 +1,16 @@
 """The notices: today's messages, written for this package as templates with label, kind, region and register.
 
-The SMS Spam Collection is from 2003 to 2011. In it nobody but a spammer writes a code, a price or a number to call, and
-a model that learns from it alone takes a bank's code for spam. The notices are a second corpus beside it: codes, alerts,
-deliveries, appointments, personal messages with numbers, and the frauds of today, many of them in pairs of a fraud and
-the genuine message that it imitates. A language model wrote them for this package, under the licence of its code.
+The SMS Spam Collection is from 2003 to 2011. In it nobody but a spammer writes a code, a price or a number to call.
+A model that learns from it alone takes a bank's code for spam. The notices are a second corpus beside it: codes,
+alerts, deliveries, appointments, personal messages with numbers, and the frauds of today. Many come in pairs of a
+fraud and the genuine message that it imitates. A language model wrote them for this package, under the licence of its
+code.
 
 They are split like the collection, whole groups at a time: near duplicates and pairs stay on one side.
 """
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -24,7 +24,7 @@ from spam_edge.training.splits import NOTICES, Example
 __all__ = ["MARKETING", "NOTICES", "Template", "load_templates", "notices", "split_notices", "with_notices"]
 
 MARKETING = "marketing"
-"""Advertising of a company to its own customers. Whether that is spam is the receiver's to say: tested on, not trained on."""
+"""Advertising of a company to its own customers. Receivers disagree on it, so it is tested on and not trained on."""
 
 
 def with_notices(prepared: Prepared, seed: int) -> Prepared:

@@ -8,78 +8,8 @@ import string
 
 from spam_edge.training.notices import names
 
-_PATHS = (
-    "/{}",
-    "/t/{}",
-    "/login",
-    "/track?id={}",
-    "/r/{}",
-    "/app",
-    "/account",
-    "/pay/{}",
-    "/help",
-    "/{}/{}",
-    "/d/{}",
-    "/i?c={}",
-)
-_ENDINGS = (
-    "com",
-    "org",
-    "net",
-    "gov",
-    "co",
-    "co.uk",
-    "in",
-    "co.in",
-    "com.ph",
-    "com.au",
-    "ie",
-    "ca",
-    "sg",
-    "my",
-    "ae",
-    "co.za",
-    "ke",
-    "io",
-    "me",
-)
-_CHEAP = (
-    "top",
-    "icu",
-    "xyz",
-    "live",
-    "vip",
-    "cc",
-    "info",
-    "club",
-    "site",
-    "click",
-    "life",
-    "fun",
-    "shop",
-    "me",
-    "pw",
-    "win",
-    "com",
-    "net",
-)
-_BAITS = (
-    "secure",
-    "login",
-    "verify",
-    "update",
-    "claim",
-    "pay",
-    "refund",
-    "help",
-    "alert",
-    "bonus",
-    "win",
-    "free",
-    "track",
-    "parcel",
-    "my",
-    "id",
+_PATHS, _ENDINGS, _CHEAP, _BAITS, _HOSTS, _ROLES = (
+    names.LISTS[name].split() for name in ("path", "ending", "cheap", "bait", "host", "role")
 )
 
 
@@ -135,13 +65,13 @@ def email(dice: random.Random, region: str) -> str:
 
 def handle(dice: random.Random, _: str) -> str:
     """Return the name of a messenger account."""
-    return f"@{_word(dice)}{dice.choice(('', '_', str(dice.randint(1, 99))))}{dice.choice(('', 'hr', 'desk', 'vip', 'manager'))}"
+    return f"@{_word(dice)}{dice.choice(('', '_', str(dice.randint(1, 99))))}{dice.choice(('', *_ROLES))}"
 
 
-def contact(dice: random.Random, region: str) -> str:
+def contact(dice: random.Random, _: str) -> str:
     """Return a link to a messenger account."""
-    del region
-    return f"{dice.choice(('https://', ''))}{dice.choice(('wa.me', 't.me', 'chat'))}.example/{dice.choice((_word(dice), _token(dice)))}"
+    name = dice.choice((_word(dice), _token(dice)))
+    return f"{dice.choice(('https://', ''))}{dice.choice(_HOSTS)}.example/{name}"
 
 
 def _word(dice: random.Random) -> str:

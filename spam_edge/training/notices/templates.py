@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spam_edge.training.messages import LABELS
-from spam_edge.training.notices.values import REGIONS, SLOTS
+from spam_edge.training.notices.values import REGIONS, SLOTS, STEADY
 
 FILE = Path(__file__).with_name("messages.tsv")
 ANYWHERE = "any"
@@ -52,9 +52,14 @@ class Template:
     def fill(self, dice: random.Random) -> str:
         """Return a message: one alternative of each choice, a value in each slot."""
         region = dice.choice(REGIONS) if self.region == ANYWHERE else self.region
+        drawn: dict[str, str] = {}
 
         def value(content: str) -> str:
-            return dice.choice(content.split("|")) if "|" in content else SLOTS[content](dice, region)
+            if "|" in content:
+                return dice.choice(content.split("|"))
+            if content not in STEADY or content not in drawn:
+                drawn[content] = SLOTS[content](dice, region)
+            return drawn[content]
 
         return " ".join(self._replaced(value).split())
 

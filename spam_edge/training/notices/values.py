@@ -5,6 +5,7 @@ fiction (Ofcom, ACMA, ComReg, NANPA), have digits masked, or begin with 000 afte
 """
 
 import random
+import re
 import string
 from collections.abc import Callable, Mapping
 
@@ -45,47 +46,22 @@ _COUNTRY_CODES = {
     "ae": 971,
 }
 _FICTION = {
-    "uk": ("01632 960ddd", "020 7946 0ddd", "07700 900ddd", "+44 7700 900ddd", "0808 157 0ddd", "0113 496 0ddd", "+447700900ddd"),
-    "ie": ("020 91d dddd", "+353 20 91d dddd"),
-    "us": ("(NNN) 555-01dd", "NNN-555-01dd", "+1 NNN 555 01dd", "1-800-555-01dd", "NNN55501dd"),
-    "ca": ("(NNN) 555-01dd", "NNN-555-01dd", "1-888-555-01dd"),
-    "au": ("0491 570 006", "0491 570 156", "0491570157", "(02) 5550 dddd", "(03) 7010 dddd", "1800 160 401"),
+    "uk": ("01632 960???", "020 7946 0???", "07700 900???", "+44 7700 900???", "0808 157 0???", "+447700900???"),
+    "ie": ("020 91? ????", "+353 20 91? ????"),
+    "us": ("(%%%) 555-01??", "%%%-555-01??", "+1 %%% 555 01??", "1-800-555-01??", "%%%55501??"),
+    "ca": ("(%%%) 555-01??", "%%%-555-01??", "1-888-555-01??"),
+    "au": ("0491 570 006", "0491 570 156", "0491570157", "(02) 5550 ????", "(03) 7010 ????", "1800 160 401"),
 }  # fmt: skip
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_STREETS = (
-    "High St",
-    "Mill Lane",
-    "Church Road",
-    "Station Road",
-    "Park Avenue",
-    "Main Street",
-    "Lake View",
-    "MG Road",
-    "Elm Drive",
-)
-_PLACES = ("the station", "Victoria Park", "the Red Lion", "the library", "gate 2", "the mall", "the bus stop", "the clubhouse",
-           "Central Market", "the food court", "the temple hall", "the car park", "the gym", "block 7", "the corner shop")  # fmt: skip
-_ACCOUNTS = ("XXdddd", "XXdddd", "xxdddd", "Xdddd", "*dddd", "**dddd", "****dddd", "XXXXXXdddd", "...dddd", "ending dddd", "ending in dddd",
-             "no. XXdddd", "XX-dddd", "ddddXXXXdddd", "x-dddd", "XXXddd")  # fmt: skip
+_EVERY_SECOND = re.compile(r"(?<=\d)(?=(?:\d\d)+$)")
+_ACCOUNTS = (
+    "XX????", "XX????", "xx????", "X????", "*????", "**????", "****????", "XXXXXX????", "...????", "ending ????",
+    "ending in ????", "no. XX????", "XX-????", "????XXXX????", "x-????", "XXX???",
+)  # fmt: skip
 
 
 def _digits(pattern: str, dice: random.Random) -> str:
-    """Fill a pattern: d any digit, N a digit from 2, A a capital, h a hexadecimal digit."""
-    fill = {"d": string.digits, "N": "23456789", "A": string.ascii_uppercase, "h": "0123456789abcdef"}
+    """Fill a pattern: ? is any digit, % a digit from 2, ^ a capital, ~ a hexadecimal digit."""
+    fill = {"?": string.digits, "%": "23456789", "^": string.ascii_uppercase, "~": "0123456789abcdef"}
     return "".join(dice.choice(fill[mark]) if mark in fill else mark for mark in pattern)
 
 
@@ -109,6 +85,11 @@ def _money(low: float, high: float) -> Draw:
     return draw
 
 
+def _bare_number(dice: random.Random, region: str) -> str:
+    scale = _CURRENCIES[region][0] ** 0.6
+    return _number(5 * scale, 9_000 * scale, dice, region)
+
+
 def _number(low: float, high: float, dice: random.Random, region: str) -> str:
     value = low * (high / low) ** dice.random()
     if dice.random() < 0.4 and value > 20:
@@ -117,12 +98,9 @@ def _number(low: float, high: float, dice: random.Random, region: str) -> str:
     decimals = dice.choice((0, 2, 2, 2, 1 if region in {"in", "pk"} else 2))
     text = f"{value:.{decimals}f}" if dice.random() < 0.3 else f"{value:,.{decimals}f}"
     whole, dot, rest = text.partition(".")
-    if region == "in" and "," in whole and len(whole) > 7:
-        plain = whole.replace(",", "")
-        whole = f"{int(plain[:-3]):,}".replace(",", "_")
-        head, tail = plain[:-3], plain[-3:]
-        pairs = [head[max(0, at - 2) : at] for at in range(len(head), 0, -2)][::-1]
-        whole = ",".join([*pairs, tail])
+    if region == "in" and "," in whole:  # lakhs and crores: 12,34,567
+        digits = whole.replace(",", "")
+        whole = f"{re.sub(_EVERY_SECOND, ',', digits[:-3])},{digits[-3:]}"
     return whole + dot + rest
 
 
@@ -133,12 +111,12 @@ def _phone(dice: random.Random, region: str) -> str:
     return _digits(
         dice.choice(
             (
-                f"+{code} 000 555 dddd",
-                f"+{code}000555dddd",
-                "000555dddd",
-                "000 555 dddd",
-                "XXXXX-Xdddd",
-                "1-800-555-01dd",
+                f"+{code} 000 555 ????",
+                f"+{code}000555????",
+                "000555????",
+                "000 555 ????",
+                "XXXXX-X????",
+                "1-800-555-01??",
             )
         ),
         dice,
@@ -147,13 +125,14 @@ def _phone(dice: random.Random, region: str) -> str:
 
 def _date(dice: random.Random, _: str) -> str:
     day, month, year = dice.randint(1, 28), dice.randint(1, 12), dice.randint(2019, 2027)
-    name = _MONTHS[month - 1]
+    name = names.MONTHS[month - 1]
     ordinal = f"{day}{'th' if 10 < day < 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
     forms = (
-        f"{day:02}/{month:02}/{year}", f"{day:02}-{month:02}-{year % 100}", f"{day:02}-{month:02}-{year}", f"{day} {name[:3]}",
-        f"{day} {name} {year}", f"{name[:3]} {day}", f"{name} {day}", f"{day:02}{name[:3]}{year % 100}", f"{year}-{month:02}-{day:02}",
-        f"{day:02}.{month:02}.{year}", f"{day:02}-{name[:3].upper()}-{year}", f"{dice.choice(_DAYS)[:3]} {day} {name[:3]}",
-        f"{month}/{day}", f"{month:02}/{day:02}/{year}", f"{ordinal} {name}", f"{day}/{month}", f"{name} {day}, {year}",
+        f"{day:02}/{month:02}/{year}", f"{day:02}-{month:02}-{year % 100}", f"{day:02}-{month:02}-{year}",
+        f"{day} {name[:3]}", f"{day} {name} {year}", f"{name[:3]} {day}", f"{name} {day}", f"{day}/{month}",
+        f"{day:02}{name[:3]}{year % 100}", f"{year}-{month:02}-{day:02}", f"{day:02}.{month:02}.{year}",
+        f"{day:02}-{name[:3].upper()}-{year}", f"{dice.choice(names.DAYS)[:3]} {day} {name[:3]}", f"{month}/{day}",
+        f"{month:02}/{day:02}/{year}", f"{ordinal} {name}", f"{name} {day}, {year}",
     )  # fmt: skip
     return dice.choice(forms)
 
@@ -166,8 +145,9 @@ def _time(dice: random.Random, _: str) -> str:
     )
     twelve, half = hour % 12 or 12, "am" if hour < 12 else "pm"
     forms = (
-        f"{hour:02}:{minute:02}", f"{hour:02}:{minute:02}", f"{twelve}:{minute:02}{half}", f"{twelve}:{minute:02} {half.upper()}",
-        f"{hour:02}:{minute:02}:{second:02}", f"{twelve}{half}", f"{twelve}.{minute:02}{half}", f"{hour:02}{minute:02}hrs",
+        *[f"{hour:02}:{minute:02}"] * 2, f"{twelve}:{minute:02}{half}", f"{twelve}:{minute:02} {half.upper()}",
+        f"{hour:02}:{minute:02}:{second:02}", f"{twelve}{half}", f"{twelve}.{minute:02}{half}",
+        f"{hour:02}{minute:02}hrs",
     )  # fmt: skip
     return dice.choice(forms)
 
@@ -181,7 +161,7 @@ def _city(dice: random.Random, region: str) -> str:
 
 
 def _street(dice: random.Random, _: str) -> str:
-    return dice.choice(_STREETS)
+    return dice.choice(names.STREETS)
 
 
 def _address(dice: random.Random, region: str) -> str:
@@ -205,7 +185,7 @@ def _title_name(dice: random.Random, _: str) -> str:
 
 def _sender(dice: random.Random, _: str) -> str:
     brand = "".join(letter for letter in names.stem(dice) if letter.isalpha()).upper()[:6]
-    return f"{_digits('AA', dice)}-{brand}"
+    return f"{_digits('^^', dice)}-{brand}"
 
 
 def _company(kind: str) -> Draw:
@@ -222,58 +202,44 @@ SLOTS: Mapping[str, Draw] = {
     "fee": _money(0.5, 5),
     "big": _money(500, 2_000_000),
     "bal": _money(3, 20_000),
-    "num": lambda dice, region: _number(5, 90_000, dice, region),
+    "num": _bare_number,
     "date": _date,
-    "day": lambda dice, _: dice.choice(_DAYS)[: dice.choice((3, 10, 10))],
+    "day": lambda dice, _: dice.choice(names.DAYS)[: dice.choice((3, 10, 10))],
     "time": _time,
-    "month": _one_of(*_MONTHS),
+    "month": _one_of(*names.MONTHS),
     "year": _whole(2019, 2027),
     "days": _whole(1, 30),
     "hours": _whole(1, 72),
     "minutes": _whole(1, 60),
-    "code": _pattern(
-        "dddddd",
-        "dddddd",
-        "dddddd",
-        "dddd",
-        "ddddd",
-        "ddddddd",
-        "dddddddd",
-        "ddd ddd",
-        "ddd-ddd",
-        "dddd dddd",
-        "dd-dd-dd",
-    ),
+    "code": _pattern(*["??????"] * 3, "????", "?????", "???????", "????????", "??? ???", "???-???", "??-??-??"),
     "acct": _pattern(*_ACCOUNTS),
-    "last4": _pattern("dddd"),
-    "ref": _pattern("dddddd", "dddddddd", "dddddddddd", "dddddddddddd", "ddddddddddddddd", "dddd-dddd"),
+    "last4": _pattern("????"),
+    "ref": _pattern("??????", "????????", "??????????", "????????????", "???????????????", "????-????"),
     "alnum": _mixed,
     "n": _whole(1, 30),
     "pct": _whole(5, 90),
     "points": lambda dice, _: f"{dice.randint(50, 20_000):,}",
-    "shortcode": _pattern("1dddd", "0dddd", "1ddd", "1ddddd"),
+    "shortcode": _pattern("1????", "0????", "1???", "1?????"),
     "phone": _phone,
-    "track": _pattern(
-        "AAdddddddddGB", "AAddddddddd", "1ZhhAAhdddddddd", "dddddddddddd", "AAA-dddddd", "dddd dddd dddd dd"
-    ),
-    "order": _pattern("#ddddd", "ddd-ddddddd", "dddddddd", "AA-dddd", "#AAdddd", "Nddddd"),
-    "plate": _pattern("AAdd AAA", "AAA dddd", "AAA-ddd", "AA dd A dddd", "ddd-A-ddd", "AAA dddA"),
-    "flight": _pattern("AAddd", "AA dddd", "AA ddd", "NAddd"),
+    "track": _pattern("^^?????????GB", "^^?????????", "1Z??^^?????????", "????????????", "^^^-??????", "???? ???? ??"),
+    "order": _pattern("#?????", "???-???????", "????????", "^^-????", "#^^????", "%?????"),
+    "plate": _pattern("^^?? ^^^", "^^^ ????", "^^^-???", "^^ ?? ^ ????", "???-^-???", "^^^ ???^"),
+    "flight": _pattern("^^???", "^^ ????", "^^ ???", "%^???"),
     "seat": lambda dice, _: f"{dice.randint(1, 42)}{dice.choice('ABCDEF')}",
     "gate": lambda dice, _: dice.choice((str(dice.randint(1, 60)), f"{dice.choice('ABCD')}{dice.randint(1, 40)}")),
     "units": lambda dice, _: f"{dice.uniform(1, 900):.{dice.choice((0, 1, 2))}f}",
-    "hash": _pattern("hhhhhhh", "hhhhhhhhhh", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh"),
-    "iban": _pattern("AAdd dddd dddd dddd dddd dd", "AAddAAAAdddddddddddddd", "AAddddddddddddddddddddd"),
+    "hash": _pattern("~~~~~~~", "~~~~~~~~~~", "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~"),
+    "iban": _pattern("^^?? ???? ???? ???? ???? ??", "^^??^^^^??????????????", "^^?????????????????????"),
     "coords": lambda dice, _: f"{dice.uniform(-60, 60):.4f},{dice.choice(('', ' '))}{dice.uniform(-170, 170):.4f}",
-    "mention": _pattern("<@dddddddddddddddddd>", "<@UdAAddAdAd>", "<@!ddddddddddddddddd>", "@ddddddddd"),
-    "ip": _pattern("192.0.2.1d", "198.51.100.Nd", "203.0.113.1dd"),
+    "mention": _pattern("<@??????????????????>", "<@U?^^??^?^?>", "<@!?????????????????>", "@?????????"),
+    "ip": _pattern("192.0.2.1?", "198.51.100.%?", "203.0.113.1??"),
     "version": lambda dice, _: f"{dice.randint(0, 12)}.{dice.randint(0, 30)}.{dice.randint(0, 9)}",
     "room": lambda dice, _: dice.choice((str(dice.randint(1, 620)), f"{dice.choice('ABCDE')}{dice.randint(1, 30)}")),
     "city": _city,
     "street": _street,
     "address": _address,
-    "postcode": _pattern("AAd dAA", "ddddd", "dddddd", "AdA dAd", "dddd"),
-    "place": _one_of(*_PLACES),
+    "postcode": _pattern("^^? ?^^", "?????", "??????", "^?^ ?^?", "????"),
+    "place": _one_of(*names.PLACES),
     "product": _one_of(*names.PRODUCTS),
     "sender": _sender,
     "link": links.ordinary,
@@ -286,3 +252,5 @@ SLOTS: Mapping[str, Draw] = {
     **{kind: _company(kind) for kind in names.COMPANIES},
 }
 """What can stand in a slot, by its name."""
+STEADY = frozenset({"code", "site", "month", *names.COMPANIES})
+"""Slots that have the same value wherever they stand in a message."""
