@@ -5,17 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import datasets
-from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.modeling_outputs import SequenceClassifierOutput
 
 from spam_edge.normalization import Normalizer
 from spam_edge.training.augmentation import Augmenter
 from spam_edge.training.messages import LABELS
 from spam_edge.training.splits import Example
-from spam_edge.training.teacher import SoftTargets
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
 """Texts to token ids."""
@@ -50,7 +46,6 @@ class TrainingMessages(Dataset[dict[str, Any]]):
     Args:
         examples: n messages.
         encode: normalises and tokenises them.
-        targets: what to train towards.
         augmenter: changes them; None leaves them as they are.
         seed: of the values that are drawn for messages of a template.
 
@@ -63,12 +58,10 @@ class TrainingMessages(Dataset[dict[str, Any]]):
         examples: Sequence[Example],
         encode: Encode,
         *,
-        targets: SoftTargets,
         augmenter: Augmenter | None,
         seed: int,
     ) -> None:
         self._examples = examples
-        self._targets = targets
         self._encode = encode
         self._augmenter = augmenter
         self._seed = seed
@@ -79,7 +72,7 @@ class TrainingMessages(Dataset[dict[str, Any]]):
         return len(self._examples)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return token ids, attention mask and, as the label, the probabilities of both labels of one message."""
+        """Return token ids, attention mask and label of one message."""
         return self._rows[index]
 
     def begin(self, epoch: int) -> None:
@@ -87,18 +80,13 @@ class TrainingMessages(Dataset[dict[str, Any]]):
         forms = [self._drawn(example, f"{self._seed} {epoch} {index}") for index, example in enumerate(self._examples)]
         if self._augmenter is not None:
             forms = [self._augmenter(text, index=index, epoch=epoch) for index, text in enumerate(forms)]
-        rows = zip(self._encode(forms), self._targets.of(forms).tolist(), strict=True)
-        self._rows = [{"input_ids": ids, "attention_mask": [1] * len(ids), "labels": target} for ids, target in rows]
+        self._rows = [
+            {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": LABELS.index(example.label)}
+            for ids, example in zip(self._encode(forms), self._examples, strict=True)
+        ]
 
     def _drawn(self, example: Example, seed: str) -> str:
         return example.template.fill(random.Random(seed)) if example.template else example.text  # noqa: S311
-
-
-def cross_entropy(
-    outputs: SequenceClassifierOutput, labels: Tensor, num_items_in_batch: Tensor | None = None
-) -> Tensor:
-    """Return the mean cross entropy of logits and labels, be these classes or the probabilities of both."""
-    return functional.cross_entropy(outputs["logits"].float(), labels)
 
 
 class CountEpochs(TrainerCallback):

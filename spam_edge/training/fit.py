@@ -21,7 +21,7 @@ from spam_edge.normalization import Normalizer
 from spam_edge.threads import available_threads
 from spam_edge.training.augmentation import Augmenter, Chances
 from spam_edge.training.batches import LengthGroupedTrainer
-from spam_edge.training.encoding import CountEpochs, TrainingMessages, cross_entropy, encode_examples, encoder
+from spam_edge.training.encoding import CountEpochs, TrainingMessages, encode_examples, encoder
 from spam_edge.training.evaluation import SELECTION_METRIC, KeepEpoch, MetricsOfLogits, evaluate, kept_epoch
 from spam_edge.training.hardware import Hardware
 from spam_edge.training.messages import HAM
@@ -29,7 +29,6 @@ from spam_edge.training.progress import FreezeBody, Progress
 from spam_edge.training.quiet import quiet_transformers
 from spam_edge.training.settings import TrainingSettings
 from spam_edge.training.splits import Example
-from spam_edge.training.teacher import SoftTargets
 
 _LOSSES_PER_EPOCH = 20
 
@@ -65,7 +64,6 @@ def fit(
     splits: Mapping[str, Sequence[Example]],
     settings: TrainingSettings,
     *,
-    targets: SoftTargets,
     learning_rate: float,
     hardware: Hardware,
     folder: Path,
@@ -80,7 +78,6 @@ def fit(
         normalizer: what messages go through before.
         splits: ``train``, ``validation`` and ``test``.
         settings: hyper-parameters but the learning rate.
-        targets: what to train towards.
         learning_rate: peak of the schedule.
         hardware: device and precision.
         folder: for the Trainer's own checkpoints; a whole one found there is gone on from.
@@ -101,7 +98,6 @@ def fit(
     train = TrainingMessages(
         splits["train"],
         encode,
-        targets=targets,
         augmenter=_augmenter(splits["train"], settings),
         seed=settings.seed,
     )
@@ -115,7 +111,6 @@ def fit(
             eval_dataset=data["validation"],
             processing_class=tokenizer,
             data_collator=DataCollatorWithPadding(tokenizer),
-            compute_loss_func=cross_entropy,
             compute_metrics=MetricsOfLogits(folder),
             callbacks=callbacks,
         )

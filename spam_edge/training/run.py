@@ -15,7 +15,6 @@ from spam_edge.training.evaluation import selection_score
 from spam_edge.training.fit import Fitted, fit
 from spam_edge.training.normalizer_tables import make_tables
 from spam_edge.training.settings import TrainingSettings
-from spam_edge.training.teacher import SoftTargets
 
 RECORD_SCHEMA_VERSION = 1
 
@@ -68,12 +67,6 @@ def train(
     }
     partial = checkpoint.PartialRun(output)
     report(partial.begin(identity, resume=resume))
-    targets = SoftTargets(
-        prepared.sides["train"],
-        lambda text: normalizer.views(text).text,
-        share=settings.teacher,
-        seed=settings.seed,
-    )
     fitted = [
         fit(
             base_model.load_model(base, settings.seed),
@@ -81,7 +74,6 @@ def train(
             normalizer,
             prepared.sides,
             settings,
-            targets=targets,
             learning_rate=rate,
             hardware=machine,
             folder=partial.path / f"lr-{rate:g}",

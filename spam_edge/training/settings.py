@@ -23,8 +23,6 @@ class TrainingSettings:
         seed: of the split, the head, dropout and the order of batches.
         freeze_body: train the classification head only.
         freeze_epochs: epochs at the start in which only the head is trained.
-        teacher: share of the target that comes from a model of characters instead of the label, from 0 to 1; see
-            :mod:`spam_edge.training.teacher`.
         augment: change messages in every epoch; see :mod:`spam_edge.training.augmentation`.
         sweep: train once per rate of :data:`SWEEP_LEARNING_RATES` and keep the best on validation.
     """
@@ -38,7 +36,6 @@ class TrainingSettings:
     seed: int = 42
     freeze_body: bool = False
     freeze_epochs: int = 0
-    teacher: float = 0.4
     augment: bool = True
     sweep: bool = False
 
@@ -51,7 +48,6 @@ class TrainingSettings:
         _require(
             0 <= self.freeze_epochs < self.epochs, "the body must be free in at least one epoch: lower freeze epochs"
         )
-        _require(0 <= self.teacher <= 1, "the share of the teacher must lie between 0 and 1")
         _require(not (self.freeze_body and self.freeze_epochs), "freeze the body for good or for some epochs, not both")
 
     @property

@@ -13,11 +13,10 @@ from spam_edge.normalization import NORMALIZER_NAME, Normalizer
 from spam_edge.training.augmentation import Augmenter, Chances
 from spam_edge.training.encoding import CountEpochs, Encode, TrainingMessages, encode_examples, encoder
 from spam_edge.training.splits import Example
-from spam_edge.training.teacher import SoftTargets
 
 EXAMPLES = [Example(f"claim your prize today, call 0906170{n} or reply yes", "SPAM", n) for n in range(1000, 1010)]
 EXAMPLES += [Example(f"see you at the station at {n}, running late", "HAM", n) for n in range(10)]
-LABELS = [[0.0, 1.0]] * 10 + [[1.0, 0.0]] * 10
+LABELS = [1] * 10 + [0] * 10
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +31,10 @@ def encode(tokenizer: PreTrainedTokenizerFast, tiny_bundle: Path) -> Encode:
     return encoder(tokenizer, normalizer, 32)
 
 
-def messages(encode: Encode, *, augment: bool = True, teacher: float = 0.5) -> TrainingMessages:
+def messages(encode: Encode, *, augment: bool = True) -> TrainingMessages:
     chances = Chances(digits=1, respelling=1, padding=0.5)
     augmenter = Augmenter(["ok, call me"], chances, seed=1) if augment else None
-    targets = SoftTargets(EXAMPLES, str.lower, share=teacher, seed=1)
-    return TrainingMessages(EXAMPLES, encode, targets=targets, augmenter=augmenter)
+    return TrainingMessages(EXAMPLES, encode, augmenter=augmenter, seed=1)
 
 
 def begin(data: TrainingMessages, epoch: float | None) -> None:
@@ -74,19 +72,7 @@ def test_each_epoch_has_other_forms_of_the_same_messages(encode: Encode) -> None
     for first, second in ((0, 1), (1, 2), (0, 2)):
         assert all(a["input_ids"] != b["input_ids"] for a, b in zip(seen[first], seen[second], strict=True))
     assert data.lengths == list(map(len, encode([example.text for example in EXAMPLES])))
-
-
-def test_each_form_has_the_target_that_the_teacher_gives_it(encode: Encode) -> None:
-    """What is trained towards changes with what is trained on; without a teacher it is the label of the whole."""
-    data, alone = messages(encode), messages(encode, teacher=0)
-    targets = []
-    for epoch in (None, 1.0):
-        begin(data, epoch)
-        targets.append([form["labels"] for form in forms(data)])
-        begin(alone, epoch)
-        assert [form["labels"] for form in forms(alone)] == LABELS
-    assert targets[0] != targets[1]
-    assert all(sum(target) == pytest.approx(1) for target in targets[0])
+    assert [form["labels"] for form in forms(data)] == LABELS
 
 
 @pytest.mark.parametrize("last", [0.9999999, 1.0, 1.0000001])
