@@ -129,7 +129,8 @@ def test_checkpoint_holds_what_export_needs(trained: Path, prepared: Prepared) -
     for side, examples in prepared.sides.items():
         lines = (trained / "splits" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line) for line in lines] == [
-            {"text": e.text, "label": e.label, "cluster": e.cluster, "corpus": ["made.tsv"]} for e in examples
+            {"text": e.text, "label": e.label, "cluster": e.cluster, "corpus": ["made.tsv"], "kind": ""}
+            for e in examples
         ]
 
 
