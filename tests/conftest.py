@@ -17,7 +17,7 @@ from spam_edge.manifest import MANIFEST_NAME
 from spam_edge.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE
 from spam_edge.verification import Golden
 from tests.integrations import workers
-from tests.vectors import fused_vectors, use_vectors
+from tests.vectors import fused_vectors
 
 # A loaded machine is slow, not wrong.
 settings.register_profile("spam-edge", deadline=None)
@@ -41,12 +41,11 @@ def _interruptible() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", params=["avx512", "avx2"])
-def vectors(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each library of the fused operator that this processor can run, in turns."""
+def vectors(request: pytest.FixtureRequest) -> str:
+    """The name of each library of the fused operator that this processor can run, in turns; see ``use_vectors``."""
     if request.param not in fused_vectors():
         pytest.skip(f"this processor does not run the library for {request.param}")
-    with use_vectors(request.param):
-        yield request.param
+    return str(request.param)
 
 
 @pytest.fixture(scope="session", params=["int8", pytest.param("fused", marks=pytest.mark.fused)])

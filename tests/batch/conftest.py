@@ -86,8 +86,12 @@ def contents(output: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in found}
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
+PATIENCE = 60
+"""Seconds: what takes longer does not happen at all, however loaded the machine is."""
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)

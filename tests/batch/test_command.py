@@ -15,7 +15,9 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from .conftest import messages, write_csv
+from tests.memory import MIB, needs_proc, peak_of_command
+
+from .conftest import PATIENCE, messages, write_csv
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -90,7 +92,7 @@ def test_signals_leave_a_job_that_goes_on(
             assert process.poll() is None
             time.sleep(0.02)
         os.killpg(process.pid, number)  # as a terminal and systemd do, to the workers too
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
     assert "--resume goes on with the job" in said
     assert "Traceback" not in said
@@ -117,15 +119,8 @@ def test_progress_on_a_terminal(tmp_path: Path, command: list[str]) -> None:
     assert re.search(rb"Classifying.*100%.*4,000 rows, [\d,]+ rows/s", shown, flags=re.DOTALL)
 
 
-PEAK = """
-from spam_edge.cli import main
-main(standalone_mode=False)
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
-"""
-
-
+@needs_proc
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, command: list[str], kind: str) -> None:
     peaks = []
@@ -136,9 +131,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, command: list[str], 
             table = pyarrow.csv.read_csv(path, parse_options=options)
             pyarrow.parquet.write_table(table, tmp_path / f"{rows}.parquet", row_group_size=10_000)
         arguments = [f"{rows}.{kind}", "-o", f"out{rows}.{kind}", "--workers", "1", "--part-rows", "5000", "--quiet"]
-        # What wait4() says of a child counts what this process had when it was forked, too.
-        done = subprocess.run(
-            [sys.executable, "-c", PEAK, *command[3:], *arguments], stdout=subprocess.PIPE, check=True
-        )
-        peaks.append(int(done.stdout) / 1024)
-    assert peaks[1] - peaks[0] < 30, peaks
+        peaks.append(peak_of_command([*command[3:], *arguments]))
+    assert peaks[1] - peaks[0] < 30 * MIB, peaks

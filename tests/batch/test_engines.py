@@ -87,10 +87,9 @@ def test_leaving_after_an_error_waits_for_nobody(model: Model) -> None:
         engine.submit(["first"]).result()
         pending = engine.submit(messages(200_000))
         time.sleep(0.5)
-        start = time.monotonic()
         raise KeyboardInterrupt
-    assert time.monotonic() - start < 5
-    assert pending.done()
+    with pytest.raises(WorkerError):  # it was ended, and not waited for
+        pending.result(0)
     assert not workers()
 
 
@@ -104,9 +103,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, tiny_bundle: Pa
         children = children_of(process.pid)
         assert len(children) >= 2
         process.kill()
-    wait_until(
-        lambda: not any(Path(f"/proc/{child}").exists() and proc_fields(child)[0] != "Z" for child in children), 10
-    )
+    wait_until(lambda: not any(Path(f"/proc/{child}").exists() and proc_fields(child)[0] != "Z" for child in children))
 
 
 def children_of(parent: int) -> list[int]:

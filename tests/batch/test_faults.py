@@ -19,7 +19,7 @@ from spam_edge.bundle import Bundle
 from spam_edge.errors import InputError, JobError, ProviderUnavailableError
 from spam_edge.session import settle
 
-from .conftest import OPTIONS, RunJob, contents, messages, proc_fields, wait_until, write_csv
+from .conftest import OPTIONS, PATIENCE, RunJob, contents, messages, proc_fields, wait_until, write_csv
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and signals of POSIX")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -186,7 +186,7 @@ def test_a_bundle_that_is_replaced_while_a_job_runs(
         done = len(list((tmp_path / "out").glob("part-*")))
         wait_until(lambda: len(list((tmp_path / "out").glob("part-*"))) > done + 3)  # on the old one, which is open
         os.kill(worker_of(process.pid), signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, said
     assert said.count("\n") == 1
     assert "holds another model than the one this job started with" in said

@@ -60,7 +60,7 @@ class Job:
         with self.start() as process:
             moment(process)
             process.kill()
-        wait_until(lambda: not members(process.pid), 10)  # the workers end by themselves
+        wait_until(lambda: not members(process.pid))  # the workers end by themselves
         if process.returncode == 0:
             return False
         assert process.returncode == -signal.SIGKILL

@@ -15,8 +15,9 @@ from typing import IO
 import pytest
 
 from spam_edge import RuntimeOptions
+from tests.memory import MIB, needs_proc, peak_of_command
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, terminals and wait4 of POSIX")
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
 
 COMMAND = [sys.executable, "-m", "spam_edge"]
 CLASSIFY = [*COMMAND, "classify", "--device", "cpu", "--threads", "1"]
@@ -121,21 +122,16 @@ def test_interrupted_while_writing_to_a_pipe(environment: Mapping[str, str], tmp
         assert process.wait(PATIENCE) == 130
 
 
+@needs_proc
 def test_memory_does_not_grow_with_the_input(environment: Mapping[str, str], tmp_path: Path) -> None:
     def peak(messages: int) -> int:
-        """Return the most KiB that a run over so many messages held."""
         (tmp_path / "in.txt").write_text("".join(f"see you at {n} then\n" for n in range(messages)))
-        arguments = [*CLASSIFY, "in.txt", "--output", "out.txt"]
-        process = os.posix_spawn(sys.executable, arguments, {**environment, "PWD": str(tmp_path)})
-        _, status, usage = os.wait4(process, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
+        arguments = [*CLASSIFY[3:], "in.txt", "--output", "out.txt"]
+        found = peak_of_command(arguments, env=environment, cwd=tmp_path)
         assert (tmp_path / "out.txt").read_text().count("\n") == messages
-        return usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+        return found
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path)
-        small, large = peak(2_000), peak(60_000)
-    assert large - small < 16 * 1024
+    assert peak(60_000) - peak(2_000) < 16 * MIB
 
 
 def test_data_is_utf_8_whatever_the_locale(environment: Mapping[str, str], tmp_path: Path) -> None:

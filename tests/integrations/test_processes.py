@@ -62,7 +62,7 @@ def _server(bundle: Path, kind: str) -> Iterator[str]:
             assert server.stdout is not None
             yield f"http://127.0.0.1:{int(server.stdout.readline())}/"
         finally:
-            server.communicate(timeout=30)  # which closes its input
+            server.communicate(timeout=60)  # which closes its input
     assert server.returncode == 0
 
 

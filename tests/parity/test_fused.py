@@ -213,7 +213,8 @@ def bundle_reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="module")
 def bundled(bundle_reference: Reference, vectors: str) -> Measured:
-    return Measured.of(bundle_reference)
+    with use_vectors(vectors):
+        return Measured.of(bundle_reference)
 
 
 @pytest.fixture(scope="module", params=SHAPES)
@@ -231,7 +232,8 @@ def shape_reference(
 
 @pytest.fixture(scope="module")
 def shaped(shape_reference: Reference, vectors: str) -> Measured:
-    return Measured.of(shape_reference)
+    with use_vectors(vectors):
+        return Measured.of(shape_reference)
 
 
 def _assert_close_to_int8(measured: Measured) -> None:
@@ -271,10 +273,10 @@ def test_a_bundle_has_the_same_logits_on_any_processor(bundle_reference: Referen
     _assert_the_same_with_every_library(bundle_reference)
 
 
-@pytest.mark.usefixtures("vectors")
 @pytest.mark.parametrize("folder", BUNDLES)
-def test_the_golden_messages_are_as_close_to_pytorch_as_the_gate_asks(folder: Path) -> None:
-    classifier = SpamClassifier.load(folder, RuntimeOptions(device="cpu", variant="fused"))
+def test_the_golden_messages_are_as_close_to_pytorch_as_the_gate_asks(folder: Path, vectors: str) -> None:
+    with use_vectors(vectors):
+        classifier = SpamClassifier.load(folder, RuntimeOptions(device="cpu", variant="fused"))
     golden = Golden.read(classifier.bundle)
     assert classifier.token_ids(golden.texts) == golden.token_ids
     measured = classifier.logits(golden.texts)
@@ -282,10 +284,10 @@ def test_the_golden_messages_are_as_close_to_pytorch_as_the_gate_asks(folder: Pa
     assert compare("fused", "golden", measured=measured, reference=golden.logits, decision=decision).passed
 
 
-@pytest.mark.usefixtures("vectors")
 @given(texts=st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=200), min_size=1, max_size=10))
-def test_any_text_is_nearer_to_int8_than_that_is_to_pytorch(texts: list[str]) -> None:
-    fused, int8 = (SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant=v)) for v in ("fused", "int8"))
+def test_any_text_is_nearer_to_int8_than_that_is_to_pytorch(vectors: str, texts: list[str]) -> None:
+    with use_vectors(vectors):
+        fused, int8 = (SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant=v)) for v in ("fused", "int8"))
     band = int8.manifest.variants["int8"].error_band
     assert band is not None
     assert np.abs(fused.logits(texts) - int8.logits(texts)).max() <= band / 10
@@ -317,12 +319,12 @@ def test_any_shape_is_as_close_to_pytorch_as_the_gate_asks(shaped: Measured) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("vectors")
 def test_numbers_beyond_what_16_bits_hold_are_cut_off_alike(
-    make_checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vectors: str
 ) -> None:
     monkeypatch.setattr(rounding, "_HEADROOM", 0.5)  # of what was seen in calibration, where 4 leave room
     checkpoint = make_checkpoint(max_position_embeddings=max(LENGTHS))
     reference = Reference.of(Files.export(checkpoint, tmp_path, Recipe()), tmp_path)
-    _assert_close_to_int8(Measured.of(reference))
+    with use_vectors(vectors):
+        _assert_close_to_int8(Measured.of(reference))
     assert np.abs(reference.int8 - reference.files.pytorch).max() > 0.1  # much was cut off

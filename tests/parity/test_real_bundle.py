@@ -17,6 +17,9 @@ from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bundle import Bundle
 from spam_edge.normalization import NORMALIZER_NAME, Normalizer
 from spam_edge.processor import this_processor
+from spam_edge.training.messages import SPAM
+from spam_edge.training.notices import MARKETING, NOTICES
+from spam_edge.training.sources import PACKAGED
 from spam_edge.verification import verify_bundle
 
 VARIANTS = (pytest.param("fused", marks=pytest.mark.fused), "int8", "fp16", "fp32")
@@ -24,14 +27,20 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def texts(real_checkpoint: Path) -> list[str]:
+def unseen_rows(real_checkpoint: Path) -> list[dict[str, Any]]:
+    """What was never trained on: text, label, cluster, corpus and kind of each message."""
+    lines = (real_checkpoint / "splits" / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    return [{"corpus": [], "kind": ""} | json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def texts(real_checkpoint: Path, unseen_rows: list[dict[str, Any]]) -> list[str]:
     """Real messages, from short to long, that were not trained on, as they are after normalising.
 
     The other clients do not normalise, and read a message one way alone. The gate of the export holds raw messages
     against PyTorch, read both ways.
     """
-    lines = (real_checkpoint / "splits" / "test.jsonl").read_text(encoding="utf-8").splitlines()
-    every_tenth = sorted((json.loads(line)["text"] for line in lines), key=len)[::10]
+    every_tenth = sorted((row["text"] for row in unseen_rows), key=len)[::10]
     vocabulary = AutoTokenizer.from_pretrained(real_checkpoint).get_vocab()
     normalizer = Normalizer.open(real_checkpoint / NORMALIZER_NAME, vocabulary.__contains__)
     views = [normalizer.views(text) for text in ["", *every_tenth, every_tenth[-1] * 5]]
@@ -74,18 +83,24 @@ def test_token_ids_are_those_of_transformers(
     assert _load(real_bundle, "int8").token_ids(texts) == expected
 
 
-@pytest.mark.parametrize(("variant", "limit"), [("fp32", 1e-4), ("fp16", 2e-2)])
+@pytest.mark.parametrize("variant", ["fp32", "fp16"])
 def test_float_variants_give_the_logits_of_pytorch(
-    real_bundle: Path, texts: list[str], reference: np.ndarray, variant: str, limit: float
+    real_bundle: Path, texts: list[str], reference: np.ndarray, variant: str
 ) -> None:
+    limit = LIMITS[variant].max_abs_dlogit
+    assert limit is not None
     assert np.abs(_load(real_bundle, variant).logits(texts) - reference).max() <= limit
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_labels_are_those_of_pytorch(real_bundle: Path, texts: list[str], reference: np.ndarray, variant: str) -> None:
+    """But for scores at the threshold, which with another checkpoint may be those of other messages."""
     classifier = _load(real_bundle, variant)
-    expected = _scores(classifier, reference) >= classifier.threshold
-    assert [p.label == "SPAM" for p in classifier.classify_batch(texts)] == expected.tolist()
+    expected = _scores(classifier, reference)
+    clear = np.abs(expected - classifier.threshold) > (LIMITS[variant].max_abs_dp or 0.01)
+    labels = np.array([prediction.label for prediction in classifier.classify_batch(texts)])
+    assert np.array_equal((labels == "SPAM")[clear], (expected >= classifier.threshold)[clear])
+    assert clear.mean() > 0.9
 
 
 def test_int8_scores_are_close_to_those_of_pytorch(
@@ -106,14 +121,40 @@ def test_the_bundle_verifies(real_bundle: Path, variant: str) -> None:
     assert report.ok, report.checks
 
 
-def test_quality_of_the_default_model(real_bundle: Path) -> None:
-    manifest = _load(real_bundle, "int8").manifest
-    training = manifest.provenance["training"]
-    if (training["base_model"]["source"], training["corpus"]["source"]) != ("packaged", "packaged"):
-        pytest.skip("the bound was set for the packaged base model and corpus")
-    measured = manifest.metrics["test"]["int8"]
-    assert measured["accuracy"] >= 0.985
-    assert measured["f1"] >= 0.93
+@pytest.fixture(scope="module")
+def default_model(real_bundle: Path) -> SpamClassifier:
+    """What a user gets who trains and exports with no option."""
+    classifier = SpamClassifier.load(real_bundle, RuntimeOptions(device="cpu"))
+    training = classifier.manifest.provenance["training"]
+    if (training["base_model"]["source"], training["corpus"]["source"]) != (PACKAGED, PACKAGED):
+        pytest.skip("the bounds were set for the packaged base model and corpus")
+    return classifier
+
+
+def _verdicts(classifier: SpamClassifier, rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return which messages are called spam, and which are."""
+    called = [prediction.label == SPAM for prediction in classifier.classify_batch([row["text"] for row in rows])]
+    return np.array(called), np.array([row["label"] == SPAM for row in rows])
+
+
+# The bounds are far from what any processor and seed came to: they are missed only where something is broken.
+
+
+def test_quality_of_the_default_model(default_model: SpamClassifier, unseen_rows: list[dict[str, Any]]) -> None:
+    """On the collection: F1 0.93 to 0.97. Calling all ham has an accuracy of 0.88, and an F1 of 0."""
+    called, spam = _verdicts(default_model, [row for row in unseen_rows if NOTICES not in row["corpus"]])
+    assert (called == spam).mean() >= 0.97
+    assert 2 * (called & spam).sum() / (called.sum() + spam.sum()) >= 0.90
+
+
+def test_quality_of_the_default_model_today(default_model: SpamClassifier, unseen_rows: list[dict[str, Any]]) -> None:
+    """On genuine messages and frauds of templates that were not trained on."""
+    rows = [row for row in unseen_rows if NOTICES in row["corpus"] and row["kind"] != MARKETING]
+    if not rows:
+        pytest.skip("this model was trained without the notices")
+    called, spam = _verdicts(default_model, rows)
+    assert called[spam].mean() >= 0.75
+    assert called[~spam].mean() <= 0.20
 
 
 @pytest.mark.filterwarnings("ignore")  # whatever optimum and transformers warn of while they load
@@ -130,8 +171,10 @@ def test_optimum_and_a_transformers_pipeline_agree(
     tokenizer = AutoTokenizer.from_pretrained(real_bundle)
     batch = tokenizer(texts, truncation=True, max_length=max_length, padding=True, return_tensors="pt")
     theirs = model(**batch).logits.numpy()
-    ours = _load(real_bundle, "int8" if "quantized" in file_name else "fp32").logits(texts)
-    limit = 0.05 if "quantized" in file_name else 1e-4
+    classifier = _load(real_bundle, "int8" if "quantized" in file_name else "fp32")
+    ours = classifier.logits(texts)
+    # Sums in another order are rounded to other steps: two runs of a file differ by no more than both from PyTorch.
+    limit = max(0.05, 2 * (classifier.manifest.variants["int8"].error_band or 0)) if "quantized" in file_name else 1e-4
     assert np.abs(ours - theirs).max() <= limit
 
     classify = pipeline("text-classification", model=model, tokenizer=tokenizer, truncation=True, max_length=max_length)

@@ -13,7 +13,7 @@ from spam_edge.training.augmentation import Augmenter, Chances
 from spam_edge.training.messages import HAM, Message
 
 FILLERS = ["ok lar", "see you at lunch", "running late sorry", "x" * 200]
-NEVER = Chances(digits=0, respelling=0, padding=0)
+NEVER = Chances(digits=0, domains=0, respelling=0, padding=0)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=80)
 
 
@@ -65,6 +65,18 @@ def test_words_are_respelt_up_to_the_share(share: float) -> None:
     assert 0 < mean(shares) < share
     assert max(shares) < share + 0.2
     assert all(form.count(" ") == 99 for form in forms(augmenter, text))
+
+
+def test_domains_lose_what_is_reserved_for_examples() -> None:
+    augmenter = Augmenter([], Chances(digits=0, domains=1, respelling=0, padding=0), seed=0)
+    text = "pay at https://acme.example/t/x, www.acme.co.uk.example or pay@acme.example.com"
+    found = forms(augmenter, text)
+    whole = r"pay at https://acme\.[a-z.]+/t/x, www\.acme\.co\.uk or pay@acme\.[a-z.]+"
+    assert [form for form in found if "example" in form or not re.fullmatch(whole, form)] == []
+    assert len(set(found)) > 50
+    for kept in ("for example: see examples", "203.0.113.7/pay"):
+        assert set(forms(augmenter, kept)) == {kept}
+    assert set(forms(Augmenter([], NEVER, seed=0), text)) == {text}
 
 
 def test_every_way_to_respell_is_taken() -> None:

@@ -2,6 +2,8 @@
 
 # ruff: noqa: RUF001 - confusable characters are what this is about
 
+import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from spam_edge import SpamClassifier
 from spam_edge.normalization import NORMALIZER_NAME, Normalizer
 from spam_edge.training.augmentation import Augmenter, Chances
 from spam_edge.training.encoding import CountEpochs, Encode, TrainingMessages, encode_examples, encoder
+from spam_edge.training.notices import NOTICES, Template
 from spam_edge.training.splits import Example
 
 EXAMPLES = [Example(f"claim your prize today, call 0906170{n} or reply yes", "SPAM", n) for n in range(1000, 1010)]
@@ -31,10 +34,16 @@ def encode(tokenizer: PreTrainedTokenizerFast, tiny_bundle: Path) -> Encode:
     return encoder(tokenizer, normalizer, 32)
 
 
-def messages(encode: Encode, *, augment: bool = True) -> TrainingMessages:
+def messages(
+    encode: Encode,
+    *,
+    augment: bool = True,
+    examples: Sequence[Example] = EXAMPLES,
+    seed: int = 1,
+) -> TrainingMessages:
     chances = Chances(digits=1, respelling=1, padding=0.5)
     augmenter = Augmenter(["ok, call me"], chances, seed=1) if augment else None
-    return TrainingMessages(EXAMPLES, encode, augmenter=augmenter, seed=1)
+    return TrainingMessages(examples, encode, augmenter=augmenter, seed=seed)
 
 
 def begin(data: TrainingMessages, epoch: float | None) -> None:
@@ -84,3 +93,22 @@ def test_a_resumed_run_has_the_forms_of_an_uninterrupted_one(encode: Encode, las
     begin(whole, 1.0)
     begin(resumed, last)
     assert forms(resumed) == forms(whole)
+
+
+def test_notices_are_drawn_anew_in_each_epoch(encode: Encode) -> None:
+    """Two of one template differ in one epoch, too; what is evaluated on stays as it is."""
+    template = Template("SPAM", "prize", "uk", "formal", "", "claim your prize, call {ref} {hash}")
+    drawn = [template.fill(random.Random(n)) for n in range(2)]
+    notices = [Example(text, "SPAM", 100 + n, (NOTICES,), "prize", template) for n, text in enumerate(drawn)]
+
+    def forms_of(seed: int, epoch: float | None) -> list[list[int]]:
+        data = messages(encode, augment=False, examples=[*EXAMPLES, *notices], seed=seed)
+        begin(data, epoch)
+        assert forms(data)[-1]["labels"] == [0.0, 1.0]
+        return [form["input_ids"] for form in forms(data)]
+
+    seen = [forms_of(seed, epoch) for seed, epoch in ((1, None), (1, 1.0), (1, 2.0), (2, None))]
+    assert seen == [forms_of(seed, epoch) for seed, epoch in ((1, None), (1, 1.0), (1, 2.0), (2, None))]
+    assert len({tuple(ids) for each in seen for ids in each[-2:]}) == 8
+    assert len({tuple(map(tuple, each[:-2])) for each in seen}) == 1  # other messages are drawn from nothing
+    assert encode_examples(notices, encode)["input_ids"] == encode(drawn)

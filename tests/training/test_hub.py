@@ -66,7 +66,7 @@ def test_silent_server_costs_three_seconds_in_all(monkeypatch: pytest.MonkeyPatc
         began = time.monotonic()
         assert not hub_answers()
         assert not hub_answers()
-        assert time.monotonic() - began < hub.PROBE_SECONDS + 0.5
+        assert time.monotonic() - began < 2 * hub.PROBE_SECONDS  # which asking twice would take at least
 
 
 @pytest.mark.parametrize("value", ["1", "true", "YES"])

@@ -1,81 +1,303 @@
-"""What is added to the training side, and that nothing which is tested is among it."""
+"""The notices: what is among them, that nothing real is, how they are split, and when they are trained on."""
 
 import json
+import random
+import re
 import subprocess
 import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
-from spam_edge.training import near_duplicates, notices
+from spam_edge.training import notices
 from spam_edge.training.corpus import Prepared, prepare
 from spam_edge.training.disguises import ham_controls
-from spam_edge.training.messages import Message
-from spam_edge.training.notices import with_notices
-from spam_edge.training.readers import ReadOptions, read_messages
-from spam_edge.training.sources import load_corpus
+from spam_edge.training.messages import HAM, SPAM
+from spam_edge.training.notices import MARKETING, NOTICES, Template, load_templates, split_notices, with_notices
+from spam_edge.training.notices.templates import ANYWHERE, REGISTERS
+from spam_edge.training.notices.values import REGIONS, SLOTS
+from spam_edge.training.options import wants_notices
+from spam_edge.training.readers import ReadOptions
+from spam_edge.training.sources import FILES, HUB, PACKAGED, Corpus, load_corpus
+from spam_edge.training.splits import Example
+from tests.training.pairs import near_duplicates_between
 
-FILE = Path(notices.__file__).with_name("notices.tsv")
+Sides = dict[str, list[Example]]
+
+# The least that there is of each; what comes to be added changes nothing.
+LEAST_HAM = {
+    "code": 150, "bank": 200, "card": 90, "wallet": 80, "delivery": 40, "utility": 40, "booking": 50,
+    "appointment": 50, "school": 40, "work": 70, "government": 80, "emergency": 20, "receipt": 35, "opt-in": 20,
+    "service": 50, "personal": 200, "tech": 35, "group": 50, "warning": 50, MARKETING: 50,
+}  # fmt: skip
+LEAST_SPAM = {
+    "parcel": 50, "toll": 30, "bank-fraud": 90, "card-fraud": 45, "wallet-fraud": 60, "tax-fraud": 60,
+    "family-emergency": 30, "wrong-number": 30, "job-fraud": 45, "crypto": 30, "investment": 50, "loan-spam": 80,
+    "prize": 45, "adult": 35, "gambling": 100, "pills": 30, "support-fraud": 35, "refund-fraud": 10, "code-theft": 70,
+    "political": 20, "property-spam": 25, "vehicle-warranty": 7, "charity-fraud": 18, "boss": 16, "fine": 20,
+    "rental-fraud": 15,
+}  # fmt: skip
+LEAST_OF_A_REGION, LEAST_OF_A_REGISTER, LEAST_PAIRS = 80, 100, 400
+
+# Of messages that a telephone would make a link of, also without a scheme.
+TOP_LEVEL = (
+    "com|org|net|gov|edu|co|in|ie|ca|sg|my|ae|za|ke|ng|gh|pk|ph|io|me|ly|it|to|uk|us|au|top|icu|xyz|live|vip|cc|info|"
+    "club|site|click|life|fun|shop|pw|win|app|link|biz|online|test|example"
+)
+HOST = re.compile(rf"(?<![\w.-])((?:[\w-]+\.)+(?:{TOP_LEVEL}))(?![\w-]|\.\w)", re.IGNORECASE)
+AFTER_A_SCHEME = re.compile(r"https?://([\w.-]*\w)")
+# RFC 2606 and 5737, and sites of public authorities, which messages name
+RESERVED = re.compile(r".*\.(example|test)|(.*\.)?example\.(com|org|net)|203\.0\.113\.\d+|(.*\.)?gov(\.uk)?")
+ADDRESS = re.compile(r"\d+(\.\d+){3}")
+RESERVED_ADDRESS = re.compile(r"192\.0\.2\.\d+|198\.51\.100\.\d+|203\.0\.113\.\d+")
+
+# Digits that are free for fiction: Ofcom, ComReg, NANPA, ACMA; elsewhere 000, which begins no number, or digits masked.
+FICTION = {
+    "uk": r"(0|44)1632960\d{3}|(0|44)2079460\d{3}|(0|44)7700900\d{3}|08081570\d{3}",
+    "ie": r"(0|353)2091\d{5}",
+    "us": r"1?[2-9]\d\d55501\d\d",
+    "ca": r"1?[2-9]\d\d55501\d\d",
+    "au": r"0491570(006|156|157)|025550\d{4}|037010\d{4}|1800160401",
+}
+NOWHERE = r"(\d{2,3})?000555\d{4}|XXXXXX\d{4}|180055501\d\d"
 
 
 @pytest.fixture(scope="module")
-def written() -> list[Message]:
-    return list(read_messages(FILE, ReadOptions()))
+def templates() -> list[Template]:
+    return load_templates()
 
 
 @pytest.fixture(scope="module")
 def prepared() -> Prepared:
-    return prepare(load_corpus(["packaged"], ReadOptions()), seed=42)
+    return prepare(load_corpus([PACKAGED], ReadOptions()), seed=42)
 
 
-def test_they_have_both_labels_and_differ_from_each_other_and_from_the_controls(written: list[Message]) -> None:
-    texts = [notice.text for notice in written]
+@pytest.fixture(scope="module")
+def collection(prepared: Prepared) -> list[Example]:
+    return [example for side in prepared.sides.values() for example in side]
+
+
+@pytest.fixture(scope="module")
+def written(collection: list[Example]) -> list[Example]:
+    return notices.notices(collection)
+
+
+@pytest.fixture(scope="module")
+def sides(written: list[Example]) -> Sides:
+    return split_notices(written, seed=42)
+
+
+def texts_of(examples: Sequence[Example]) -> list[str]:
+    return [example.text for example in examples]
+
+
+def test_there_are_enough_of_every_kind_and_place(templates: list[Template]) -> None:
+    labels = Counter(template.label for template in templates)
+    kinds = Counter((template.label, template.kind) for template in templates)
+    regions, registers = (Counter(getattr(each, name) for each in templates) for name in ("region", "register"))
+    assert 0.4 <= labels[SPAM] / len(templates) <= 0.6
+    least = {(HAM, kind): count for kind, count in LEAST_HAM.items()}
+    least |= {(SPAM, kind): count for kind, count in LEAST_SPAM.items()}
+    assert {kind: kinds[kind] for kind, count in least.items() if kinds[kind] < count} == {}
+    assert {region for region in (*REGIONS, ANYWHERE) if regions[region] < LEAST_OF_A_REGION} == set()
+    assert {register for register in REGISTERS if registers[register] < LEAST_OF_A_REGISTER} == set()
+
+
+def test_messages_are_of_many_groups_and_pairs_have_two_sides(written: list[Example]) -> None:
+    assert len(written) >= 3000
+    assert len({notice.cluster for notice in written}) >= 1500
+    labels = defaultdict(set)
+    for template in load_templates():
+        if template.pair:
+            labels[template.pair].add(template.label)
+    assert len(labels) >= LEAST_PAIRS
+    assert {pair for pair, both in labels.items() if both != {HAM, SPAM}} == set()
+
+
+def test_most_are_kept_and_none_resembles_what_is_tested_elsewhere(
+    templates: list[Template], written: list[Example], collection: list[Example]
+) -> None:
     controls = [text for family in ham_controls().values() for text in family]
-    clusters = near_duplicates.cluster([*texts, *controls])
-    assert {notice.label for notice in written} == {"HAM", "SPAM"}
-    assert len(set(clusters[: len(texts)])) == len(texts)
-    assert not set(clusters[: len(texts)]) & set(clusters[len(texts) :])
+    assert len(written) > 0.97 * len(templates)
+    assert near_duplicates_between(texts_of(written), [*texts_of(collection), *controls]) == []
+    assert not {notice.cluster for notice in written} & {example.cluster for example in collection}
 
 
-def test_they_are_trained_on_and_never_tested_on(prepared: Prepared, written: list[Message]) -> None:
-    more = with_notices(prepared)
-    assert {side: more.sides[side] for side in ("validation", "test")} == {
-        side: prepared.sides[side] for side in ("validation", "test")
-    }
-    before = prepared.sides["train"]
-    added = more.sides["train"][len(before) :]
-    assert more.sides["train"][: len(before)] == before
-    assert {(e.text, e.label) for e in added} <= {(notice.text, notice.label) for notice in written}
-    assert {e.corpus for e in added} == {("notices",)}
-    assert not {e.cluster for e in added} & {e.cluster for rows in prepared.sides.values() for e in rows}
-    assert len(added) > 0.9 * len(written)
+@pytest.mark.parametrize("seed", range(3))
+def test_links_and_addresses_are_reserved_for_examples(templates: list[Template], seed: int) -> None:
+    real = []
+    for template in templates:
+        text = template.fill(random.Random(f"{seed} {template.text}"))
+        hosts = [match[1] for match in (*HOST.finditer(text), *AFTER_A_SCHEME.finditer(text))]
+        addresses = [match[0] for match in ADDRESS.finditer(text)]
+        real += [host for host in hosts if not RESERVED.fullmatch(host.lower())]
+        real += [address for address in addresses if not RESERVED_ADDRESS.fullmatch(address)]
+    assert real == []
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from(REGIONS))
+def test_telephone_numbers_are_free_for_fiction(dice: random.Random, region: str) -> None:
+    number = SLOTS["phone"](dice, region)
+    assert re.fullmatch(FICTION.get(region, NOWHERE), re.sub(r"[^\dX]", "", number)), number
+
+
+def test_numbers_stand_in_slots_alone(templates: list[Template]) -> None:
+    """Where they are drawn from what nobody has; a number that a template has itself might be somebody's."""
+    skeletons = [re.sub(r"\{\w+\}", "{}", template.text) for template in templates]
+    assert [text for text in skeletons if re.search(r"\d[\d -]{6,}\d", text)] == []
+
+
+def test_groups_and_pairs_stand_on_one_side(sides: Sides) -> None:
+    for first, second in combinations(sides.values(), 2):
+        one, other = ([e for e in side if e.kind != MARKETING] for side in (first, second))
+        assert not {e.cluster for e in one} & {e.cluster for e in other}
+        pairs = [{e.template.pair for e in side if e.template and e.template.pair} for side in (one, other)]
+        assert not pairs[0] & pairs[1]
+    assert near_duplicates_between(texts_of(sides["test"]), texts_of([*sides["train"], *sides["validation"]])) == []
+
+
+def test_sides_are_70_10_20_and_marketing_is_tested_on_only(sides: Sides, written: list[Example]) -> None:
+    trained = sum(notice.kind != MARKETING for notice in written)
+    for side, share in (("train", 0.7), ("validation", 0.1), ("test", 0.2)):
+        of_side = [notice for notice in sides[side] if notice.kind != MARKETING]
+        assert len(of_side) == pytest.approx(share * trained, rel=0.1)
+        assert 0.4 <= sum(notice.label == SPAM for notice in of_side) / len(of_side) <= 0.6
+    assert {side for side in sides if any(notice.kind == MARKETING for notice in sides[side])} == {"test"}
+    assert Counter(texts_of(written)) == sum((Counter(texts_of(side)) for side in sides.values()), Counter())
+
+
+def test_they_stand_beside_the_corpus_on_every_side(prepared: Prepared, sides: Sides, written: list[Example]) -> None:
+    more = with_notices(prepared, 42)
+    assert {side: more.sides[side] for side in sides} == {side: [*prepared.sides[side], *sides[side]] for side in sides}
+    assert {notice.corpus for side in sides.values() for notice in side} == {(NOTICES,)}
     assert more.fingerprint != prepared.fingerprint
-    assert more.corpus.name == f"{prepared.corpus.name}, with {len(added)} notices in training"
+    assert more.corpus.name == f"{prepared.corpus.name}, with {len(written)} notices"
 
 
-def test_one_that_resembles_a_message_held_out_is_left_out(tmp_path: Path, written: list[Message]) -> None:
-    """The corpus is made of notices, renumbered: what its test side holds must not come back as a training message."""
-    path = tmp_path / "corpus.tsv"
-    rows = [f"{notice.label}\t{notice.text.translate(str.maketrans('123', '456'))}" for notice in written]
-    path.write_text("\n".join(rows), encoding="utf-8")
-    more = with_notices(prepare(load_corpus([str(path)], ReadOptions()), seed=42))
-    held_out = [e.text for side in ("validation", "test") for e in more.sides[side]]
-    added = [e.text for e in more.sides["train"] if e.corpus == (notices.NAME,)]
-    clusters = near_duplicates.cluster([*added, *held_out])
-    assert not set(clusters[: len(added)]) & set(clusters[len(added) :])
-    assert 0 < len(added) < len(written)
+def _template(text: str, label: str = HAM, *, kind: str = "bank", region: str = "uk", pair: str = "") -> Template:
+    return Template(label, kind, region, "formal", pair, text)
+
+
+def test_one_that_resembles_a_message_of_the_corpus_is_left_out_with_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = [
+        _template("Your statement is ready in the app, as every month", pair="a"),
+        _template("Confirm who you are at {bad} or lose your account", SPAM, pair="a"),
+        _template("The library opens at {time} tomorrow"),
+    ]
+    monkeypatch.setattr(notices, "load_templates", lambda: few)
+    corpus = [Example("Your statement is ready in the app, as every month!", HAM, 7)]
+    assert [notice.template for notice in notices.notices(corpus)] == few[2:]
+    everything = notices.notices([])
+    assert [notice.template for notice in everything] == few
+    assert everything[0].cluster == everything[1].cluster != everything[2].cluster
+
+
+def test_a_message_is_drawn_by_its_dice(templates: list[Template]) -> None:
+    drawn = [[template.fill(random.Random(seed)) for template in templates] for seed in (1, 1, 2, 3)]
+    assert drawn[0] == drawn[1]
+    with_slots = [row for row, template in enumerate(templates) if "{" in template.text]
+    assert sum(drawn[0][row] != drawn[2][row] or drawn[0][row] != drawn[3][row] for row in with_slots) > 0.9 * len(
+        with_slots
+    )
+    for text in (text for texts in drawn for text in texts):
+        assert re.search(r"[{}\n\t]|  ", text) is None
+        assert text.strip() == text != ""
+
+
+LITERALS = st.text(st.characters(exclude_characters="{}|", exclude_categories=("Cs",)), max_size=8)
+SLOT = st.sampled_from(sorted(SLOTS)).map(lambda name: "{" + name + "}")
+
+
+def _choice(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(parts, min_size=2, max_size=4).map(lambda some: "{" + "|".join(some) + "}")
+
+
+TEXTS = st.recursive(
+    LITERALS | SLOT, lambda parts: _choice(parts) | st.lists(parts, max_size=3).map("".join), max_leaves=8
+)
+
+
+@given(TEXTS, st.sampled_from([*REGIONS, ANYWHERE]), st.integers(0, 2**32))
+def test_any_template_becomes_one_line_without_braces(text: str, region: str, seed: int) -> None:
+    template = _template(text, region=region)
+    message = template.fill(random.Random(seed))
+    assert not set(message) & set("{}")
+    assert message == " ".join(message.split())
+    assert template.fill(random.Random(seed)) == message
+
+
+@given(TEXTS, TEXTS, st.text(st.characters(exclude_characters="{}|", exclude_categories=("Cs",)), max_size=8))
+def test_unknown_slots_are_refused_wherever_they_stand(before: str, after: str, name: str) -> None:
+    assume(name not in SLOTS)
+    for text in (f"{{{name}}}", f"{{a|{{{name}}}}}", f"{{{name}{{name}}}}", f"{{{{{name}|b}}}}"):
+        with pytest.raises(ValueError, match="unknown slot"):
+            _template(before + text + after)
+
+
+@given(TEXTS, st.data())
+def test_a_brace_without_its_partner_is_refused(text: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(text)))
+    with pytest.raises(ValueError, match=r"unknown slot|a brace without its partner"):
+        _template(text[:at] + data.draw(st.sampled_from("{}")) + text[at:])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("ham\tbank\tuk\tformal\thello", "argument"),
+        ("junk\tbank\tuk\tformal\t\thello", "label 'JUNK': ham or spam"),
+        ("ham\tbank\txx\tformal\t\thello", "region 'xx': one of uk, ie, "),
+        ("ham\tbank\tuk\tloud\t\thello", "register 'loud': one of formal, terse, "),
+        ("ham\tBank 2\tuk\tformal\t\thello", "kind 'Bank 2': lower-case words with hyphens"),
+        ("ham\tbank\tuk\tformal\t\t{nobody}", "unknown slot {nobody}"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, row: str, message: str) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text(f"spam\tparcel\tany\tcaps\tp1\tPAY {{fee}}\n{row}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"^rows\.tsv:2: .*{re.escape(message)}"):
+        load_templates(path)
+
+
+@pytest.mark.parametrize(("source", "by_default"), [(PACKAGED, True), (HUB, True), (FILES, False)])
+def test_they_are_added_beside_the_collection_unless_told_otherwise(source: str, by_default: bool) -> None:
+    corpus = Corpus("some", source, "asked for", ())
+    assert [wants_notices(asked, corpus) for asked in (None, True, False)] == [by_default, True, False]
+
+
+def _command(*arguments: object) -> str:
+    command = [sys.executable, "-m", "spam_edge.training", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("arguments", "added"), [((), set()), (("--notices",), {"notices"})])
-def test_the_command_adds_them_where_it_is_told_to(
+def test_the_command_says_whether_they_are_added(corpus_file: Path) -> None:
+    said = {
+        (data, option): "With the notices: train " in _command("--check", "--data", data, *option)
+        for data in (PACKAGED, corpus_file)
+        for option in ((), ("--notices",), ("--no-notices",))
+        if option != (("--notices",) if data == PACKAGED else ("--no-notices",))  # which is the default
+    }
+    assert {key for key, added in said.items() if added} == {(PACKAGED, ()), (corpus_file, ("--notices",))}
+    assert len(said) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arguments", "added"), [((), set()), (("--notices",), {NOTICES})])
+def test_the_command_trains_on_them_where_it_is_told_to(
     corpus_file: Path, tiny_base: Path, tmp_path: Path, arguments: tuple[str, ...], added: set[str]
 ) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "spam_edge.training", "--data", corpus_file, "--base-model", tiny_base, "--epochs", "1",
-         "--output", tmp_path / "out", *arguments],
-        check=True, capture_output=True, timeout=120,
-    )  # fmt: skip
+    settings = ["--epochs", "1", "--batch-size", "64", "--max-length", "16"]
+    _command("--data", corpus_file, "--base-model", tiny_base, "--output", tmp_path / "out", *settings, *arguments)
     record = json.loads((tmp_path / "out" / "training.json").read_text(encoding="utf-8"))
-    assert record["splits"]["train"]["by_corpus"].keys() == {str(corpus_file)} | added
-    assert record["splits"]["test"]["by_corpus"].keys() == {str(corpus_file)}
+    for side in ("train", "validation", "test"):
+        assert record["splits"][side]["by_corpus"].keys() == {str(corpus_file)} | added
+        lines = (tmp_path / "out" / "splits" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()
+        kinds = {json.loads(line)["kind"] for line in lines}
+        assert kinds == {""} if not added else kinds > {"", "bank", "parcel"}
+        assert (MARKETING in kinds) == (side == "test" and added == {NOTICES})

@@ -4,19 +4,18 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.feature_extraction.text import CountVectorizer
 
 from spam_edge.errors import InputError
 from spam_edge.training import splits
 from spam_edge.training.cleaning import Cleaning, clean, require_enough
 from spam_edge.training.messages import HAM, SPAM, Message
-from spam_edge.training.near_duplicates import CONTAINMENT, JACCARD, shingles
+from spam_edge.training.notices import Template
 from spam_edge.training.readers import ReadOptions
 from spam_edge.training.sources import load_corpus
+from tests.training.pairs import near_duplicates_between
 
 Make = Callable[[int], list[Message]]
 
@@ -51,17 +50,8 @@ def test_no_near_duplicate_of_a_test_message_is_trained_on(
     real: tuple[list[splits.Example], Cleaning],
 ) -> None:
     """By brute force over every pair of a test message and another, without the clusters."""
-    sides = splits.split(real[0], seed=42)
-    others = [*sides["train"], *sides["validation"]]
-    count = CountVectorizer(analyzer=shingles, binary=True).fit([example.text for example in real[0]])
-    first, second = (count.transform([example.text for example in side]) for side in (sides["test"], others))
-    shared = (first @ second.T).toarray()
-    sizes, other_sizes = (np.asarray(matrix.sum(axis=1)).reshape(-1) for matrix in (first, second))
-    smaller = np.minimum(sizes[:, None], other_sizes)
-    union = sizes[:, None] + other_sizes - shared
-    assert shared.shape == (len(sides["test"]), len(others))
-    assert (shared / union).max() < JACCARD
-    assert (shared / smaller).max() < CONTAINMENT
+    sides = {side: [e.text for e in examples] for side, examples in splits.split(real[0], seed=42).items()}
+    assert near_duplicates_between(sides["test"], [*sides["train"], *sides["validation"]]) == []
 
 
 def test_sizes_are_70_10_20_and_stratified(real: tuple[list[splits.Example], Cleaning]) -> None:
@@ -124,6 +114,13 @@ def test_fingerprint_changes_with_text_and_label() -> None:
     )
 
 
+def test_fingerprint_is_that_of_the_template_and_not_of_what_was_drawn() -> None:
+    first, second = (Template(HAM, "code", "uk", "terse", "", text) for text in ("Code: {code}", "Your code: {code}"))
+    drawn = [splits.Example(text, HAM, 0, template=first) for text in ("Code: 1234", "Code: 98 76")]
+    assert splits.fingerprint(drawn[:1]) == splits.fingerprint(drawn[1:])
+    assert splits.fingerprint([splits.Example("Code: 1234", HAM, 0, template=second)]) != splits.fingerprint(drawn[:1])
+
+
 def test_one_per_cluster_keeps_the_first() -> None:
     examples = [splits.Example(text, HAM, number) for text, number in (("a", 4), ("b", 2), ("c", 4), ("d", 9))]
     assert splits.one_per_cluster(examples) == [0, 1, 3]
@@ -131,8 +128,10 @@ def test_one_per_cluster_keeps_the_first() -> None:
 
 def test_json_lines_keep_every_character() -> None:
     text = 'a "quoted" £ \u2028 line \U0001f600'
-    line = splits.to_json_lines([splits.Example(text, SPAM, 3, ("a.csv", "b.csv"))])
-    assert json.loads(line) == {"text": text, "label": SPAM, "cluster": 3, "corpus": ["a.csv", "b.csv"]}
+    line = splits.to_json_lines([splits.Example(text, SPAM, 3, ("a.csv", "b.csv"), "prize")])
+    assert json.loads(line) == {
+        "text": text, "label": SPAM, "cluster": 3, "corpus": ["a.csv", "b.csv"], "kind": "prize",
+    }  # fmt: skip
     assert "£" in line
 
 

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -130,7 +129,8 @@ def test_checkpoint_holds_what_export_needs(trained: Path, prepared: Prepared) -
     for side, examples in prepared.sides.items():
         lines = (trained / "splits" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line) for line in lines] == [
-            {"text": e.text, "label": e.label, "cluster": e.cluster, "corpus": ["made.tsv"]} for e in examples
+            {"text": e.text, "label": e.label, "cluster": e.cluster, "corpus": ["made.tsv"], "kind": ""}
+            for e in examples
         ]
 
 
@@ -330,7 +330,6 @@ def test_interrupted_command_goes_on_with_resume(
             "Interrupted. The same command with --resume goes on after the last whole epoch."
         )
     assert not output.exists()
-    began = time.monotonic()
     done = subprocess.run(
         command(corpus_file, tiny_base, output, "--resume"), capture_output=True, text=True, timeout=120, check=False
     )
@@ -340,5 +339,4 @@ def test_interrupted_command_goes_on_with_resume(
     assert "epoch 1 of 12" not in done.stderr
     assert "epoch 12 of 12" in done.stderr
     assert len(record_of(output)["epochs"]) == 12
-    assert time.monotonic() - began < 60
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

@@ -3,7 +3,6 @@
 Processors without AVX2 are faked by the text of /proc/cpuinfo: one machine has one processor.
 """
 
-import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +19,9 @@ from spam_edge.bundle import Bundle
 from spam_edge.fused import library, obstacle
 from spam_edge.processor import this_processor
 from spam_edge.session import Session, open_session
+from tests.benchmarks.fresh import in_fresh_process
+from tests.memory import MIB, growth
+from tests.vectors import use_vectors
 
 TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
 POSITIONS = 64  # rows of the tiny model's table of positions, and so the longest message that it can take
@@ -136,9 +138,14 @@ def _load(bundle: Path) -> SpamClassifier:
     return SpamClassifier.load(bundle, FUSED)
 
 
+def _open(vectors: str) -> Session:
+    with use_vectors(vectors):
+        return open_session(Bundle.find(TINY), FUSED)
+
+
 @pytest.fixture(scope="module")
 def session(vectors: str) -> Session:
-    return open_session(Bundle.find(TINY), FUSED)
+    return _open(vectors)
 
 
 def _rows(count: int, longest: int, *, seed: int = 0) -> list[list[int]]:
@@ -194,45 +201,44 @@ def test_what_is_behind_the_mask_does_not_matter(session: Session) -> None:
 
 
 @pytest.mark.fused
-def test_growing_and_shrinking_batches(session: Session) -> None:
+def test_growing_and_shrinking_batches(session: Session, vectors: str) -> None:
     """A run uses the memory of the one before it where that is enough, and more where it is not."""
     for count, longest in ((1, 2), (3, POSITIONS), (200, 5), (1, 1), (40, POSITIONS), (2, 2), (300, 3), (7, 33)):
         rows = _rows(count, longest)
-        fresh = open_session(Bundle.find(TINY), FUSED)
+        fresh = _open(vectors)
         assert np.array_equal(session.run(*_batch(rows)), _alone(fresh, rows))
 
 
-def _resident_megabytes() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def _growth_over_closed_sessions(vectors: str) -> int:
+    batches = [_batch(_rows(count, POSITIONS)) for count in (20, 40)]
 
-
-@pytest.mark.fused
-def test_sessions_that_are_closed_leave_no_memory_behind() -> None:
-    bundle, batches = Bundle.find(TINY), [_batch(_rows(count, POSITIONS)) for count in (20, 40)]
-    before = 0.0
-    for number in range(60):
-        session = open_session(bundle, FUSED)
+    def open_and_close() -> None:
+        session = _open(vectors)
         for batch in batches:  # the second of which needs more than the first left
             session.run(*batch)
-        if number == 9:  # what stays is there by now
-            before = _resident_megabytes()
-    assert _resident_megabytes() - before < 10  # where one run needs more than one
+
+    return growth(open_and_close)
 
 
-@pytest.mark.fused
-def test_runs_that_fail_leave_no_memory_behind(session: Session) -> None:
+def _growth_over_failing_runs(vectors: str) -> int:
     ids, mask = _batch(_rows(40, POSITIONS))
     last = np.arange(40)[:, None] == 39  # where everything before it was read
-    failing = [(np.where(last, 10**6, ids), mask), (ids, np.where(last, 0, mask))]
-    before = 0.0
-    for number in range(60):
+    failing, session = [(np.where(last, 10**6, ids), mask), (ids, np.where(last, 0, mask))], _open(vectors)
+
+    def fail() -> None:
         for batch in failing:
             with pytest.raises(Exception, match="INVALID_ARGUMENT"):
                 session.run(*batch)
-        if number == 9:
-            before = _resident_megabytes()
-    assert _resident_megabytes() - before < 10
+
+    return growth(fail)
+
+
+@pytest.mark.fused
+@pytest.mark.parametrize("growth_over", [_growth_over_closed_sessions, _growth_over_failing_runs])
+def test_closed_sessions_and_failing_runs_leave_no_memory_behind(
+    vectors: str, growth_over: Callable[[str], int]
+) -> None:
+    assert in_fresh_process(growth_over, vectors) < 10 * MIB  # where fifty runs need a MiB each
 
 
 @pytest.mark.fused

@@ -151,9 +151,12 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=map(ascii, HOSTILE))
 def test_hostile_texts_take_milliseconds(text: str) -> None:
-    began = time.process_time()
-    views = NORMALIZER.views(text)
-    assert time.process_time() - began < 0.25  # a tenth of it at most on a quiet core; what is quadratic takes more
+    seconds = []
+    for _ in range(3):  # of which one is not disturbed by other processes
+        began = time.thread_time()
+        views = NORMALIZER.views(text)
+        seconds.append(time.thread_time() - began)
+    assert min(seconds) < 1  # 0.08 at most on a core of 2023; 8,192 squared steps of Python take several
     first = NORMALIZER.views(text[:READS]).text[:READS]
     assert NORMALIZER.views(first).text == first
     assert views.text.endswith(text[READS:])

@@ -44,6 +44,8 @@ def batch(messages=60, tokens=50, seed=0):
 
 def tasks():
     return set(os.listdir("/proc/self/task"))
+
+until = time.monotonic() + 60  # on a loaded machine, threads do not have a core all the time
 """
 
 
@@ -90,18 +92,24 @@ def test_runs_side_by_side_give_threads_to_each_other() -> None:
 def test_a_run_has_as_many_threads_as_it_was_given_and_leaves_none_behind() -> None:
     code = """
 before, found = tasks(), []
+
+def more_than_before(threads):
+    while len(tasks() - before) > threads and time.monotonic() < until:
+        time.sleep(0.01)  # one that has ended may be seen for a moment more
+    found.append(len(tasks() - before))
+
 for threads in (1, 2, 4):
     one, other = session(threads), session(threads)
     for _ in range(20):
         one.run(*batch())
         other.run(*batch())
-    found.append(len(tasks() - before))
+    more_than_before(threads - 1)
     del one
     gc.collect()
-    found.append(len(tasks() - before))
+    more_than_before(threads - 1)
     del other
     gc.collect()
-    found.append(len(tasks() - before))
+    more_than_before(0)
 print(found)
 """
     assert _run(code) == "[0, 0, 0, 1, 1, 0, 3, 3, 0]"
@@ -115,10 +123,10 @@ def seconds(one):
     one.run(*batch(400, 60))
     return time.thread_time() - began
 
-alone, helped, until = session(1), session(2), time.monotonic() + 60
+alone, helped = session(1), session(2)
 enough = 0.75 * min(seconds(alone) for _ in range(5))
 while seconds(helped) > enough:
-    assert time.monotonic() < until  # on a loaded machine, it has no core of its own all the time
+    assert time.monotonic() < until
 """
     _run(code)
 
@@ -134,15 +142,16 @@ def milliseconds():
         return int(file.read().split()[0]) / 1e6
 
 def spent(run):
-    began, until = milliseconds(), time.perf_counter() + 0.5
-    while time.perf_counter() < until:
+    began, end = milliseconds(), time.perf_counter() + 0.5
+    while time.perf_counter() < end:
         run()
     return milliseconds() - began
 
 little = batch(1, 10)
 assert spent(lambda: time.sleep(0.1)) < 5
 assert spent(lambda: helped.run(*little)) < 5
-assert spent(lambda: helped.run(*batch())) > 5
+while spent(lambda: helped.run(*batch())) < 5:
+    assert time.monotonic() < until
 """
     _run(code)
 
@@ -236,7 +245,8 @@ def seconds(one):
     for _ in range(20):
         assert np.array_equal(one.run(*batch(400, 60)), expected)
     return time.perf_counter() - began
-assert min(seconds(helped) for _ in range(5)) < 3 * min(seconds(alone) for _ in range(5))
+while min(seconds(helped) for _ in range(5)) > 3 * min(seconds(alone) for _ in range(5)):
+    assert time.monotonic() < until
 """
     _run(code, "taskset", "-c", str(min(os.sched_getaffinity(0))))
 

@@ -75,7 +75,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "shop": ("{}", "{} Stores", "{}Mart", "{}shop", "{} & Co", "{} Home", "{} Fashion", "{} Market"),
     "courier": ("{} Express", "{} Parcels", "{}", "{} Post", "{} Logistics", "{}Ex", "{} Delivery", "{} Couriers"),
     "telco": ("{} Mobile", "{}", "{}Tel", "{} Telecom", "{}Fone", "{} Broadband"),
-    "app": ("{}", "{}Chat", "{}ly", "{} ID", "{}Drive", "{}.io", "{} Cloud"),
+    "app": ("{}", "{}Chat", "{}ly", "{} ID", "{}Drive", "{} Cloud"),
     "utility": ("{} Energy", "{} Power", "{} Water", "{} Gas", "{} Electric", "{}"),
     "airline": ("{} Air", "Air {}", "{} Airways", "{}jet", "Fly{}"),
     "clinic": ("{} Clinic", "{} Dental", "{} Hospital", "{} Surgery", "{} Health Centre", "{} Medical", "Dr {}"),

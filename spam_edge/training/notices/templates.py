@@ -13,6 +13,7 @@ FILE = Path(__file__).with_name("messages.tsv")
 ANYWHERE = "any"
 REGISTERS = ("formal", "terse", "casual", "sloppy", "caps")
 _INNERMOST = re.compile(r"\{([^{}]*)\}")
+_SOMETHING = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,7 @@ class Template:
             raise ValueError(f"register {self.register!r}: one of {', '.join(REGISTERS)}")
         if not re.fullmatch(r"[a-z]+(-[a-z]+)*", self.kind):
             raise ValueError(f"kind {self.kind!r}: lower-case words with hyphens")
-        if unknown := set(re.findall(r"\{([^{}|]*)\}", self.text)) - set(SLOTS):
-            raise ValueError(f"unknown slot {{{unknown.pop()}}}")
-        if re.search(r"[{}]", self._replaced(lambda _: "")):
+        if re.search(r"[{}]", self._replaced(_known)):
             raise ValueError("a brace without its partner")
 
     def fill(self, dice: random.Random) -> str:
@@ -68,6 +67,13 @@ class Template:
         while n:
             text, n = _INNERMOST.subn(lambda match: value(match[1]), text)
         return text
+
+
+def _known(content: str) -> str:
+    """Return what stands for a slot or a choice, so that what is around it may be a choice and no slot."""
+    if "|" not in content and content not in SLOTS:
+        raise ValueError(f"unknown slot {{{content}}}")
+    return _SOMETHING
 
 
 def load_templates(path: Path = FILE) -> list[Template]:
