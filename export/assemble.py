@@ -5,6 +5,10 @@ import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from export.audit import audit_pair_sums
 from export.candidates import Candidate, format_candidates, measure_candidates
@@ -18,12 +22,14 @@ from export.golden import write_golden
 from export.graph import convert_to_fp16, export_fp32
 from export.layout import FILES, ROUNDED, SHIPPED, draft_manifest, write_manifest
 from export.measure import batch_dependence, metrics_of_corpora, metrics_on_test
-from export.modes import metrics_of_modes, resolution, validation_scores, write_validation
+from export.modes import metrics_of_band, metrics_of_modes, validation_scores, write_validation
+from export.resolution import resolution
 from spam_edge.atomic import atomic_directory, is_replaceable
 from spam_edge.fused import obstacle
 from spam_edge.manifest import MANIFEST_NAME
 from spam_edge.normalization import NORMALIZER_NAME
 from spam_edge.session import RuntimeOptions
+from spam_edge.validation import ValidationScores
 from spam_edge.verification import verify_bundle
 
 
@@ -68,16 +74,11 @@ def export_bundle(
             require_parity(kept.parities)
         findings = _examine(kept, origin, folder, report, candidates=candidates)
         shipped = kept.measured[SHIPPED]
-        metrics = metrics_on_test(
-            kept.decision, origin.checkpoint, shipped=SHIPPED, measured=shipped, expected=origin.expected
-        )
         scores = kept.decision.scores(shipped.test)
-        modes = metrics_of_modes(kept.manifest, origin.checkpoint.test, scores)
-        by_corpus = metrics_of_corpora(kept.decision, origin.checkpoint, shipped)
-        manifest = replace(kept.manifest, metrics={"test": metrics, "modes": modes, "test_by_corpus": by_corpus})
         validation = validation_scores(
-            origin.checkpoint.validation, shipped.validation, temperature=manifest.temperature, variant=SHIPPED
+            origin.checkpoint.validation, shipped.validation, temperature=kept.manifest.temperature, variant=SHIPPED
         )
+        manifest = replace(kept.manifest, metrics=_measure(kept, origin, scores, validation))
         report(vouched := resolution(validation, manifest.thresholds))
         write_golden(origin.golden, folder)
         findings.write_parity(folder, manifest)
@@ -117,6 +118,22 @@ def _examine(kept: Quantized, origin: Origin, folder: Path, report: Report, *, c
         )
         report(format_candidates(others))
     return Findings(kept.parities, batching, audit, others)
+
+
+def _measure(
+    kept: Quantized, origin: Origin, scores: NDArray[np.float32], validation: ValidationScores
+) -> dict[str, dict[str, Any]]:
+    """Return the metrics of the manifest; the scores are those of the test split."""
+    shipped, test = kept.measured[SHIPPED], origin.checkpoint.test
+    return {
+        "test": metrics_on_test(
+            kept.decision, origin.checkpoint, shipped=SHIPPED, measured=shipped, expected=origin.expected
+        ),
+        "modes": metrics_of_modes(kept.manifest, test, scores),
+        "unsure": metrics_of_band(kept.manifest, test, scores),
+        "test_by_corpus": metrics_of_corpora(kept.decision, origin.checkpoint, shipped),
+        "validation": validation.votes(),
+    }
 
 
 def _copy_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:

@@ -110,6 +110,7 @@ def write_card(
         default_mode=manifest.default_mode,
         modes=_modes(manifest),
         resolution=resolution,
+        **{f"unsure_{name}": rate_text(rate) for name, rate in manifest.metrics["unsure"].items()},
         temperature=f"{manifest.temperature:.3f}",
         settings=_settings(training["settings"]),
         splits=_splits(training["splits"]),
@@ -155,11 +156,16 @@ def _by_corpus(measured: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _modes(manifest: Manifest) -> str:
+    measured = manifest.metrics["modes"]
     rows = [
-        [mode, f"{threshold:.4f}", *(rate_text(manifest.metrics["modes"][mode][name]) for name in RATES)]
+        [mode, f"{threshold:.4f}{_same(manifest, mode)}", *(rate_text(measured[mode][name]) for name in RATES)]
         for mode, threshold in manifest.thresholds.items()
     ]
     return _table(["mode", "SPAM from", "spam precision", "spam recall", "false-positive rate"], rows)
+
+
+def _same(manifest: Manifest, mode: str) -> str:
+    return f", the same as {same}" if (same := manifest.same_as(mode)) else ""
 
 
 def _parity(parities: Sequence[Parity]) -> str:

@@ -115,6 +115,7 @@ def keep_the_closest(tries: Iterable[Quantized], folder: Path, report: Report) -
 
 def _calibrate(draft: Manifest, checkpoint: Checkpoint, measured: Logits) -> Manifest:
     split, logits = checkpoint.validation, measured.validation
-    temperature = fit_temperature(logits, split.is_positive)
+    rows = split.one_per_cluster
+    temperature = fit_temperature(logits[rows], split.is_positive[rows])
     thresholds = fit_thresholds(split, logits, temperature=temperature, variant=SHIPPED)
     return replace(draft, temperature=temperature, thresholds=thresholds)

@@ -1,19 +1,18 @@
 """The modes of a bundle: their thresholds, from validation, and what the test split says of them."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.calibration import FALSE_POSITIVE_RATE, choose_threshold, choose_thresholds
+from export.calibration import choose_threshold, choose_thresholds
 from export.checkpoint import Split
 from export.errors import ExportError
 from spam_edge.intervals import clopper_pearson
 from spam_edge.manifest import Manifest
-from spam_edge.operating_points import LOW_FALSE_POSITIVE, FalseAlarms
+from spam_edge.operating_points import HIGH_RECALL, LOW_FALSE_POSITIVE
 from spam_edge.scores import probabilities
 from spam_edge.validation import VALIDATION_NAME, ValidationScores
 
@@ -34,14 +33,15 @@ def validation_scores(
     Raises:
         ExportError: there is no ham or no spam.
     """
-    is_positive = split.is_positive[split.one_per_cluster]
+    rows = split.one_per_cluster
+    is_positive = split.is_positive[rows]
     if len(np.unique(is_positive)) < 2:
         raise ExportError(
             f"the validation split has {int(is_positive.sum())} spam and {int((1 - is_positive).sum())} ham, near "
             "duplicates once; thresholds need both, so train with more messages"
         )
-    scores = probabilities(logits[split.one_per_cluster], temperature=temperature, positive_index=_POSITIVE)
-    return ValidationScores.of(scores, is_positive, variant=variant)
+    scores = probabilities(logits[rows], temperature=temperature, positive_index=_POSITIVE)
+    return ValidationScores.of(scores, is_positive, kinds=[split.kinds[row] for row in rows], variant=variant)
 
 
 def fit_thresholds(split: Split, logits: NDArray[np.float32], *, temperature: float, variant: str) -> dict[str, float]:
@@ -67,21 +67,17 @@ def metrics_of_modes(manifest: Manifest, split: Split, scores: NDArray[np.float3
     return {mode: _metrics(scores >= threshold, is_spam) for mode, threshold in manifest.thresholds.items()}
 
 
+def metrics_of_band(manifest: Manifest, split: Split, scores: NDArray[np.float32]) -> dict[str, dict[str, Any]]:
+    """Return the share of ham and of spam that is UNSURE where options allow that; else as :func:`metrics_of_modes`."""
+    scores, is_spam = scores[split.one_per_cluster], split.is_positive[split.one_per_cluster] == _POSITIVE
+    unsure = (scores >= manifest.thresholds[HIGH_RECALL]) & (scores < manifest.thresholds[LOW_FALSE_POSITIVE])
+    classes = {"ham": ~is_spam, "spam": is_spam}
+    return {name: _rate(int((unsure & rows).sum()), int(rows.sum())) for name, rows in classes.items()}
+
+
 def write_validation(folder: Path, scores: ValidationScores) -> None:
     """Write ``validation.json``."""
     (folder / VALIDATION_NAME).write_text(json.dumps(scores.to_dict()) + "\n", encoding="utf-8")
-
-
-def resolution(scores: ValidationScores, thresholds: Mapping[str, float]) -> str:
-    """Say how far the validation split can vouch for the mode ``low-false-positive``."""
-    alarms = FalseAlarms.at(thresholds[LOW_FALSE_POSITIVE], scores.ham)
-    needed = round(1 / FALSE_POSITIVE_RATE)
-    few = f"; with fewer than {needed:,} ham, one false alarm is already more than that" if alarms.n < needed else ""
-    return (
-        f"{LOW_FALSE_POSITIVE} aims at {FALSE_POSITIVE_RATE:.1%} of ham{few}. Of {alarms.n:,} validation ham "
-        f"{alarms.count:,} reach its threshold, from which follows a rate of at most {alarms.highest_rate:.2%} "
-        "(95 % Clopper-Pearson)."
-    )
 
 
 def _metrics(called: NDArray[np.bool_], is_spam: NDArray[np.bool_]) -> dict[str, Any]:
@@ -95,4 +91,4 @@ def _metrics(called: NDArray[np.bool_], is_spam: NDArray[np.bool_]) -> dict[str,
 
 def _rate(count: int, n: int) -> dict[str, Any]:
     low, high = clopper_pearson(count, n)
-    return {"value": count / n if n else None, "low": low, "high": high, "n": n}
+    return {"value": count / n if n else None, "low": low, "high": high, "count": count, "n": n}

@@ -12,9 +12,11 @@ import click
 
 from spam_edge.console import Console
 from spam_edge.errors import SpamEdgeError
+from spam_edge.notes import notes
 from spam_edge.records import FORMATS, STDIN, ReadOptions, size_of
 
 if TYPE_CHECKING:
+    from spam_edge.manifest import Manifest
     from spam_edge.operating_points import OperatingPoint
     from spam_edge.session import RuntimeOptions
 
@@ -46,7 +48,13 @@ class DecisionChoice:
     threshold: float | None = None
     mode: str | None = None
     max_fpr: float | None = None
+    max_fpr_unproven: bool = False
     unsure: bool = False
+
+    def note(self, point: "OperatingPoint", manifest: "Manifest") -> None:
+        """Say on standard error what was measured of the threshold that was asked for."""
+        for line in notes(point, manifest, mode=self.mode, max_fpr=self.max_fpr):
+            click.echo(line, err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +137,13 @@ def decision_options(command: Callable[..., None]) -> Callable[..., None]:
         "--max-fpr",
         type=click.FloatRange(0, 1),
         metavar="RATE",
-        help="Take the threshold that calls at most this share of the validation ham spam, such as 0.002.",
+        help="Take the lowest threshold of which the validation ham show, with 95 % confidence, that it calls at most "
+        "this share of ham spam, such as 0.01.",
+    )
+    @click.option(
+        "--max-fpr-unproven",
+        is_flag=True,
+        help="Estimate the threshold of --max-fpr where there is too little validation ham to show it.",
     )
     @click.option(
         "--unsure",
@@ -137,21 +151,20 @@ def decision_options(command: Callable[..., None]) -> Callable[..., None]:
         help="Say UNSURE between the thresholds of high-recall and low-false-positive.",
     )
     @functools.wraps(command)
-    def wrapper(threshold: float | None, mode: str | None, max_fpr: float | None, unsure: bool, **others: Any) -> None:
-        decision = DecisionChoice(threshold=threshold, mode=mode, max_fpr=max_fpr, unsure=unsure)
+    def wrapper(
+        threshold: float | None,
+        mode: str | None,
+        max_fpr: float | None,
+        max_fpr_unproven: bool,
+        unsure: bool,
+        **others: Any,
+    ) -> None:
+        decision = DecisionChoice(
+            threshold=threshold, mode=mode, max_fpr=max_fpr, max_fpr_unproven=max_fpr_unproven, unsure=unsure
+        )
         command(decision=decision, **others)
 
     return wrapper
-
-
-def note_rate(point: "OperatingPoint", max_fpr: float | None) -> None:
-    """Say what the validation scores say of the rate that was asked for, if one was."""
-    if (alarms := point.false_alarms) is not None:
-        click.echo(
-            f"--max-fpr {max_fpr:g}: threshold {point.threshold:.6g}; {alarms.count:,} of {alarms.n:,} validation ham "
-            f"lie above it, so that the rate is at most {alarms.highest_rate:.2%} (95 % Clopper-Pearson)",
-            err=True,
-        )
 
 
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -17,7 +17,6 @@ from spam_edge.cli_base import (
     RuntimeChoice,
     decision_options,
     examples,
-    note_rate,
     reading_options,
     runtime_options,
 )
@@ -126,8 +125,8 @@ def batch(
         report=None if report == STDIN else report,
         **options,
     )
-    if decision.max_fpr is not None and not quiet:
-        _note_rate(job, decision.max_fpr)
+    if decision != DecisionChoice() and not quiet:
+        _note_decision(job, decision)
     done = _run(job, open_engine, quiet=quiet)
     _write_report(done, report)
     if not quiet:
@@ -136,11 +135,12 @@ def batch(
         click.echo("\n".join(done.lines()), err=True)
 
 
-def _note_rate(job: "BatchJob", max_fpr: float) -> None:
+def _note_decision(job: "BatchJob", decision: DecisionChoice) -> None:
     from spam_edge.bundle import Bundle  # noqa: PLC0415
     from spam_edge.operating_points import OperatingPoint  # noqa: PLC0415
 
-    note_rate(OperatingPoint.of(Bundle.find(job.bundle), job.runtime), max_fpr)
+    bundle = Bundle.find(job.bundle)
+    decision.note(OperatingPoint.of(bundle, job.runtime), bundle.manifest)
 
 
 def _job_class() -> "type[BatchJob]":

@@ -19,7 +19,6 @@ from spam_edge.cli_base import (
     examples,
     hint_at_keyboard,
     is_terminal,
-    note_rate,
     reading_bar,
     reading_options,
     runtime_options,
@@ -43,7 +42,7 @@ SPAM_FOUND = 3
         "tail -f incoming.log | spam-edge classify --only spam",
         "spam-edge classify export.csv --text-column body --format csv --output verdicts.csv",
         "spam-edge classify --whole-file --fail-on-spam mail/*.eml",
-        "spam-edge classify --max-fpr 0.002 messages.txt",
+        "spam-edge classify --max-fpr 0.01 messages.txt",
         "spam-edge classify --unsure --only unsure messages.txt",
     ),
 )
@@ -102,7 +101,7 @@ def classify(
     read_options = checked_reading(**reading)
     _check_files(paths, output, keep_going=keep_going)
     classifier = SpamClassifier.load(runtime.model, options)
-    note_rate(classifier.operating_point, decision.max_fpr)
+    decision.note(classifier.operating_point, classifier.manifest)
     label = _label(only, classifier.labels)
     with _console(paths, read_options, output) as console, _destination(output) as stream:
         screening = Screening(

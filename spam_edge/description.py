@@ -30,9 +30,11 @@ def describe(classifier: "SpamClassifier") -> dict[str, Any]:
         "threshold": classifier.threshold,
         "mode": classifier.operating_point.mode,
         "modes": {
-            mode: {"threshold": threshold} | manifest.metrics.get("modes", {}).get(mode, {})
+            mode: {"threshold": threshold, "same_as": manifest.same_as(mode)}
+            | manifest.metrics.get("modes", {}).get(mode, {})
             for mode, threshold in manifest.thresholds.items()
         },
+        "unsure": manifest.metrics.get("unsure", {}),
         "max_length": manifest.max_length,
         "variants": {name: entry.bytes for name, entry in manifest.variants.items()},
         "versions": {

@@ -139,6 +139,11 @@ class Manifest:
         """The shipped threshold: that of the default mode."""
         return self.thresholds[self.default_mode]
 
+    def same_as(self, mode: str) -> str | None:
+        """Return the default mode where another mode has the same threshold, else None."""
+        same = mode != self.default_mode and self.thresholds[mode] == self.threshold
+        return self.default_mode if same else None
+
     @property
     def positive_index(self) -> int:
         """Column of the positive label in the logits."""

@@ -41,9 +41,11 @@ def info_lines(description: Mapping[str, Any]) -> Iterator[str]:
     """Yield one line per entry of ``SpamClassifier.describe()``, and one for each mode."""
     width = max(map(len, description)) + 2
     for name, value in description.items():
-        if name != "modes":
+        if name not in ("modes", "unsure"):
             yield f"{name.replace('_', ' '):<{width}}{_shown(value)}"
     yield from _mode_lines(description["modes"])
+    if unsure := description["unsure"]:
+        yield f"{'unsure':<26}" + "; ".join(f"{name} {rate_text(rate)}" for name, rate in unsure.items())
 
 
 def rate_text(rate: Mapping[str, Any]) -> str:
@@ -56,7 +58,8 @@ def _mode_lines(modes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield each mode: its threshold, and what was measured of it on the test split."""
     for mode, figures in modes.items():
         rates = (f"{name.replace('_', ' ')} {rate_text(figures[name])}" for name in RATES if name in figures)
-        yield "; ".join([f"{f'mode {mode}':<26}threshold {figures['threshold']:.4f}", *rates])
+        same = f", the same as {figures['same_as']}" if figures["same_as"] else ""
+        yield "; ".join([f"{f'mode {mode}':<26}threshold {figures['threshold']:.4f}{same}", *rates])
 
 
 def check_lines(report: "VerificationReport") -> Iterator[str]:

@@ -40,8 +40,9 @@ class RuntimeOptions:
             matter of speed alone; a longer message is a batch of its own.
         threshold: lowest score called positive, 0 to 1; by default the one of the mode.
         mode: which of the thresholds in the bundle is taken; by default the one the bundle says.
-        max_fpr: take the threshold that called at most this share of the validation ham positive, 0 to 1. No two of
-            ``threshold``, ``mode`` and ``max_fpr`` go together.
+        max_fpr: take the lowest threshold of which the validation ham show, with 95 % confidence, that it calls at most
+            this share of ham positive, 0 to 1. No two of ``threshold``, ``mode`` and ``max_fpr`` go together.
+        max_fpr_unproven: where there is too little validation ham to show ``max_fpr``, estimate the threshold instead.
         unsure: from the threshold of ``high-recall`` up to that of ``low-false-positive``, the label is ``UNSURE``;
             goes with none of these three.
         exact: run messages whose score is nearer to the threshold than its file was ever wrong at export again in fp32.
@@ -55,6 +56,7 @@ class RuntimeOptions:
     threshold: float | None = None
     mode: str | None = None
     max_fpr: float | None = None
+    max_fpr_unproven: bool = False
     unsure: bool = False
     exact: bool = False
     verify: bool = True
@@ -72,6 +74,8 @@ class RuntimeOptions:
             raise ValueError(f"threshold must be from 0 to 1, not {self.threshold}")
         if self.max_fpr is not None and not 0 <= self.max_fpr <= 1:
             raise ValueError(f"max_fpr must be from 0 to 1, not {self.max_fpr}")
+        if self.max_fpr_unproven and self.max_fpr is None:
+            raise ValueError("max_fpr_unproven says how max_fpr is taken: give max_fpr, too")
         given = [name for name in ("threshold", "mode", "max_fpr") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} each set the threshold: choose one")

@@ -1,6 +1,8 @@
 """``validation.json``: the scores of messages that no training saw, which thresholds are chosen on."""
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,6 +13,8 @@ from spam_edge.bundle import Bundle
 from spam_edge.errors import BundleIntegrityError
 
 VALIDATION_NAME = "validation.json"
+COLLECTION = "collection"
+"""The kind of messages of which their corpus does not say what sort they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,18 +25,31 @@ class ValidationScores:
         variant: the file of the bundle that gave them.
         ham: ascending, shape (ham,).
         spam: ascending, shape (spam,).
+        ham_kinds: what sort of message each ham is, in the same order; empty in bundles that do not say.
+        spam_kinds: the same of the spam.
     """
 
     variant: str
     ham: NDArray[np.float64]
     spam: NDArray[np.float64]
+    ham_kinds: tuple[str, ...] = ()
+    spam_kinds: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, scores: NDArray[np.float32], is_positive: NDArray[np.int64], *, variant: str) -> Self:
-        """Sort scores by class; both arguments have the shape (messages,)."""
-        ascending = np.sort(scores[is_positive == 0]), np.sort(scores[is_positive == 1])
-        ham, spam = (part.astype(np.float64) for part in ascending)
-        return cls(variant=variant, ham=ham, spam=spam)
+    def of(
+        cls, scores: NDArray[np.float32], is_positive: NDArray[np.int64], *, kinds: Sequence[str], variant: str
+    ) -> Self:
+        """Sort scores by class.
+
+        Args:
+            scores: shape (messages,).
+            is_positive: shape (messages,), 1 for spam.
+            kinds: what sort of message each is; where it is empty, it is of the collection.
+            variant: the file that gave the scores.
+        """
+        named = np.array([kind or COLLECTION for kind in kinds])
+        ham, spam = (_ascending(scores[rows], named[rows]) for rows in (is_positive == 0, is_positive == 1))
+        return cls(variant=variant, ham=ham[0], spam=spam[0], ham_kinds=ham[1], spam_kinds=spam[1])
 
     @classmethod
     def read(cls, bundle: Bundle, *, verify: bool = True) -> Self:
@@ -46,15 +63,11 @@ class ValidationScores:
         path = bundle.file(VALIDATION_NAME)
         try:
             data = json.loads(path.read_bytes())
-            # In single precision they are those that the runtime gives, to the bit, and can be compared with them.
-            ham, spam = (np.sort(np.array(data[name], dtype=np.float32)).astype(np.float64) for name in ("ham", "spam"))
+            ham, spam = (_read_class(data, name) for name in ("ham", "spam"))
             variant = str(data["variant"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleIntegrityError(f"{path} cannot be read ({error!r}); export the bundle again") from error
-        for scores in (ham, spam):
-            if scores.ndim != 1 or not len(scores) or not (scores[0] >= 0 and scores[-1] <= 1):
-                raise BundleIntegrityError(f"{path} must hold scores of ham and of spam; export the bundle again")
-        return cls(variant=variant, ham=ham, spam=spam)
+        return cls(variant=variant, ham=ham[0], spam=spam[0], ham_kinds=ham[1], spam_kinds=spam[1])
 
     @property
     def all(self) -> NDArray[np.float64]:
@@ -70,4 +83,33 @@ class ValidationScores:
             "one_per_cluster": True,
             "ham": ham,
             "spam": spam,
+            "ham_kinds": list(self.ham_kinds),
+            "spam_kinds": list(self.spam_kinds),
         }
+
+    def votes(self) -> dict[str, Any]:
+        """Return how many messages of each class voted, and the number and share of each kind, the largest first."""
+        classes = (("ham", self.ham, self.ham_kinds), ("spam", self.spam, self.spam_kinds))
+        return {name: {"n": len(scores), "kinds": _votes_by_kind(kinds)} for name, scores, kinds in classes}
+
+
+def _read_class(data: Mapping[str, Any], name: str) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    # In single precision they are those that the runtime gives, to the bit, and can be compared with them.
+    scores = np.array(data[name], dtype=np.float32)
+    if scores.ndim != 1 or not len(scores) or not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError(f"{name} must be scores from 0 to 1")
+    kinds = data.get(f"{name}_kinds") or [""] * len(scores)
+    if len(kinds) != len(scores):
+        raise ValueError(f"{name}_kinds must name a kind for each score")
+    ascending, ordered = _ascending(scores, np.array([str(kind) for kind in kinds]))
+    return ascending, ordered if any(ordered) else ()
+
+
+def _ascending(scores: NDArray[np.float32], kinds: NDArray[np.str_]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    order = np.lexsort((kinds, scores))
+    return scores[order].astype(np.float64), tuple(kinds[order].tolist())
+
+
+def _votes_by_kind(kinds: Sequence[str]) -> dict[str, Any]:
+    counts = sorted(Counter(kinds).items(), key=lambda entry: (-entry[1], entry[0]))
+    return {kind: {"n": n, "share": n / len(kinds)} for kind, n in counts}

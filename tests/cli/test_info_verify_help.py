@@ -23,8 +23,8 @@ def test_info(run: Run, tiny_bundle: Path) -> None:
     result = run("info", *CPU)
     assert (result.exit_code, result.stderr) == (0, "")
     table = dict(re.split(" {2,}", line, maxsplit=1) for line in result.stdout.splitlines())
-    names = [name.replace("_", " ") for name in description if name != "modes"]
-    assert list(table) == [*names, *(f"mode {mode}" for mode in description["modes"])]
+    names = [name.replace("_", " ") for name in description if name not in ("modes", "unsure")]
+    assert list(table) == [*names, *(f"mode {mode}" for mode in description["modes"]), "unsure"]
     assert table["bundle"] == str(tiny_bundle)
     assert table["digest"] == description["digest"]
     assert table["labels"] == "HAM, SPAM"

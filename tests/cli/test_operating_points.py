@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,8 +14,9 @@ from click.testing import Result
 from spam_edge import Prediction, RuntimeOptions, SpamClassifier
 from spam_edge.bundle import Bundle
 from spam_edge.cli_classify import _writer
-from spam_edge.operating_points import MODES, UNSURE
+from spam_edge.operating_points import BALANCED, MODES, UNSURE
 from spam_edge.rows import Message
+from spam_edge.thresholds import threshold_at_rate
 from spam_edge.validation import ValidationScores
 from spam_edge.verification import Golden
 
@@ -40,23 +40,65 @@ def _labels(bundle: Path, texts: list[str], options: RuntimeOptions) -> list[str
 @pytest.mark.parametrize("mode", MODES)
 def test_mode(run: Run, golden: list[str], banded_bundle: Path, mode: str) -> None:
     result = run("classify", "--device", "cpu", "in.jsonl", "--mode", mode, "--format", "jsonl")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
     found = [json.loads(line)["label"] for line in result.stdout.splitlines()]
     assert found == _labels(banded_bundle, golden, RuntimeOptions(device="cpu", mode=mode))
+    rate = "calls 0.00% (0.00% to 8.81%, n 40) of the test split's ham SPAM"
+    assert result.stderr == ("" if mode == BALANCED else f"--mode {mode}: {rate}\n")
 
 
-def test_max_fpr_says_what_it_is_worth(classify: Run, tiny_bundle: Path, folder: Path) -> None:
-    scores = ValidationScores.read(Bundle.find(tiny_bundle))
-    result = classify("--max-fpr", "0.1", stdin=b"see you at 5 then\n")
-    assert result.exit_code == 0
-    [line] = result.stderr.splitlines()
-    found = re.fullmatch(
-        r"--max-fpr 0\.1: threshold (\S+); 3 of 30 validation ham lie above it, so that the rate is at most 26\.53% "
-        r"\(95 % Clopper-Pearson\)",
-        line,
+def test_equal_modes_are_said(classify: Run, tiny_bundle: Path) -> None:
+    result = classify("--mode", "high-recall", stdin=b"see you at 5 then\n")
+    assert result.stderr == (
+        "--mode high-recall: the same threshold as balanced; "
+        "calls 0.00% (0.00% to 8.81%, n 40) of the test split's ham SPAM\n"
     )
-    assert found is not None
-    assert scores.ham[-4] < float(found[1]) < scores.ham[-3]
+    result = classify("--unsure", stdin=b"see you at 5 then\n")
+    assert result.stderr == (
+        "--unsure: nothing is UNSURE, as high-recall and low-false-positive have the same threshold in this bundle\n"
+    )
+
+
+def test_a_bundle_from_before_this_was_measured(classify: Run, banded_bundle: Path) -> None:
+    path = banded_bundle / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"metrics": {}}), encoding="utf-8")
+    chosen = ["--model", str(banded_bundle)]
+    assert classify(*chosen, "--mode", "high-recall", stdin=b"see you at 5 then\n").stderr == ""
+    assert classify(*chosen, "--unsure", stdin=b"see you at 5 then\n").stderr == (
+        "--unsure: what share of ham is UNSURE was not measured when this bundle was exported\n"
+    )
+
+
+SHOWN = "0 of 30 validation ham reach it, which shows a rate of at most 9.50% with 95 % confidence"
+
+
+def test_max_fpr_says_what_it_is_worth(classify: Run, tiny_bundle: Path) -> None:
+    default = Bundle.find(tiny_bundle).manifest.threshold
+    scores = ValidationScores.read(Bundle.find(tiny_bundle))
+    for rate, shown in (("0.1", SHOWN), ("0.2", SHOWN.replace("0 of", "2 of").replace("9.50%", "19.53%"))):
+        result = classify("--max-fpr", rate, stdin=b"see you at 5 then\n")
+        assert result.exit_code == 0
+        threshold, _ = threshold_at_rate(scores, float(rate))
+        assert result.stderr == (
+            f"--max-fpr {rate}: threshold {threshold:.6g}; {shown}; "
+            f"laxer than balanced, whose threshold is {default:.6g}\n"
+        )
+
+
+def test_a_rate_that_cannot_be_shown_is_refused_or_estimated(classify: Run, tiny_bundle: Path) -> None:
+    result = classify("--max-fpr", "0.002", stdin=b"see you at 5 then\n")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "Error: 30 validation ham cannot show a false-positive rate of at most 0.002: it takes 1,497; ask for 0.0951 "
+        "or more, validate with more ham, or insist on an estimate with --max-fpr-unproven (max_fpr_unproven)\n"
+    )
+    for rate, needed in (("0.002", "1,497 ham would show 0.002"), ("0", "no number of ham shows 0")):
+        result = classify("--max-fpr", rate, "--max-fpr-unproven", stdin=b"see you at 5 then\n")
+        assert (result.exit_code, result.stdout[:3]) == (0, "HAM")
+        threshold = Bundle.find(tiny_bundle).manifest.threshold
+        assert result.stderr == (
+            f"--max-fpr {rate}: threshold {threshold:.6g}; {SHOWN}; the threshold is an estimate: {needed}\n"
+        )
 
 
 def test_unsure(run: Run, golden: list[str], banded_bundle: Path) -> None:
@@ -64,7 +106,9 @@ def test_unsure(run: Run, golden: list[str], banded_bundle: Path) -> None:
     result = run("classify", "--device", "cpu", "in.jsonl", "--unsure", "--only", "unsure", "--summary")
     assert (result.exit_code, result.stdout.count("UNSURE\t")) == (0, expected.count("UNSURE"))
     assert "HAM\t" not in result.stdout
-    summary = dict(line.split()[:2] for line in result.stderr.splitlines())
+    note, *lines = result.stderr.splitlines()
+    assert note == "--unsure: 0.00% (0.00% to 8.81%, n 40) of the test split's ham is UNSURE"
+    summary = dict(line.split()[:2] for line in lines)
     assert {label: int(summary[label]) for label in ("HAM", "SPAM", "UNSURE")} == {
         label: expected.count(label) for label in ("HAM", "SPAM", "UNSURE")
     }
@@ -99,6 +143,7 @@ def test_unsure_is_no_spam(run: Run, golden: list[str], banded_bundle: Path) -> 
         (["--mode", "balanced", "--max-fpr", "0.5"], "mode and max_fpr each set the threshold"),
         (["--unsure", "--threshold", "0.5"], "unsure takes two thresholds of the bundle"),
         (["--max-fpr", "2"], "'--max-fpr'"),
+        (["--max-fpr-unproven"], "max_fpr_unproven says how max_fpr is taken"),
         (["--only", "unsure"], "--only takes a label of this model: HAM, SPAM, not 'unsure'"),
     ],
 )
@@ -118,13 +163,21 @@ def test_an_unknown_mode_is_one_line(classify: Run) -> None:
 def test_info_shows_the_modes(run: Run, tiny_bundle: Path) -> None:
     manifest = Bundle.find(tiny_bundle).manifest
     shown = run("info", "--device", "cpu")
+    rates = "100.00% (91.19% to 100.00%, n 40)"
     for mode, threshold in manifest.thresholds.items():
-        assert re.search(rf"^mode {mode} +threshold {threshold:.4f}; precision 100\.00% \(91\.19% ", shown.stdout, re.M)
-    described = json.loads(run("info", "--device", "cpu", "--json").stdout)["modes"]
-    assert described == {
-        mode: {"threshold": threshold} | manifest.metrics["modes"][mode]
+        same = "" if mode == BALANCED else ", the same as balanced"
+        line = f"{f'mode {mode}':<26}threshold {threshold:.4f}{same}; precision {rates}; recall {rates}; false positive"
+        assert line in shown.stdout
+    assert shown.stdout.endswith(
+        "\nunsure                    ham 0.00% (0.00% to 8.81%, n 40); spam 0.00% (0.00% to 8.81%, n 40)\n"
+    )
+    described = json.loads(run("info", "--device", "cpu", "--json").stdout)
+    assert described["modes"] == {
+        mode: {"threshold": threshold, "same_as": None if mode == BALANCED else BALANCED}
+        | manifest.metrics["modes"][mode]
         for mode, threshold in manifest.thresholds.items()
     }
+    assert described["unsure"] == manifest.metrics["unsure"]
 
 
 def _batch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -138,6 +191,7 @@ def _batch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_batch_as_a_process(folder: Path, golden: list[str], banded_bundle: Path) -> None:
     done = _batch(folder, "--unsure", "--report", "report.json")
     assert done.returncode == 0, done.stderr
+    assert "--unsure: 0.00% (0.00% to 8.81%, n 40) of the test split's ham is UNSURE\n" in done.stderr
     found = [json.loads(line)["label"] for line in (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     expected = _labels(banded_bundle, golden, RuntimeOptions(device="cpu", unsure=True))
     assert found == expected
@@ -146,7 +200,13 @@ def test_batch_as_a_process(folder: Path, golden: list[str], banded_bundle: Path
     assert report["spam_share"] == expected.count("SPAM") / len(expected)
     done = _batch(folder, "--max-fpr", "0.1", "--force")
     assert done.returncode == 0
-    assert "3 of 30 validation ham lie above it" in done.stderr
+    assert f"--max-fpr 0.1: threshold 0.483327; {SHOWN}; laxer than balanced, whose threshold is " in done.stderr
+    done = _batch(folder, "--max-fpr", "0.01", "--force")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Error: 30 validation ham cannot show a false-positive rate of at most 0.01: it takes 299" in done.stderr
+    done = _batch(folder, "--max-fpr", "0.01", "--max-fpr-unproven", "--force")
+    assert done.returncode == 0
+    assert f"{SHOWN}; the threshold is an estimate: 299 ham would show 0.01" in done.stderr
 
 
 def test_a_job_that_was_begun_without_unsure_does_not_go_on_with_it(folder: Path, golden: list[str]) -> None:

@@ -1,8 +1,8 @@
 """Thresholds: what they let through on the scores they were chosen on, and how options reach them."""
 
 import json
-import math
 import pickle
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,87 +13,20 @@ from hypothesis import strategies as st
 
 from spam_edge import BundleIntegrityError, OperatingPointError, RuntimeOptions, SpamClassifier
 from spam_edge.bundle import Bundle
-from spam_edge.intervals import clopper_pearson
+from spam_edge.manifest import Manifest
 from spam_edge.operating_points import (
     BALANCED,
     HIGH_RECALL,
     LOW_FALSE_POSITIVE,
     UNSURE,
-    errors_allowed,
-    threshold_above_ham,
-    threshold_at_rate,
-    threshold_below_spam,
 )
+from spam_edge.thresholds import FalseAlarms, threshold_at_rate
 from spam_edge.validation import VALIDATION_NAME, ValidationScores
 from spam_edge.verification import Golden
-
-_SCORES = st.lists(st.floats(0, 1, width=32, exclude_max=True), min_size=1, max_size=40)
-
-
-def _validation(ham: list[float], spam: list[float]) -> ValidationScores:
-    return ValidationScores(variant="int8", ham=np.sort(np.array(ham)), spam=np.sort(np.array(spam)))
-
-
-def _logit(score: float) -> float:
-    return math.log(score / (1 - score))
 
 
 def _load(bundle: Path, **options: Any) -> SpamClassifier:
     return SpamClassifier.load(bundle, RuntimeOptions(device="cpu", **options))
-
-
-@given(_SCORES, _SCORES, st.integers(0, 45))
-def test_no_more_ham_than_allowed_reaches_the_threshold(ham: list[float], spam: list[float], allowed: int) -> None:
-    scores = _validation(ham, spam)
-    threshold = threshold_above_ham(scores, allowed=allowed)
-    assert 0 <= threshold <= 1
-    assert (scores.ham >= threshold).sum() <= allowed
-    # nor is a message given up that lies above the ham which has to stay below
-    if allowed < len(ham):
-        assert not ((scores.all > scores.ham[-1 - allowed]) & (scores.all < threshold)).any()
-
-
-@given(_SCORES, _SCORES, st.integers(0, 45))
-def test_no_more_spam_than_allowed_is_missed(ham: list[float], spam: list[float], allowed: int) -> None:
-    scores = _validation(ham, spam)
-    threshold = threshold_below_spam(scores, allowed=allowed)
-    assert (scores.spam < threshold).sum() <= allowed
-    if allowed < len(spam):
-        assert not ((scores.all >= threshold) & (scores.all < scores.spam[allowed])).any()
-
-
-@given(_SCORES, _SCORES, st.floats(0, 1))
-def test_a_rate_is_kept_to(ham: list[float], spam: list[float], rate: float) -> None:
-    threshold, alarms = threshold_at_rate(_validation(ham, spam), rate)
-    assert alarms.count == sum(score >= threshold for score in ham)
-    assert alarms.count <= rate * alarms.n + 1e-9
-    assert alarms.highest_rate == clopper_pearson(alarms.count, len(ham))[1]
-
-
-def test_a_threshold_stands_in_the_middle_on_the_logit_scale() -> None:
-    scores = _validation([0.01, 0.2, 0.6], [0.3, 0.9, 0.99])
-    above, below = threshold_above_ham(scores, allowed=0), threshold_below_spam(scores, allowed=0)
-    assert _logit(above) == pytest.approx((_logit(0.6) + _logit(0.9)) / 2)
-    assert _logit(below) == pytest.approx((_logit(0.2) + _logit(0.3)) / 2)
-    assert _logit(threshold_above_ham(scores, allowed=1)) == pytest.approx((_logit(0.2) + _logit(0.3)) / 2)
-    assert _logit(threshold_below_spam(scores, allowed=1)) == pytest.approx((_logit(0.6) + _logit(0.9)) / 2)
-
-
-def test_where_nothing_lies_beyond_there_is_half_a_logit() -> None:
-    scores = _validation([0.2, 0.8], [0.1, 0.3])
-    assert _logit(threshold_above_ham(scores, allowed=0)) == pytest.approx(_logit(0.8) + 0.5)
-    assert _logit(threshold_below_spam(scores, allowed=0)) == pytest.approx(_logit(0.1) - 0.5)
-
-
-def test_a_ham_of_score_1_is_said_where_it_cannot_be_kept_out() -> None:
-    scores = _validation([0.1, 1.0], [0.9])
-    with pytest.raises(OperatingPointError, match="1 of 2 validation ham have the score 1"):
-        threshold_at_rate(scores, 0.1)
-    assert threshold_at_rate(scores, 0.5)[1].count == 1
-
-
-def test_floats_do_not_lose_an_error() -> None:
-    assert [errors_allowed(rate, 100) for rate in (0.29, 0.0, 1.0, 0.009)] == [29, 0, 100, 0]
 
 
 def test_a_mode_sets_the_threshold(banded_bundle: Path) -> None:
@@ -112,11 +45,42 @@ def test_a_mode_that_is_not_there_is_named_with_those_that_are(tiny_bundle: Path
 
 def test_a_rate_sets_the_threshold(tiny_bundle: Path) -> None:
     scores = ValidationScores.read(Bundle.find(tiny_bundle))
-    classifier = _load(tiny_bundle, max_fpr=0.1)
-    assert (classifier.threshold, classifier.operating_point.false_alarms) == threshold_at_rate(scores, 0.1)
-    assert classifier.threshold < _load(tiny_bundle).threshold
+    for rate, count in ((0.1, 0), (0.2, 2), (0.5, 10)):
+        classifier = _load(tiny_bundle, max_fpr=rate)
+        assert (classifier.threshold, classifier.operating_point.false_alarms) == threshold_at_rate(scores, rate)
+        assert classifier.operating_point.false_alarms == FalseAlarms(count, 30)
+        assert classifier.describe()["mode"] is None
     assert _load(tiny_bundle, max_fpr=1.0).threshold == 0
-    assert classifier.describe()["mode"] is None
+
+
+def test_a_rate_that_cannot_be_shown_takes_an_option(tiny_bundle: Path) -> None:
+    with pytest.raises(
+        OperatingPointError, match=r"30 validation ham cannot show .* 0\.01: it takes 299; ask for 0\.0951 "
+    ):
+        _load(tiny_bundle, max_fpr=0.01)
+    insisted = _load(tiny_bundle, max_fpr=0.01, max_fpr_unproven=True).operating_point
+    assert insisted.false_alarms == FalseAlarms(0, 30)
+    # where the rate can be shown, the option changes nothing
+    assert _load(tiny_bundle, max_fpr=0.1, max_fpr_unproven=True).threshold == _load(tiny_bundle, max_fpr=0.1).threshold
+
+
+def test_an_estimate_is_above_all_ham_and_not_below_the_default(bundle_copy: Path) -> None:
+    bundle = Bundle.find(bundle_copy)
+    scores = ValidationScores.read(bundle)
+    estimate, _ = threshold_at_rate(scores, 0.01, unproven=True)
+    for default in (estimate / 2, (1 + estimate) / 2):
+        data = bundle.manifest.to_dict() | {"thresholds": {BALANCED: default}}
+        (bundle_copy / "manifest.json").write_text(json.dumps(data), encoding="utf-8")
+        threshold = _load(bundle_copy, max_fpr=0.01, max_fpr_unproven=True).threshold
+        assert threshold == max(default, estimate) > scores.ham[-1]
+
+
+def test_equal_thresholds_are_named(tiny_bundle: Path, banded_bundle: Path) -> None:
+    data = Bundle.find(tiny_bundle).manifest.to_dict()
+    data["thresholds"] = {LOW_FALSE_POSITIVE: 0.9, BALANCED: 0.5, HIGH_RECALL: 0.5}
+    manifest = Manifest.from_dict(data)
+    assert [manifest.same_as(mode) for mode in manifest.thresholds] == [None, None, BALANCED]
+    assert [mode["same_as"] for mode in _load(banded_bundle).describe()["modes"].values()] == [None, None, None]
 
 
 def test_the_middle_band_is_unsure(banded_bundle: Path) -> None:
@@ -140,7 +104,9 @@ def test_both_ends_of_the_band_are_decided_in_fp32(banded_bundle: Path, int8_var
     assert [p.label for p in exact.classify_batch(texts)] == [p.label for p in expected]
 
 
-@pytest.mark.parametrize("options", [{"mode": HIGH_RECALL}, {"max_fpr": 0.1}, {"unsure": True}])
+@pytest.mark.parametrize(
+    "options", [{"mode": HIGH_RECALL}, {"max_fpr": 0.1}, {"max_fpr": 0.01, "max_fpr_unproven": True}, {"unsure": True}]
+)
 def test_options_travel_whole(banded_bundle: Path, options: dict[str, Any]) -> None:
     classifier = _load(banded_bundle, **options)
     copy = pickle.loads(pickle.dumps(classifier))
@@ -157,6 +123,7 @@ def test_options_travel_whole(banded_bundle: Path, options: dict[str, Any]) -> N
         ({"unsure": True, "threshold": 0.5}, "unsure takes two thresholds .* threshold sets another"),
         ({"unsure": True, "mode": BALANCED}, "mode sets another"),
         ({"unsure": True, "max_fpr": 0.1}, "max_fpr sets another"),
+        ({"max_fpr_unproven": True}, "max_fpr_unproven says how max_fpr is taken"),
         ({"max_fpr": 1.5}, "max_fpr must be from 0 to 1"),
         ({"max_fpr": float("nan")}, "max_fpr must be from 0 to 1"),
     ],
@@ -191,18 +158,37 @@ def test_a_bundle_from_before_there_were_modes(bundle_copy: Path) -> None:
     "content",
     ["", "[]", "{}", '{"variant": "int8", "ham": [], "spam": [0.5]}', '{"variant": "int8", "ham": [2], "spam": [0.5]}',
      '{"variant": "int8", "ham": [NaN], "spam": [0.5]}', '{"variant": "int8", "ham": [[0.1]], "spam": [0.5]}',
+     '{"variant": "int8", "ham": [0.1, 0.2], "spam": [0.5], "ham_kinds": ["bank"]}',
      '{"variant": "int8", "ham": ["a"], "spam": [0.5]}', '{"variant": "int8", "ham": 0.5, "spam": [0.5]}'],
 )  # fmt: skip
 def test_broken_validation_scores_are_named(bundle_copy: Path, content: str) -> None:
     (bundle_copy / VALIDATION_NAME).write_text(content, encoding="utf-8")
     with pytest.raises(BundleIntegrityError, match=r"validation\.json has .* bytes where"):
         _load(bundle_copy, max_fpr=0.1)
-    with pytest.raises(BundleIntegrityError, match=r"validation\.json (cannot be read|must hold scores)"):
+    with pytest.raises(BundleIntegrityError, match=r"validation\.json cannot be read"):
         _load(bundle_copy, max_fpr=0.1, verify=False)
 
 
-@given(_SCORES, _SCORES)
-def test_scores_come_back_to_the_bit(ham: list[float], spam: list[float]) -> None:
-    written = json.loads(json.dumps(_validation(ham, spam).to_dict()))
-    for name, scores in (("ham", ham), ("spam", spam)):
-        assert [np.float32(score) for score in written[name]] == sorted(map(np.float32, scores))
+@given(st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans(), st.sampled_from(["", "bank", "code"]))))
+def test_scores_and_kinds_come_back_to_the_bit(rows: list[tuple[float, bool, str]]) -> None:
+    rows = [*rows, (0.25, False, "bank"), (0.75, True, "")]
+    scores, spam, kinds = (list(column) for column in zip(*rows, strict=True))
+    written = ValidationScores.of(
+        np.array(scores, dtype=np.float32), np.array(spam, dtype=np.int64), kinds=kinds, variant="int8"
+    )
+    data = json.loads(json.dumps(written.to_dict()))
+    for name, positive in (("ham", False), ("spam", True)):
+        expected = sorted((score, kind or "collection") for score, is_spam, kind in rows if is_spam == positive)
+        assert list(zip(map(np.float32, data[name]), data[f"{name}_kinds"], strict=True)) == expected
+        votes = written.votes()[name]
+        assert votes["n"] == len(expected)
+        assert {kind: entry["n"] for kind, entry in votes["kinds"].items()} == Counter(kind for _, kind in expected)
+        assert sum(entry["share"] for entry in votes["kinds"].values()) == pytest.approx(1)
+
+
+def test_kinds_follow_their_scores(bundle_copy: Path) -> None:
+    content = {"variant": "int8", "ham": [0.5, 0.25], "spam": [0.75], "ham_kinds": ["bank", "collection"]}
+    (bundle_copy / VALIDATION_NAME).write_text(json.dumps(content), encoding="utf-8")
+    read = ValidationScores.read(Bundle.find(bundle_copy), verify=False)
+    assert (read.ham.tolist(), read.ham_kinds, read.spam_kinds) == ([0.25, 0.5], ("collection", "bank"), ())
+    assert read.votes()["spam"] == {"n": 1, "kinds": {}}

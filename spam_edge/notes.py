@@ -1,0 +1,58 @@
+"""What was measured of the threshold that somebody asked for, in words."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from spam_edge.intervals import tries_needed
+from spam_edge.reports import rate_text
+
+if TYPE_CHECKING:
+    from spam_edge.manifest import Manifest
+    from spam_edge.operating_points import OperatingPoint
+    from spam_edge.thresholds import FalseAlarms
+
+
+def notes(point: "OperatingPoint", manifest: "Manifest", *, mode: str | None, max_fpr: float | None) -> Iterator[str]:
+    """Yield one line for each option that set the threshold, as far as there is anything to say of it.
+
+    Args:
+        point: what the options came to.
+        manifest: the bundle's.
+        mode: the mode that was asked for.
+        max_fpr: the rate that was asked for.
+    """
+    if point.false_alarms is not None and max_fpr is not None:
+        yield f"--max-fpr {max_fpr:g}: {'; '.join(_of_rate(point, point.false_alarms, max_fpr, manifest))}"
+    if mode is not None and (said := list(_of_mode(mode, manifest))):
+        yield f"--mode {mode}: {'; '.join(said)}"
+    if point.unsure_from is not None:
+        yield f"--unsure: {_of_band(point, manifest)}"
+
+
+def _of_rate(point: "OperatingPoint", alarms: "FalseAlarms", max_fpr: float, manifest: "Manifest") -> Iterator[str]:
+    shown = alarms.highest_rate
+    yield f"threshold {point.threshold:.6g}"
+    reached = f"{alarms.count:,} of {alarms.n:,} validation ham reach it"
+    yield f"{reached}, which shows a rate of at most {shown:.2%} with 95 % confidence"
+    if not alarms.show(max_fpr):
+        needed = tries_needed(max_fpr)
+        wanted = "no number of ham shows" if needed is None else f"{needed:,} ham would show"
+        yield f"the threshold is an estimate: {wanted} {max_fpr:g}"
+    if point.threshold < manifest.threshold:
+        yield f"laxer than {manifest.default_mode}, whose threshold is {manifest.threshold:.6g}"
+
+
+def _of_mode(mode: str, manifest: "Manifest") -> Iterator[str]:
+    if same := manifest.same_as(mode):
+        yield f"the same threshold as {same}"
+    measured = manifest.metrics.get("modes", {}).get(mode, {})
+    if mode != manifest.default_mode and "false_positive_rate" in measured:
+        yield f"calls {rate_text(measured['false_positive_rate'])} of the test split's ham {manifest.positive_label}"
+
+
+def _of_band(point: "OperatingPoint", manifest: "Manifest") -> str:
+    if point.unsure_from == point.threshold:
+        return "nothing is UNSURE, as high-recall and low-false-positive have the same threshold in this bundle"
+    if measured := manifest.metrics.get("unsure", {}).get("ham"):
+        return f"{rate_text(measured)} of the test split's ham is UNSURE"
+    return "what share of ham is UNSURE was not measured when this bundle was exported"
