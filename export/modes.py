@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from export.calibration import FALSE_POSITIVE_RATE, choose_threshold, choose_thresholds
 from export.checkpoint import Split
 from export.errors import ExportError
-from spam_edge.intervals import clopper_pearson
+from spam_edge.intervals import counted
 from spam_edge.manifest import Manifest
 from spam_edge.operating_points import LOW_FALSE_POSITIVE, FalseAlarms
 from spam_edge.scores import probabilities
@@ -87,12 +87,7 @@ def resolution(scores: ValidationScores, thresholds: Mapping[str, float]) -> str
 def _metrics(called: NDArray[np.bool_], is_spam: NDArray[np.bool_]) -> dict[str, Any]:
     hits = int((called & is_spam).sum())
     return {
-        "precision": _rate(hits, int(called.sum())),
-        "recall": _rate(hits, int(is_spam.sum())),
-        "false_positive_rate": _rate(int(called.sum()) - hits, int((~is_spam).sum())),
+        "precision": counted(hits, int(called.sum())),
+        "recall": counted(hits, int(is_spam.sum())),
+        "false_positive_rate": counted(int(called.sum()) - hits, int((~is_spam).sum())),
     }
-
-
-def _rate(count: int, n: int) -> dict[str, Any]:
-    low, high = clopper_pearson(count, n)
-    return {"value": count / n if n else None, "low": low, "high": high, "n": n}

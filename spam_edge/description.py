@@ -33,6 +33,7 @@ def describe(classifier: "SpamClassifier") -> dict[str, Any]:
             mode: {"threshold": threshold} | manifest.metrics.get("modes", {}).get(mode, {})
             for mode, threshold in manifest.thresholds.items()
         },
+        "controls": manifest.metrics.get("controls", {}),
         "max_length": manifest.max_length,
         "variants": {name: entry.bytes for name, entry in manifest.variants.items()},
         "versions": {

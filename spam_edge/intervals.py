@@ -1,6 +1,7 @@
 """How sure a rate is that was counted: Clopper-Pearson intervals."""
 
 import math
+from typing import Any
 
 CONFIDENCE = 0.95
 _HALVINGS = 64
@@ -26,6 +27,15 @@ def clopper_pearson(count: int, n: int, *, confidence: float = CONFIDENCE) -> tu
         raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
     tail = (1 - confidence) / 2
     return 1 - _upper_end(n - count, n, tail), _upper_end(count, n, tail)
+
+
+def counted(count: int, n: int) -> dict[str, Any]:
+    """Return a rate as a manifest has it: ``value``, ``low``, ``high``, ``count`` and ``n``; of no tries, no value.
+
+    The arguments are those of :func:`clopper_pearson`.
+    """
+    low, high = clopper_pearson(count, n)
+    return {"value": count / n if n else None, "low": low, "high": high, "count": count, "n": n}
 
 
 def _upper_end(count: int, n: int, tail: float) -> float:

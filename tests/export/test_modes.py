@@ -84,7 +84,7 @@ def test_rates_are_counted_on_the_test_split_one_per_cluster(tiny_bundle: Path) 
         assert found == {"precision": (0.5, 2), "recall": (0.5, 2), "false_positive_rate": (0.25, 4)}
         assert all(rate["low"] < rate["value"] < rate["high"] for rate in figures.values())
     nothing = metrics_of_modes(manifest, split, np.zeros(7, dtype=np.float32))[BALANCED]["precision"]
-    assert nothing == {"value": None, "low": 0.0, "high": 1.0, "n": 0}
+    assert nothing == {"value": None, "low": 0.0, "high": 1.0, "count": 0, "n": 0}
 
 
 def test_the_committed_bundle_has_them(tiny_bundle: Path) -> None:
