@@ -41,7 +41,7 @@ DATA_FILES  := $(wildcard $(DATA))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help data train export bench evaluate test check lint typecheck wheel clean environment FORCE
+.PHONY: help data train export quantisation bench evaluate test check lint typecheck wheel clean environment FORCE
 
 help: ## list the targets
 	@echo "spam-edge: catch spam on the device. Targets:"
@@ -74,7 +74,11 @@ $(CHECKPOINT)/training.json: $(TRAIN_AGAIN) | $(INSTALLED)
 	$(RUN) -m spam_edge.training --resume --output $(CHECKPOINT) $(TRAIN_OPTIONS)
 
 $(BUNDLE)/manifest.json: $(CHECKPOINT)/training.json $(EXPORT_CODE) | $(INSTALLED) $(OPERATOR)
-	$(RUN) -m export --candidates --checkpoint $(CHECKPOINT) --output $(BUNDLE)
+	$(RUN) -m export --checkpoint $(CHECKPOINT) --output $(BUNDLE)
+
+# Minutes; keep the machine quiet, for speed is measured too.
+quantisation: $(BUNDLE)/manifest.json ## measure other ways to quantise, put the table into the card of the bundle
+	$(RUN) -m export.quantisation --checkpoint $(CHECKPOINT) --bundle $(BUNDLE)
 
 # Keep the machine quiet; make bench BENCH=--quick for a look, BENCH=--help for all options.
 bench: $(BUNDLE)/manifest.json $(PEERS) ## measure beside PyTorch, Optimum, CTranslate2 and OpenVINO

@@ -24,8 +24,7 @@ from spam_edge.errors import SpamEdgeError
 )
 @click.option("--name", default="spam-edge-sms", help="Name of the model, recorded in the manifest.")
 @click.option("--model-version", default="1", help="Version of the model, recorded in the manifest.")
-@click.option("--candidates", is_flag=True, help="Measure other ways to quantise too, and put them into the card.")
-def main(checkpoint: Path, output: Path, name: str, model_version: str, candidates: bool) -> None:
+def main(checkpoint: Path, output: Path, name: str, model_version: str) -> None:
     """Export a checkpoint to a bundle: ONNX in fp32, fp16 and int8, checked against PyTorch.
 
     The bundle appears under its name only when every file has passed the gate; a bundle that stood there
@@ -42,7 +41,6 @@ def main(checkpoint: Path, output: Path, name: str, model_version: str, candidat
             name=name,
             version=model_version,
             report=lambda line: click.echo(line, err=True),
-            candidates=candidates,
         )
     except SpamEdgeError as error:
         click.echo(f"Error: {error}", err=True)

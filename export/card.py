@@ -6,26 +6,21 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from export.audit import Audit
-from export.candidates import STOCK, Candidate
 from export.checkpoint import Checkpoint
 from export.findings import Findings
+from export.first_screen import controls, kinds, tracks
 from export.gate import Parity
+from export.markdown import table
 from export.plots import draw_evaluation
+from export.tracks import Track
 from spam_edge.manifest import Manifest
 from spam_edge.processor import this_processor
 from spam_edge.reports import RATES, rate_text
+from spam_edge.training.messages import MEANING
+from spam_edge.training.splits import NOTICES
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
-_CANDIDATES = """\
-Other ways to make the int8 file, measured beside it. Speed is messages per second on one thread in relation to
-"{stock}", all timed in turns; each line after the second is the one before with one thing more, or the same run in
-another way.
-
-"""
 _FUSED = """\
 The fused file is the int8 model as one operator, which spam-edge brings along for Linux on x86-64 with AVX2 or AVX-512
 and VNNI, with the same scores to the bit on both. It reads its weights from the int8 file and differs from it by
@@ -41,18 +36,28 @@ _UCI = """\
 The messages are from the [SMS Spam Collection](https://doi.org/10.24432/C5CC84) of Tiago A. Almeida and José María
 Gómez Hidalgo, licensed [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). They were de-duplicated and split.
 """
+_NOTICES = """
+The notices were written by a language model for this package, as templates with slots. They are part of its code and
+under its licence, the Apache License 2.0.
+"""
 _UCI_LIMITS = """\
 - Short messages, in English. The SMS Spam Collection was gathered in the United Kingdom and Singapore between 2003 and
-  2011: premium-rate numbers and ringtones, not parcels and log-in pages. What is left of it on newer spam of other
+  2011: premium-rate numbers and ringtones, not parcels and log-in pages. What is left of it on newer messages of other
   countries stands above, under "Other corpora", once `make evaluate` was told of any.
-- No business messages: a one-time password, a delivery notice or a price from a shop that one is a customer of looks
-  like spam to it, because in its corpus only spam has numbers to call and prices. The controls N6 above say how often.
-  Where it was trained with notices, it has seen a few hundred such messages, which a language model wrote.
 - No other language: words of scripts that the corpus does not have are unknown words to it, which speak neither for
   spam nor for ham.
 """
 _OWN = "The messages came from files of the user's own; their licence and origin are the user's to state.\n"
-_OWN_LIMITS = "- The model knows what was in the files it was trained on; nothing else was measured.\n"
+_OWN_LIMITS = "- The model knows what was in the files it was trained on; nothing else but the controls was measured.\n"
+_WITH_NOTICES = """\
+- What it knows of today it has from notices that a language model made up. Those it was tested on have the same author:
+  real messages are likely to be harder.
+"""
+_WITHOUT_NOTICES = """\
+- Trained without notices: codes, deliveries, bills and other business messages may look like spam to it. The controls
+  above say how often.
+"""
+_OWN_MEANING = "SPAM and HAM are what the files of the user's own call so; what that is, is the user's to state."
 _METRICS = {
     "accuracy": "accuracy",
     "precision": "spam precision",
@@ -71,7 +76,7 @@ def write_card(
     checkpoint: Checkpoint,
     findings: Findings,
     *,
-    scores: NDArray[np.float32],
+    corpus: Track,
     resolution: str,
 ) -> None:
     """Write ``README.md`` and its pictures into the bundle.
@@ -81,13 +86,13 @@ def write_card(
         manifest: its manifest, complete but for the files this writes.
         checkpoint: what was exported.
         findings: what was measured of its files.
-        scores: shape (test messages,), calibrated scores of the shipped variant.
+        corpus: the test messages of the corpus.
         resolution: what the validation split can vouch for.
     """
     draw_evaluation(
         folder / "evaluation.png",
-        scores,
-        checkpoint.test.is_positive,
+        corpus.scores,
+        corpus.split.is_positive,
         threshold=manifest.threshold,
         labels=checkpoint.labels,
     )
@@ -96,7 +101,6 @@ def write_card(
         shutil.copyfile(checkpoint.path / "curves.png", folder / "curves.png")
         pictures.append("![Training curves](curves.png)")
     training = manifest.provenance["training"]
-    own_files = training["corpus"]["source"] == "files"
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         name=manifest.name,
         version=manifest.version,
@@ -104,8 +108,9 @@ def write_card(
         base_source=training["base_model"]["source"],
         corpus=training["corpus"]["name"],
         fingerprint=training["corpus"]["fingerprint"],
-        attribution=_OWN if own_files else _UCI,
-        limits=(_OWN_LIMITS if own_files else _UCI_LIMITS).rstrip(),
+        meaning=_meaning(checkpoint),
+        attribution=(_OWN if checkpoint.is_of_own_files else _UCI) + (_NOTICES if checkpoint.knows_notices else ""),
+        limits=_limits(checkpoint),
         max_length=manifest.max_length,
         default_mode=manifest.default_mode,
         modes=_modes(manifest),
@@ -114,14 +119,17 @@ def write_card(
         temperature=f"{manifest.temperature:.3f}",
         settings=_settings(training["settings"]),
         splits=_splits(training["splits"]),
+        tracks=tracks(manifest, _title(checkpoint)),
+        controls=controls(manifest),
+        kinds=kinds(manifest),
+        corpus_title=_title(checkpoint),
         metrics=_metrics(manifest.metrics["test"]),
         by_corpus=_by_corpus(manifest.metrics["test_by_corpus"]),
-        n=len(scores),
-        n_ham=int((checkpoint.test.is_positive == 0).sum()),
-        n_spam=int(checkpoint.test.is_positive.sum()),
+        n=len(corpus.scores),
+        n_ham=int((corpus.split.is_positive == 0).sum()),
+        n_spam=int(corpus.split.is_positive.sum()),
         parity=_parity(findings.parities),
         fused=_FUSED if any(variant.fused for variant in manifest.variants.values()) else "",
-        candidates=_candidates(findings.candidates),
         processors=_processors(findings.audit, manifest.variants["int8"].without_vnni),
         files=_files(manifest),
         pictures="\n".join(pictures),
@@ -129,15 +137,25 @@ def write_card(
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+def _title(checkpoint: Checkpoint) -> str:
+    return "the corpus" if checkpoint.is_of_own_files else "the SMS Spam Collection"
+
+
+def _meaning(checkpoint: Checkpoint) -> str:
+    if not checkpoint.is_of_own_files:
+        return MEANING
+    return f"{_OWN_MEANING} In the notices: {MEANING}" if checkpoint.knows_notices else _OWN_MEANING
+
+
+def _limits(checkpoint: Checkpoint) -> str:
+    notices = _WITH_NOTICES if checkpoint.knows_notices else "" if checkpoint.is_of_own_files else _WITHOUT_NOTICES
+    return ((_OWN_LIMITS if checkpoint.is_of_own_files else _UCI_LIMITS) + notices).rstrip()
 
 
 def _metrics(measured: Mapping[str, Mapping[str, float]]) -> str:
     rows = [[name, *(f"{values[key]:.4f}" for values in measured.values())] for key, name in _METRICS.items()]
     counts = [["messages", *(f"{values['n']:.0f}" for values in measured.values())]]
-    return _table(["metric", *(name.replace("_", " ") for name in measured)], counts + rows)
+    return table(["metric", *(name.replace("_", " ") for name in measured)], counts + rows)
 
 
 def _by_corpus(measured: Mapping[str, Mapping[str, float]]) -> str:
@@ -152,16 +170,22 @@ def _by_corpus(measured: Mapping[str, Mapping[str, float]]) -> str:
         ]
         for name, values in measured.items()
     ]
-    return _BY_CORPUS + _table(["corpus", "n", "of them spam", *shown.values()], rows)
+    return _BY_CORPUS + table(["corpus", "n", "of them spam", *shown.values()], rows)
 
 
 def _modes(manifest: Manifest) -> str:
-    measured = manifest.metrics["modes"]
+    header = ["mode", "SPAM from", "spam precision", "spam recall", "false-positive rate"]
+    today = manifest.metrics.get("today", {}).get("modes", {})
     rows = [
-        [mode, f"{threshold:.4f}{_same(manifest, mode)}", *(rate_text(measured[mode][name]) for name in RATES)]
+        [
+            mode,
+            f"{threshold:.4f}{_same(manifest, mode)}",
+            *(rate_text(manifest.metrics["modes"][mode][name]) for name in RATES),
+            *(rate_text(today[mode][name]) for name in RATES[1:] if today),
+        ]
         for mode, threshold in manifest.thresholds.items()
     ]
-    return _table(["mode", "SPAM from", "spam precision", "spam recall", "false-positive rate"], rows)
+    return table(header + ["today: spam recall", "today: false-positive rate"] * bool(today), rows)
 
 
 def _same(manifest: Manifest, mode: str) -> str:
@@ -174,27 +198,7 @@ def _parity(parities: Sequence[Parity]) -> str:
         [p.variant, p.rows, p.n, f"{p.max_abs_dlogit:.1e}", f"{p.max_abs_dp:.5f}", f"{p.mean_abs_dp:.6f}", p.flips]
         for p in parities
     ]
-    return _table(header, rows)
-
-
-def _candidates(candidates: Sequence[Candidate]) -> str:
-    if not candidates:
-        return ""
-    header = ["int8 file", "MB", "speed", "max score difference, test", "mean", "golden", "flips", "moved by its batch"]
-    rows = [
-        [
-            candidate.name,
-            f"{candidate.bytes / 1e6:.1f}",
-            f"{candidate.speed:.2f}",
-            f"{candidate.test.max_abs_dp:.4f}",
-            f"{candidate.test.mean_abs_dp:.5f}",
-            f"{candidate.golden.max_abs_dp:.4f}",
-            candidate.test.flips + candidate.golden.flips,
-            f"{candidate.max_abs_dp_in_batch:.4f}",
-        ]
-        for candidate in candidates
-    ]
-    return _CANDIDATES.format(stock=STOCK) + _table(header, rows)
+    return table(header, rows)
 
 
 def _processors(audit: Audit, exact: str | None) -> str:
@@ -212,13 +216,17 @@ def _files(manifest: Manifest) -> str:
         [name, f"`{variant.file}`", f"{variant.bytes / 1e6:.1f} MB", ", ".join(variant.providers)]
         for name, variant in manifest.variants.items()
     ]
-    return _table(["variant", "file", "size", "providers"], rows)
+    return table(["variant", "file", "size", "providers"], rows)
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    return _table(["setting", "value"], [[name.replace("_", " "), value] for name, value in settings.items()])
+    return table(["setting", "value"], [[name.replace("_", " "), value] for name, value in settings.items()])
 
 
 def _splits(splits: Mapping[str, Mapping[str, Any]]) -> str:
     keys = [key for key in next(iter(splits.values())) if key != "by_corpus"]
-    return _table(["split", *keys], [[name, *(counts[key] for key in keys)] for name, counts in splits.items()])
+    rows = [
+        [name, *(counts[key] for key in keys), counts.get("by_corpus", {}).get(NOTICES, {}).get("rows", 0)]
+        for name, counts in splits.items()
+    ]
+    return table(["split", *keys, "of the rows, notices"], rows)

@@ -1,6 +1,7 @@
 """Read what the training room wrote: weights and tokenizer, the splits, and ``training.json``."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 from spam_edge.normalization import NORMALIZER_NAME
+from spam_edge.training.sources import FILES
+from spam_edge.training.splits import NOTICES
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 _REMEDY = "run `make train` first"
@@ -22,7 +25,8 @@ class Split:
     Attributes:
         texts: the messages.
         is_positive: shape (messages,), 1 where the label is the positive one.
-        one_per_cluster: indices of the first message of each cluster of near duplicates.
+        one_per_cluster: indices of the first message of each cluster of near duplicates; of a cluster of notices, which
+            unites frauds with what they imitate, the first of each label and kind.
         clusters: the number of each message's cluster.
         corpora: the names of the corpora of each message; none where the checkpoint does not say.
         kinds: what sort of message each is; empty where its corpus does not say.
@@ -34,6 +38,24 @@ class Split:
     clusters: list[int]
     corpora: list[list[str]]
     kinds: list[str]
+
+    @property
+    def is_notice(self) -> NDArray[np.bool_]:
+        """Which messages are notices, shape (messages,)."""
+        return np.array([NOTICES in names for names in self.corpora], dtype=np.bool_)
+
+    def take(self, rows: NDArray[np.intp]) -> "Split":
+        """Return some of the messages."""
+        clusters, kinds = [self.clusters[row] for row in rows], [self.kinds[row] for row in rows]
+        is_positive = self.is_positive[rows]
+        return Split(
+            [self.texts[row] for row in rows],
+            is_positive,
+            _votes(clusters, is_positive, kinds),
+            clusters,
+            [self.corpora[row] for row in rows],
+            kinds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +101,16 @@ class Checkpoint:
         return self.config["id2label"]["0"], self.config["id2label"]["1"]
 
     @property
+    def is_of_own_files(self) -> bool:
+        """Whether the corpus is files of the user's own, and not the SMS Spam Collection."""
+        return str(self.training["corpus"]["source"]) == FILES
+
+    @property
+    def knows_notices(self) -> bool:
+        """Whether notices were trained on."""
+        return bool(self.train.is_notice.any())
+
+    @property
     def layers(self) -> int:
         """Number of transformer layers."""
         return int(self.config["n_layers"])
@@ -117,4 +149,11 @@ def _read_split(path: Path, positive: str) -> Split:
     except (ValueError, KeyError, TypeError) as error:
         raise ExportError(f"{path} cannot be read ({error}); {_REMEDY}") from error
     is_positive = np.array([label == positive for label in labels], dtype=np.int64)
-    return Split(texts, is_positive, np.unique(clusters, return_index=True)[1], clusters, corpora, kinds)
+    return Split(texts, is_positive, _votes(clusters, is_positive, kinds), clusters, corpora, kinds)
+
+
+def _votes(clusters: Sequence[int], is_positive: NDArray[np.int64], kinds: Sequence[str]) -> NDArray[np.intp]:
+    first: dict[tuple[int, int, str], int] = {}
+    for row, vote in enumerate(zip(clusters, is_positive.tolist(), kinds, strict=True)):
+        first.setdefault(vote, row)
+    return np.array(sorted(first.values()), dtype=np.intp)

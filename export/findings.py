@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from export.audit import Audit
-from export.candidates import Candidate
 from export.gate import LIMITS, Parity
 from spam_edge.manifest import Manifest
 from spam_edge.verification import PARITY_NAME
@@ -21,13 +20,11 @@ class Findings:
         parities: each file against PyTorch, on each set of messages.
         batching: by variant, largest change of a golden message's score between a batch and a run of its own.
         audit: what older processors would make of the int8 file.
-        candidates: other ways to make the int8 file, if they were measured.
     """
 
     parities: list[Parity]
     batching: Mapping[str, float]
     audit: Audit
-    candidates: list[Candidate]
 
     def write_parity(self, folder: Path, manifest: Manifest) -> None:
         """Write ``parity.json``."""
@@ -60,5 +57,4 @@ class Findings:
                 for variant, parity in on_golden.items()
             },
             "avx2_without_vnni": self.audit.to_dict(),
-            "candidates": [candidate.to_dict() for candidate in self.candidates],
         }

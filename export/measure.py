@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,6 @@ from spam_edge.bundle import Bundle
 from spam_edge.classifier import SpamClassifier
 from spam_edge.manifest import Manifest
 from spam_edge.session import RuntimeOptions
-from spam_edge.training.by_corpus import metrics_by_corpus
-from spam_edge.training.metrics import spam_metrics
 from spam_edge.verification import Golden
 
 
@@ -41,7 +38,7 @@ def run_variant(folder: Path, manifest: Manifest, variant: str, checkpoint: Chec
     Raises:
         GateError: the runtime's token ids are not those of the original tokenizer.
     """
-    classifier = _open(folder, manifest, variant)
+    classifier = open_variant(folder, manifest, variant)
     if classifier.token_ids(golden.texts) != golden.token_ids:
         raise GateError("the gate failed, nothing was exported: the runtime's token ids differ from the tokenizer's")
     return Logits(
@@ -72,39 +69,12 @@ def largest_margin_error(measured: Logits, expected: Logits) -> float:
 
 def batch_dependence(folder: Path, manifest: Manifest, variant: str, golden: Golden) -> float:
     """Return the largest change of a golden message's score between a batch and a run of its own."""
-    classifier = _open(folder, manifest, variant)
+    classifier = open_variant(folder, manifest, variant)
     alone = np.concatenate([classifier.score([text]) for text in golden.texts])
     return float(np.abs(alone - classifier.score(golden.texts)).max())
 
 
-def metrics_on_test(
-    decision: Decision, checkpoint: Checkpoint, *, shipped: str, measured: Logits, expected: Logits
-) -> dict[str, dict[str, float]]:
-    """Return the metrics of the shipped variant and of PyTorch, and the former with one vote per cluster."""
-
-    def metrics(logits: NDArray[np.float32], rows: Any = np.s_[:]) -> dict[str, float]:
-        scores, is_positive = decision.scores(logits)[rows], checkpoint.test.is_positive[rows]
-        return spam_metrics(scores, is_positive, threshold=decision.threshold)
-
-    return {
-        shipped: metrics(measured.test),
-        "pytorch": metrics(expected.test),
-        f"{shipped}_one_per_cluster": metrics(measured.test, checkpoint.test.one_per_cluster),
-    }
-
-
-def metrics_of_corpora(decision: Decision, checkpoint: Checkpoint, measured: Logits) -> dict[str, dict[str, float]]:
-    """Return the metrics of a variant for each corpus of the test split, with one vote per cluster."""
-    test = checkpoint.test
-    return metrics_by_corpus(
-        decision.scores(measured.test),
-        test.is_positive,
-        clusters=test.clusters,
-        corpora=test.corpora,
-        threshold=decision.threshold,
-    )
-
-
-def _open(folder: Path, manifest: Manifest, variant: str) -> SpamClassifier:
+def open_variant(folder: Path, manifest: Manifest, variant: str) -> SpamClassifier:
+    """Open a file of an unfinished bundle on the CPU."""
     options = RuntimeOptions(device="cpu", variant=variant, verify=False)
     return SpamClassifier(Bundle(folder, manifest, digest=""), options)

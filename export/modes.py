@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from export.calibration import choose_threshold, choose_thresholds
 from export.checkpoint import Split
 from export.errors import ExportError
-from spam_edge.intervals import clopper_pearson
+from spam_edge.intervals import counted
 from spam_edge.manifest import Manifest
 from spam_edge.operating_points import HIGH_RECALL, LOW_FALSE_POSITIVE
 from spam_edge.scores import probabilities
@@ -72,7 +72,7 @@ def metrics_of_band(manifest: Manifest, split: Split, scores: NDArray[np.float32
     scores, is_spam = scores[split.one_per_cluster], split.is_positive[split.one_per_cluster] == _POSITIVE
     unsure = (scores >= manifest.thresholds[HIGH_RECALL]) & (scores < manifest.thresholds[LOW_FALSE_POSITIVE])
     classes = {"ham": ~is_spam, "spam": is_spam}
-    return {name: _rate(int((unsure & rows).sum()), int(rows.sum())) for name, rows in classes.items()}
+    return {name: counted(int((unsure & rows).sum()), int(rows.sum())) for name, rows in classes.items()}
 
 
 def write_validation(folder: Path, scores: ValidationScores) -> None:
@@ -83,12 +83,7 @@ def write_validation(folder: Path, scores: ValidationScores) -> None:
 def _metrics(called: NDArray[np.bool_], is_spam: NDArray[np.bool_]) -> dict[str, Any]:
     hits = int((called & is_spam).sum())
     return {
-        "precision": _rate(hits, int(called.sum())),
-        "recall": _rate(hits, int(is_spam.sum())),
-        "false_positive_rate": _rate(int(called.sum()) - hits, int((~is_spam).sum())),
+        "precision": counted(hits, int(called.sum())),
+        "recall": counted(hits, int(is_spam.sum())),
+        "false_positive_rate": counted(int(called.sum()) - hits, int((~is_spam).sum())),
     }
-
-
-def _rate(count: int, n: int) -> dict[str, Any]:
-    low, high = clopper_pearson(count, n)
-    return {"value": count / n if n else None, "low": low, "high": high, "count": count, "n": n}

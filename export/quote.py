@@ -1,23 +1,19 @@
 """``python -m export.quote``: put what `make evaluate` found into the model card of a bundle."""
 
 import json
-import re
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from export.amend import CARD, amend
 from export.errors import ExportError
-from spam_edge.atomic import atomic_file
-from spam_edge.bundle import Bundle, sha256_of
+from spam_edge.bundle import Bundle
 from spam_edge.errors import SpamEdgeError
-from spam_edge.manifest import MANIFEST_NAME, BundleFile
 
-CARD = "README.md"
-_PLACE = re.compile(r"(<!-- evaluation -->\n).*?(\n<!-- end of evaluation -->)", re.DOTALL)
+_PLACE = "evaluation"
 
 
 @click.command(
@@ -59,17 +55,7 @@ def quote(evaluation: Path, bundle: Bundle) -> bool:
         )
     if found["quick"]:
         return False
-    card = bundle.file(CARD)
-    text, replaced = _PLACE.subn(
-        lambda match: f"{match[1]}\n{found['quote'].strip()}\n{match[2]}", card.read_text(encoding="utf-8")
-    )
-    if replaced != 1:
-        raise ExportError(f"{card} has no place for an evaluation; export the bundle again")
-    with atomic_file(card) as stream:
-        stream.write(text)
-    files = {**manifest.files, CARD: BundleFile(sha256_of(card), card.stat().st_size)}
-    with atomic_file(bundle.file(MANIFEST_NAME)) as stream:
-        stream.write(replace(manifest, files=files).to_json())
+    amend(bundle, _PLACE, found["quote"])
     return True
 
 

@@ -35,6 +35,7 @@ def describe(classifier: "SpamClassifier") -> dict[str, Any]:
             for mode, threshold in manifest.thresholds.items()
         },
         "unsure": manifest.metrics.get("unsure", {}),
+        "controls": manifest.metrics.get("controls", {}),
         "max_length": manifest.max_length,
         "variants": {name: entry.bytes for name, entry in manifest.variants.items()},
         "versions": {

@@ -1,6 +1,7 @@
 """How sure a rate is that was counted: Clopper-Pearson intervals, and what they take to show a rate."""
 
 import math
+from typing import Any
 
 CONFIDENCE = 0.95
 _HALVINGS = 64
@@ -61,6 +62,15 @@ def _check(count: int, n: int, confidence: float) -> None:
         raise ValueError(f"count must be from 0 to n = {n}, not {count}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
+
+
+def counted(count: int, n: int) -> dict[str, Any]:
+    """Return a rate as a manifest has it: ``value``, ``low``, ``high``, ``count`` and ``n``; of no tries, no value.
+
+    The arguments are those of :func:`clopper_pearson`.
+    """
+    low, high = clopper_pearson(count, n)
+    return {"value": count / n if n else None, "low": low, "high": high, "count": count, "n": n}
 
 
 def _upper_end(count: int, n: int, tail: float) -> float:

@@ -38,14 +38,16 @@ def truncation_note(count: int, max_length: int) -> str:
 
 
 def info_lines(description: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one line per entry of ``SpamClassifier.describe()``, and one for each mode."""
+    """Yield one line per entry of ``SpamClassifier.describe()``, and one for each mode and each kind of controls."""
     width = max(map(len, description)) + 2
     for name, value in description.items():
-        if name not in ("modes", "unsure"):
+        if name not in {"modes", "unsure", "controls"}:
             yield f"{name.replace('_', ' '):<{width}}{_shown(value)}"
     yield from _mode_lines(description["modes"])
     if unsure := description["unsure"]:
         yield f"{'unsure':<26}" + "; ".join(f"{name} {rate_text(rate)}" for name, rate in unsure.items())
+    for name, control in description["controls"].items():
+        yield f"{f'control {name}':<26}called spam {rate_text(control)}; {control['title']}"
 
 
 def rate_text(rate: Mapping[str, Any]) -> str:

@@ -10,6 +10,16 @@ SPAM = "SPAM"
 LABELS = (HAM, SPAM)
 """Class names by logit index."""
 
+MEANING = (
+    "SPAM is what nobody asked for and what is after the receiver's money, data or click: fraud, unsolicited "
+    "advertising, premium-rate bait, adult offers, gambling, loans, pills. HAM is conversation, and every notice of "
+    "somebody the receiver deals with: codes, bank and card alerts, deliveries, bills, bookings, appointments, school, "
+    "work, government, emergencies, receipts, and service messages that end in 'reply STOP'. Advertising of a company "
+    "to its own customers looks like both: it is a kind of its own, marketing, which is not trained on and is counted "
+    "apart."
+)
+"""What the two labels mean in the corpora that come with the package."""
+
 DEFAULT_LABEL_MAP: Mapping[str, str] = {"ham": HAM, "spam": SPAM, "0": HAM, "1": SPAM}
 """Label of a corpus, in lower case -> ours. Covers the UCI file and the Hub's ``ucirvine/sms_spam``."""
 

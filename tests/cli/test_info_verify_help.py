@@ -11,6 +11,7 @@ from click.testing import Result
 
 from spam_edge import RuntimeOptions, SpamClassifier, __version__
 from spam_edge.cli import main
+from spam_edge.intervals import counted
 from spam_edge.session import DEVICES, VARIANTS
 from spam_edge.verification import Check, VerificationReport, verify_bundle
 
@@ -23,12 +24,35 @@ def test_info(run: Run, tiny_bundle: Path) -> None:
     result = run("info", *CPU)
     assert (result.exit_code, result.stderr) == (0, "")
     table = dict(re.split(" {2,}", line, maxsplit=1) for line in result.stdout.splitlines())
-    names = [name.replace("_", " ") for name in description if name not in ("modes", "unsure")]
-    assert list(table) == [*names, *(f"mode {mode}" for mode in description["modes"]), "unsure"]
+    names = [name.replace("_", " ") for name in description if name not in {"modes", "unsure", "controls"}]
+    assert list(table)[: len(names)] == names
+    assert list(table)[len(names) :] == [
+        *(f"mode {mode}" for mode in description["modes"]),
+        "unsure",
+        *(f"control {name}" for name in description["controls"]),
+    ]
     assert table["bundle"] == str(tiny_bundle)
     assert table["digest"] == description["digest"]
     assert table["labels"] == "HAM, SPAM"
     assert f"onnxruntime {description['versions']['onnxruntime']}" in table["versions"]
+
+
+def test_info_says_which_harmless_messages_are_called_spam(run: Run, bundle_copy: Path) -> None:
+    path = bundle_copy / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    controls = {"N1": {"title": "emoji", **counted(0, 60)}, "N6": {"title": "codes", **counted(3, 60)}}
+    manifest["metrics"]["controls"] = controls
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    lines = run("info", *CPU, "--model", str(bundle_copy)).stdout.splitlines()
+    assert [re.sub(" +", " ", line) for line in lines if line.startswith("control")] == [
+        "control N1 called spam 0.00% (0.00% to 5.96%, n 60); emoji",
+        "control N6 called spam 5.00% (1.04% to 13.92%, n 60); codes",
+    ]
+    assert json.loads(run("info", *CPU, "--model", str(bundle_copy), "--json").stdout)["controls"] == controls
+    # one of an earlier export says nothing of them
+    del manifest["metrics"]["controls"]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    assert "control" not in run("info", *CPU, "--model", str(bundle_copy)).stdout
 
 
 def test_info_as_json(run: Run, tiny_bundle: Path) -> None:

@@ -7,25 +7,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
-from export import assemble, card, closest
+from export import assemble, closest
 from export.candidates import FUSED as SAME_FUSED
 from export.candidates import RECIPES, SHIPS, STOCK
 from export.checkpoint import Checkpoint
+from export.controls import LIMIT
 from export.errors import ExportError, GateError
-from export.gate import Decision, Limits
+from export.gate import Limits
 from export.layout import FILES, FUSED
-from export.measure import Logits, metrics_of_corpora
+from export.quantisation import compare_ways
 from export.quantize import Quantizer
 from export.rounding import DAMPINGS
-from spam_edge.manifest import Manifest
+from spam_edge.bundle import Bundle, sha256_of
+from spam_edge.manifest import BundleFile, Manifest
 from spam_edge.verification import verify_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +62,7 @@ def two_corpora(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def bundle(two_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("exported") / "bundle"
-    done = _run("--checkpoint", two_corpora, "--output", target, "--name", "test", "--candidates")
+    done = _run("--checkpoint", two_corpora, "--output", target, "--name", "test")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("  pass\n") == 2 * len(FILES)
     return target
@@ -109,17 +111,28 @@ def test_the_card_tells_the_corpora_apart(bundle: Path) -> None:
     assert f"| ham.csv | 40 | 0 |  | {rate} |  |" in card
 
 
-def test_a_checkpoint_that_knows_no_corpora_has_no_table(tiny_checkpoint: Path) -> None:
-    checkpoint = Checkpoint.read(tiny_checkpoint)
-    logits = np.zeros((len(checkpoint.test.texts), 2), dtype=np.float32)
-    decision = Decision(temperature=1.0, positive_index=1, threshold=0.5)
-    assert metrics_of_corpora(decision, checkpoint, Logits(logits, logits, logits)) == {}
-    assert card._by_corpus({}) == ""
-
-
-def test_other_ways_to_quantise_are_in_the_card(bundle: Path) -> None:
-    measured = json.loads((bundle / "parity.json").read_text(encoding="utf-8"))
+def test_files_of_ones_own_are_exported_whatever_the_controls_say(bundle: Path) -> None:
     card = (bundle / "README.md").read_text(encoding="utf-8")
+    controls = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["metrics"]["controls"]
+    assert max(control["value"] for control in controls.values()) > LIMIT  # and yet it was exported
+    assert f"| N6 {controls['N6']['title']} | {controls['N6']['value']:.2%} (" in card
+    assert "SPAM and HAM are what the files of the user's own call so" in card
+
+
+@pytest.fixture(scope="module")
+def compared(bundle: Path, two_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle after other ways to quantise were measured."""
+    copy = Path(shutil.copytree(bundle, tmp_path_factory.mktemp("compared") / "bundle"))
+    command = [sys.executable, "-m", "export.quantisation", "--bundle", copy, "--checkpoint", two_corpora]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert SHIPS in done.stderr
+    return copy
+
+
+def test_other_ways_to_quantise_are_in_the_card(compared: Path) -> None:
+    measured = json.loads((compared / "parity.json").read_text(encoding="utf-8"))
+    card = (compared / "README.md").read_text(encoding="utf-8")
     stock, *others = measured["candidates"]
     fused = [SAME_FUSED] if FUSED in FILES else []
     assert (stock["name"], stock["speed"]) == (STOCK, 1)
@@ -133,6 +146,40 @@ def test_other_ways_to_quantise_are_in_the_card(bundle: Path) -> None:
     assert all(candidate["max_abs_dp_in_batch"] == 0 for candidate in others)
     for candidate in measured["candidates"]:
         assert f"| {candidate['name']} | {candidate['bytes'] / 1e6:.1f} | {candidate['speed']:.2f}" in card
+    assert "make quantisation" not in card
+
+
+def test_measuring_them_leaves_the_bundle_whole(bundle: Path, compared: Path) -> None:
+    before, after = Bundle.find(bundle), Bundle.find(compared)
+    after.verify()
+    changed = {name for name, file in after.manifest.files.items() if file != before.manifest.files[name]}
+    assert changed == {"README.md", "parity.json"}
+    assert verify_bundle(compared).ok
+
+
+def test_an_export_measures_none(bundle: Path) -> None:
+    assert "`make quantisation` puts a table of them here" in (bundle / "README.md").read_text(encoding="utf-8")
+    assert "candidates" not in json.loads((bundle / "parity.json").read_text(encoding="utf-8"))
+
+
+def test_another_checkpoint_is_not_measured(bundle: Path, make_checkpoint: Callable[..., Path]) -> None:
+    other = Checkpoint.read(make_checkpoint(hidden_dim=32))
+    with pytest.raises(ExportError, match=r"was not made from .*; name its --checkpoint, or export again"):
+        compare_ways(Bundle.find(bundle), other)
+
+
+def test_a_card_without_a_place_is_said_before_anything_is_measured(
+    bundle: Path, two_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Bundle.find(shutil.copytree(bundle, tmp_path / "bundle"))
+    card = copy.file("README.md")
+    card.write_text(card.read_text(encoding="utf-8").replace("<!-- quantisation -->", ""), encoding="utf-8")
+    hashes = {"README.md": BundleFile(sha256_of(card), card.stat().st_size)}
+    write_manifest = copy.file("manifest.json").write_text
+    write_manifest(replace(copy.manifest, files={**copy.manifest.files, **hashes}).to_json(), encoding="utf-8")
+    monkeypatch.setattr(Quantizer, "__init__", lambda *_: pytest.fail("it was measured"))
+    with pytest.raises(ExportError, match="has no place for the quantisation; export the bundle again"):
+        compare_ways(Bundle.find(copy.path), Checkpoint.read(two_corpora))
 
 
 def test_the_audit_of_other_processors_is_there(bundle: Path) -> None:

@@ -57,7 +57,20 @@ def test_make_alone_lists_every_target() -> None:
     shown = subprocess.run(
         ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    for target in ("help", "data", "train", "export", "test", "check", "lint", "typecheck", "wheel", "clean"):
+    for target in (
+        "help",
+        "data",
+        "train",
+        "export",
+        "quantisation",
+        "evaluate",
+        "test",
+        "check",
+        "lint",
+        "typecheck",
+        "wheel",
+        "clean",
+    ):
         assert re.search(rf"^  make {target}\s+\S", shown, flags=re.MULTILINE), target
     for variable in ("BASE_MODEL", "DATA", "LEARNING_RATE", "EPOCHS", "BATCH_SIZE", "MAX_LENGTH", "SEED", "BUNDLE"):
         assert f"{variable}=" in shown
@@ -96,6 +109,17 @@ def test_exporting_takes_the_checkpoint_as_it_is(tmp_path: Path) -> None:
     assert "spam_edge.training" not in planned("export")
     assert "-m export" in planned("export")
     assert "--epochs 9" in planned("train", "export")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_other_ways_to_quantise_are_measured_when_asked_for() -> None:
+    def planned(goal: str) -> str:
+        command = ["make", "--dry-run", "--always-make", goal, "CHECKPOINT=/tmp/checkpoint", "BUNDLE=/tmp/bundle"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    command = "-m export.quantisation --checkpoint /tmp/checkpoint --bundle /tmp/bundle"
+    assert command in planned("quantisation")
+    assert command not in planned("export")
 
 
 def test_the_commands_of_the_readme_exist() -> None:

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from spam_edge.intervals import clopper_pearson, highest_rate, hits_allowed, tries_needed
+from spam_edge.intervals import clopper_pearson, counted, highest_rate, hits_allowed, tries_needed
 
 
 @given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
-def test_the_ends_are_quantiles_of_beta(counted: tuple[int, int], confidence: float) -> None:
-    count, n = counted
+def test_the_ends_are_quantiles_of_beta(hits: tuple[int, int], confidence: float) -> None:
+    count, n = hits
     tail = (1 - confidence) / 2
     low, high = clopper_pearson(count, n, confidence=confidence)
     assert low == pytest.approx(beta.ppf(tail, count, n - count + 1) if count else 0, rel=1e-8, abs=1e-12)
@@ -22,6 +22,12 @@ def test_known_intervals() -> None:
     assert clopper_pearson(0, 900)[1] == pytest.approx(0.0041, abs=1e-4)
     assert clopper_pearson(0, 0) == (0.0, 1.0)
     assert clopper_pearson(5, 5) == (pytest.approx(0.025 ** (1 / 5)), 1.0)
+
+
+def test_a_rate_has_its_interval_and_counts() -> None:
+    low, high = clopper_pearson(2, 60)
+    assert counted(2, 60) == {"value": 2 / 60, "low": low, "high": high, "count": 2, "n": 60}
+    assert counted(0, 0) == {"value": None, "low": 0.0, "high": 1.0, "count": 0, "n": 0}
 
 
 @pytest.mark.parametrize(("count", "n", "confidence"), [(-1, 5, 0.95), (6, 5, 0.95), (1, 5, 0.0), (1, 5, 1.0)])
