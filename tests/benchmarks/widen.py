@@ -12,6 +12,7 @@ can be checked.
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,16 +35,21 @@ def widen(source: Path, target: Path) -> None:
     config = json.loads((source / "config.json").read_bytes())
     config |= {name: 2 * config[name] for name in DOUBLED}
     labels = len(config["id2label"])
-    tensors = {name: _widen(name, tensor, labels) for name, tensor in load_file(source / "model.safetensors").items()}
     target.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
+    weights = widen_weights(load_file(source / "model.safetensors"), labels=labels)
+    save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
     (target / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     for name in BESIDE:
         shutil.copyfile(source / name, target / name)
     shutil.copytree(source / "splits", target / "splits", dirs_exist_ok=True)
 
 
-def _widen(name: str, tensor: "Tensor", labels: int) -> "Tensor":
+def widen_weights(weights: Mapping[str, "Tensor"], *, labels: int | None = None) -> dict[str, "Tensor"]:
+    """Double the weights of a DistilBERT; its head, too, where it has ``labels`` logits."""
+    return {name: _widen(name, tensor, labels) for name, tensor in weights.items()}
+
+
+def _widen(name: str, tensor: "Tensor", labels: int | None) -> "Tensor":
     if name.endswith("embeddings.weight"):  # word and position tables: one row for each entry
         return tensor.repeat_interleave(2, dim=1)
     if tensor.ndim == 2:

@@ -1,0 +1,133 @@
+"""What a training says before it begins, and on the way, about the time it takes."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import DistilBertConfig, TrainerControl, TrainerState, TrainingArguments
+
+from spam_edge.training import estimate, progress
+from spam_edge.training.__main__ import main
+from spam_edge.training.base_model import BaseModel, choose_base_model
+from spam_edge.training.corpus import Prepared, prepare
+from spam_edge.training.estimate import estimate_seconds, slow_warning
+from spam_edge.training.hardware import Hardware
+from spam_edge.training.messages import Message
+from spam_edge.training.progress import Progress, in_words
+from spam_edge.training.settings import TrainingSettings
+from spam_edge.training.sources import Corpus
+
+CPU = Hardware("cpu", "a processor", "fp32")
+SMALL = {"vocab_size": 100, "n_layers": 1, "n_heads": 2}
+
+
+@pytest.fixture(scope="module")
+def prepared(messages: list[Message]) -> Prepared:
+    return prepare(Corpus("made", "files", "asked for", tuple(messages)), 42)
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any training takes too long."""
+    monkeypatch.setattr(estimate, "SLOW_MINUTES", 0)
+
+
+def settings_of(base: BaseModel) -> TrainingSettings:
+    return TrainingSettings(max_length=16)
+
+
+def test_a_quick_training_is_not_warned_of_and_draws_no_random_numbers(prepared: Prepared, tiny_base: Path) -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    assert slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.sides) is None
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.usefixtures("always")
+def test_a_slow_one_is_and_the_quicker_way_named(
+    prepared: Prepared, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "detect", lambda: CPU)
+    line = slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.sides)
+    assert line is not None
+    assert line.startswith(f"training {tiny_base} takes about ")
+    assert re.search(r"without a GPU; .*BASE_MODEL=packaged.* takes about (\d+ h )?\d+ (s|min)$", line)
+    packaged = slow_warning(choose_base_model("packaged"), settings_of, prepared.sides)
+    assert packaged is not None
+    assert "BASE_MODEL" not in packaged  # there is no quicker way
+
+
+@pytest.mark.usefixtures("always")
+def test_with_a_gpu_nothing_is_said(prepared: Prepared, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "detect", lambda: Hardware("cuda", "a GPU", "bf16"))
+    assert slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.sides) is None
+
+
+def test_a_larger_model_and_more_epochs_take_longer(prepared: Prepared) -> None:
+    def seconds(dim: int, epochs: int) -> float:
+        config = DistilBertConfig(**SMALL, dim=dim, hidden_dim=4 * dim)
+        return estimate_seconds(config, prepared.sides, TrainingSettings(epochs=epochs, max_length=64), CPU)
+
+    small = seconds(16, 1)
+    assert small > 0
+    assert seconds(512, 1) > 3 * small
+    assert seconds(16, 100) > 10 * small
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("always")
+def test_the_warning_is_the_first_line(
+    corpus_file: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OMP_WAIT_POLICY", "HF_HUB_DISABLE_XET"):
+        monkeypatch.setenv(name, "1" if name.startswith("HF") else "PASSIVE")  # taken back with the test
+    monkeypatch.setattr(estimate, "detect", lambda: CPU)
+    options = ["--data", str(corpus_file), "--base-model", str(tiny_base), "--epochs", "1", "--max-length", "32"]
+    done = CliRunner().invoke(main, [*options, "--output", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    first, second, *rest = done.stderr.splitlines()
+    assert first.startswith(f"training {tiny_base} takes about ")
+    assert second.startswith("corpus: ")
+    assert len([line for line in rest if line.startswith(("corpus: ", "training "))]) == 0
+
+
+@pytest.mark.parametrize("bar", [False, True])
+def test_the_time_that_is_left_is_said_on_the_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bar: bool) -> None:
+    """400 steps of 3 seconds; a run that goes on at step 100 of them does not count those before."""
+    lines: list[str] = []
+    clock = [0.0]
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    shown = Progress(lines.append, "lr 2e-05", bar=bar)
+    args, control = TrainingArguments(output_dir=str(tmp_path), num_train_epochs=4), TrainerControl()
+    state = TrainerState(max_steps=400, global_step=100, epoch=1.0)
+    shown.on_train_begin(args, state, control)
+    shown.on_epoch_begin(args, state, control)
+    for state.global_step in range(101, 201):
+        clock[0] += 3
+        shown.on_step_end(args, state, control)
+    state.epoch = 2.0
+    metrics = {"eval_loss": 0.1, "eval_pr_auc": 0.9, "eval_f1": 0.8}
+    shown.on_evaluate(args, state, control, metrics=metrics)
+    state.global_step, state.epoch = 400, 4.0
+    shown.on_evaluate(args, state, control, metrics=metrics)
+    between = ["lr 2e-05, step 141 of 400, about 13 min left", "lr 2e-05, step 182 of 400, about 11 min left"]
+    assert lines[:-2] == ([] if bar else between)
+    assert lines[-2].endswith(
+        "epoch 2 of 4: validation loss 0.1000, PR-AUC 0.9000, F1 0.8000, 300 s, about 10 min left"
+    )
+    assert lines[-1].endswith("F1 0.8000, 300 s")
+
+
+@given(st.floats(0, 10**6))
+def test_durations_in_words(seconds: float) -> None:
+    found = re.fullmatch(r"(?:(\d+) h )?(\d+) (s|min)", in_words(seconds))
+    assert found is not None
+    hours, number, unit = found.groups()
+    assert abs(int(hours or 0) * 3600 + int(number) * (60 if unit == "min" else 1) - seconds) <= 30
+    assert int(number) < 60

@@ -1,0 +1,245 @@
+"""The real clients against a Hub on this machine: downloads, breaks, failures, and a cache that nobody answers for."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spam_edge.training.messages import Message
+from tests.hub.contents import repositories, write_corpus, write_tiny_model
+from tests.hub.repository import Repository
+from tests.hub.server import Fault, StandIn, serve
+
+pytestmark = pytest.mark.slow
+
+PROBE = 2
+"""Requests of one probe: the short name of the model redirects."""
+LARGE = "GET /large/.*"
+CHUNK = 10 * 2**20
+"""What the client writes at a time: less than that is not gone on with."""
+
+# The choices of a training, made as it makes them, without the training.
+CHOOSE = """
+import json, sys, time
+from spam_edge.errors import InputError
+from spam_edge.training.base_model import choose_base_model, load_model, load_tokenizer, weights_sha256
+from spam_edge.training.readers import ReadOptions
+from spam_edge.training.sources import load_corpus
+
+def corpus(name):
+    found = load_corpus([name], ReadOptions())
+    return found.source, found.reason, len(found.messages)
+
+announced = []
+
+def base(name):
+    found = choose_base_model(name, lambda base: announced.append(base.source))
+    load_tokenizer(found, 64)
+    return found.source, found.reason, weights_sha256(load_model(found, 0))
+
+def attempt(choose, name):
+    try:
+        return choose(name)
+    except InputError as error:
+        return "error", str(error), None
+
+chosen = {"corpus": attempt(corpus, sys.argv[1]), "base": attempt(base, sys.argv[2])}
+print(json.dumps([chosen, announced]))
+"""
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory: pytest.TempPathFactory, messages: list[Message]) -> tuple[Repository, ...]:
+    folder = tmp_path_factory.mktemp("contents")
+    write_tiny_model(folder / "model")
+    write_corpus(folder / "corpus", messages)
+    return repositories(folder / "model", folder / "corpus")
+
+
+@pytest.fixture
+def hub(contents: tuple[Repository, ...]) -> Iterator[StandIn]:
+    with serve(*contents) as hub:
+        yield hub
+
+
+@pytest.fixture
+def start(hub: StandIn, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts Python with the Hub of this test and a cache that is empty at first."""
+    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache")}
+    environment["HF_HUB_DISABLE_XET"] = "1"  # as the command sets it
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return start
+
+
+@pytest.fixture
+def choose(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[str, Any]]:
+    """Makes the choices of a training in a process of their own: source, reason, and what was found.
+
+    The base models that are announced must be ``announced``, by default the one that is taken.
+    """
+
+    def choose(corpus: str = "auto", base: str = "auto", announced: list[str] | None = None) -> dict[str, Any]:
+        process = start("-c", CHOOSE, corpus, base)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        assert "Traceback" not in err
+        chosen, said = json.loads(out)
+        assert said == ([chosen["base"][0]] if announced is None else announced)
+        return chosen
+
+    return choose
+
+
+def wait_for_half(hub: StandIn, cache: Path) -> None:
+    """Wait until the weights have come to a half, and the client has written them."""
+    assert hub.stalled.wait(300)
+    until = time.monotonic() + 60
+    while [path.stat().st_size for path in (cache / "hub").glob("models--*/blobs/*.incomplete")] != [CHUNK]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def training(output: Path, *more: str) -> tuple[str, ...]:
+    options = ("--epochs", "1", "--max-length", "32", "--no-notices", "--output", str(output))
+    return ("-m", "spam_edge.training", *options, *more)
+
+
+def test_training_takes_all_from_the_hub_goes_on_after_ctrl_c_and_then_needs_no_network(
+    hub: StandIn, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """Each run in a process of its own, with one cache: interrupted in the weights, whole, with a Hub that is gone."""
+    hub.faults.append(Fault(LARGE, after=1, cut=CHUNK + 2**19, stall=True, times=1))
+    process = start(*training(tmp_path / "out"))
+    wait_for_half(hub, tmp_path / "cache")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+
+    hub.asked.clear()
+    process = start(*training(tmp_path / "out"))
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    record = json.loads((tmp_path / "out" / "training.json").read_bytes())
+    assert (record["corpus"]["source"], record["corpus"]["reason"]) == ("hub", "it is in the local cache")
+    assert (record["base_model"]["source"], record["base_model"]["reason"]) == ("hub", "the Hub answers")
+    assert record["corpus"]["cleaning"]["read"] == 120
+    assert "base model: distilbert-base-uncased (hub: the Hub answers)" in err.splitlines()
+    assert [asked.partition(" bytes=")[2] for asked in hub.asked if asked.startswith("GET /large/")] == [f"{CHUNK}-"]
+    assert not [asked for asked in hub.asked if asked.endswith((".bin", ".h5", ".ot"))]
+
+    hub.asked.clear()
+    hub.faults.append(Fault(".*", cut=0, stall=True))
+    process = start(*training(tmp_path / "again"))
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert hub.asked == []
+    again = json.loads((tmp_path / "again" / "training.json").read_bytes())
+    assert again["base_model"] == record["base_model"] | {"reason": "it is in the local cache"}
+    assert again["corpus"] == record["corpus"]
+    assert again["losses"] == record["losses"]
+
+
+def test_a_download_that_breaks_is_gone_on_with(hub: StandIn, choose: Callable[..., dict[str, Any]]) -> None:
+    hub.faults += [Fault(LARGE, cut=100, times=2), Fault(LARGE, after=1, cut=CHUNK + 2**19, times=1)]
+    chosen = choose()
+    assert [source for source, _, _ in chosen.values()] == ["hub", "hub"]
+    ranges = [asked.partition(" bytes=")[2] for asked in hub.asked if asked.startswith("GET /large/")]
+    assert ranges == ["", "", "", "", f"{CHUNK}-"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "announced"),
+    [
+        (Fault(".*", after=PROBE, status=500), "500 Server Error", ["packaged"]),
+        (Fault("GET .*", after=1, cut=3), "Connection broken", ["packaged"]),
+        (Fault(LARGE, status=404), "404 Client Error", ["hub", "packaged"]),
+    ],
+    ids=["status", "broken", "no large files"],
+)
+def test_auto_takes_the_packaged_ones_where_the_hub_answers_the_probe_and_then_fails(
+    hub: StandIn, choose: Callable[..., dict[str, Any]], fault: Fault, said: str, announced: list[str]
+) -> None:
+    hub.faults.append(fault)
+    chosen = choose(announced=announced)
+    (corpus, of_corpus, messages), (base, of_base, _) = chosen["corpus"], chosen["base"]
+    assert (corpus, base, messages) == ("packaged", "packaged", 4862)
+    assert of_corpus.startswith(f"ucirvine/sms_spam cannot be loaded: {said}")
+    failed = f"the download of distilbert-base-uncased from the Hub failed: {said}"
+    # A Hub that fails is probed again, so that the base model need not wait for retries, too.
+    assert of_base.startswith(failed) or of_base == "the Hub does not answer within 3 s"
+    assert "\n" not in of_corpus + of_base
+
+
+def test_what_was_named_fails_in_one_line(hub: StandIn, choose: Callable[..., dict[str, Any]]) -> None:
+    hub.faults.append(Fault("GET /api/datasets/.*", status=500))
+    chosen = choose("hub", "no/such", announced=[])
+    assert [source for source, _, _ in chosen.values()] == ["error", "error"]
+    corpus, base = (said for _, said, _ in chosen.values())
+    assert corpus.startswith("ucirvine/sms_spam: cannot be loaded (500 Server Error: ")
+    assert corpus.endswith("; try again, or use --data packaged")
+    assert base.startswith("base model no/such: no such folder, not in the local cache, and the download of no/such ")
+    assert "404 Client Error" in base
+    assert base.endswith("or use --base-model packaged")
+    assert "\n" not in corpus + base
+
+
+def test_what_was_killed_half_way_is_fetched_again(
+    hub: StandIn,
+    start: Callable[..., subprocess.Popen[str]],
+    choose: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    """The weights cut off by SIGKILL, the corpus as ``datasets`` leaves it when it is killed while it writes."""
+    hub.faults.append(Fault(LARGE, after=1, cut=CHUNK + 2**19, stall=True, times=1))
+    process = start("-c", CHOOSE, "auto", "auto")
+    wait_for_half(hub, tmp_path / "cache")
+    process.kill()
+    process.communicate()
+    [prepared] = (path.parent for path in (tmp_path / "cache" / "datasets").rglob("*.arrow"))
+    [arrow] = prepared.glob("*.arrow")
+    arrow.write_bytes(arrow.read_bytes()[:300])
+    prepared.rename(prepared.with_name(f"{prepared.name}.incomplete"))
+    gone = Fault(".*", status=503)
+    hub.faults.append(gone)
+    silent = choose()
+    assert [(source, said) for source, said, _ in silent.values()] == [
+        ("packaged", "the Hub does not answer within 3 s")
+    ] * 2
+    hub.faults.remove(gone)
+    hub.asked.clear()
+    chosen = choose()
+    assert [(source, said) for source, said, _ in chosen.values()] == [("hub", "the Hub answers")] * 2
+    assert chosen["corpus"][2] == 120
+    assert [asked for asked in hub.asked if asked.endswith(f" bytes={CHUNK}-")]
+
+
+def test_damaged_weights_are_fetched_again_or_said_in_one_line(
+    hub: StandIn, choose: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    whole = choose("packaged")
+    [weights] = (tmp_path / "cache" / "hub").glob("models--*/snapshots/*/model.safetensors")
+    content = weights.read_bytes()
+    weights.resolve().write_bytes(content[: len(content) // 2])
+    assert choose("packaged")["base"] == whole["base"]
+    assert weights.read_bytes() == content
+    folder = shutil.copytree(weights.parent, tmp_path / "folder")
+    (folder / weights.name).write_bytes(content[: len(content) // 2])
+    source, said, _ = choose("packaged", str(folder), announced=["folder"])["base"]
+    assert source == "error"
+    assert said.startswith(f"base model {folder} cannot be loaded (")
+    assert "\n" not in said
