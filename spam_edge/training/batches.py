@@ -1,12 +1,14 @@
 """Batches of messages of similar length, in random order."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch.utils.data import Sampler
 from transformers import Trainer
 
 from spam_edge.training.encoding import TrainingMessages
+from spam_edge.training.optimizer import make_optimizer
 
 _BATCHES_PER_POOL = 8
 
@@ -50,7 +52,28 @@ class ShuffledLengthGroupedSampler(Sampler[int]):
 
 
 class LengthGroupedTrainer(Trainer):
-    """A ``Trainer`` that draws its training batches with :class:`ShuffledLengthGroupedSampler`."""
+    """A ``Trainer`` that draws its training batches with :class:`ShuffledLengthGroupedSampler`.
+
+    Args:
+        head_factor: how many times as fast as the encoder the head learns.
+        options: those of the ``Trainer``.
+    """
+
+    def __init__(self, *, head_factor: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._head_factor = head_factor
+
+    def create_optimizer(self) -> torch.optim.Optimizer:
+        """Make the optimiser of :func:`make_optimizer`, once."""
+        if self.optimizer is None:
+            model: Any = self.model
+            self.optimizer = make_optimizer(
+                model,
+                learning_rate=self.args.learning_rate,
+                head_factor=self._head_factor,
+                weight_decay=self.args.weight_decay,
+            )
+        return self.optimizer
 
     def _get_train_sampler(self, train_dataset: object = None) -> Sampler[int]:
         messages: TrainingMessages = self.train_dataset  # type: ignore[assignment]

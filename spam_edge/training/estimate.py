@@ -9,9 +9,9 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification
 from spam_edge.errors import InputError
 from spam_edge.threads import available_threads
 from spam_edge.training.base_model import BaseModel, load_config, packaged_base_model
-from spam_edge.training.encoding import cross_entropy
-from spam_edge.training.fit import steps_per_epoch
+from spam_edge.training.fit import steps_per_epoch, with_repeats
 from spam_edge.training.hardware import Hardware, detect
+from spam_edge.training.optimizer import make_optimizer, set_dropout
 from spam_edge.training.progress import in_words
 from spam_edge.training.settings import TrainingSettings
 from spam_edge.training.sources import PACKAGED
@@ -64,10 +64,12 @@ def estimate_seconds(
     Returns:
         Seconds from the first step to the last, without what is read, tokenised and written.
     """
-    lengths = [2 + len(example.text) / _CHARACTERS_PER_TOKEN for example in sides["train"]]
+    train = with_repeats(sides["train"], settings.corpus_repeats)
+    lengths = [2 + len(example.text) / _CHARACTERS_PER_TOKEN for example in train]
     length = sum(min(length, settings.max_length) for length in lengths) / len(lengths)
     step = _seconds_per_step(config, settings, hardware, length=round(length))
-    trained, validated, tested = (steps_per_epoch(len(sides[side]), settings) for side in SPLITS)
+    sizes = {**{side: len(sides[side]) for side in SPLITS}, "train": len(train)}
+    trained, validated, tested = (steps_per_epoch(sizes[side], settings) for side in SPLITS)
     steps = settings.epochs * (trained + _FORWARD_SHARE * validated) + _FORWARD_SHARE * (validated + tested)
     return step * steps * len(settings.learning_rates)
 
@@ -81,15 +83,16 @@ def _seconds_per_step(
         with torch.random.fork_rng(devices=[]):
             model = DistilBertForSequenceClassification(config).train()
             model.base_model.requires_grad_(not settings.freeze_body)
-            optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad])
+            set_dropout(model, settings.dropout)
+            optimizer = make_optimizer(model, learning_rate=1e-5, head_factor=1, weight_decay=settings.weight_decay)
             ids = torch.randint(config.vocab_size, (settings.batch_size, min(length, config.max_position_embeddings)))
-            targets = torch.full((settings.batch_size, config.num_labels), 1 / config.num_labels)
+            labels = torch.zeros(settings.batch_size, dtype=torch.int64)
             seconds = []
             for _ in range(1 + _TIMED_STEPS):
                 began = time.perf_counter()
                 with torch.autocast("cpu", dtype=torch.bfloat16, enabled=hardware.precision == "bf16"):
-                    outputs = model(input_ids=ids, attention_mask=torch.ones_like(ids))
-                cross_entropy(outputs, targets).backward()
+                    loss = model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels).loss
+                loss.backward()
                 optimizer.step()
                 optimizer.zero_grad()
                 seconds.append(time.perf_counter() - began)

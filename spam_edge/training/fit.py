@@ -25,6 +25,7 @@ from spam_edge.training.encoding import CountEpochs, TrainingMessages, encode_ex
 from spam_edge.training.evaluation import SELECTION_METRIC, KeepEpoch, MetricsOfLogits, evaluate, kept_epoch
 from spam_edge.training.hardware import Hardware
 from spam_edge.training.messages import HAM
+from spam_edge.training.optimizer import set_dropout
 from spam_edge.training.progress import FreezeBody, Progress
 from spam_edge.training.quiet import quiet_transformers
 from spam_edge.training.settings import TrainingSettings
@@ -95,8 +96,9 @@ def fit(
     elif settings.freeze_epochs:
         callbacks.append(FreezeBody(settings.freeze_epochs))
     encode = encoder(tokenizer, normalizer, settings.max_length)
+    set_dropout(model, settings.dropout)
     train = TrainingMessages(
-        splits["train"],
+        with_repeats(splits["train"], settings.corpus_repeats),
         encode,
         augmenter=_augmenter(splits["train"], settings),
         seed=settings.seed,
@@ -105,6 +107,7 @@ def fit(
     data = {side: encode_examples(splits[side], encode) for side in ("validation", "test")}
     with quiet_transformers():
         trainer = LengthGroupedTrainer(
+            head_factor=settings.head_factor,
             model=model,
             args=_arguments(settings, learning_rate, hardware, folder, steps_per_epoch(len(train), settings)),
             train_dataset=train,
@@ -122,6 +125,13 @@ def fit(
         evaluations = {side: evaluate(trainer, data[side], splits[side]) for side in data}
     epochs, losses = _history(trainer.state.log_history)
     return Fitted(model, learning_rate, epochs[kept_epoch(epochs)], epochs, losses, **evaluations)
+
+
+def with_repeats(examples: Sequence[Example], corpus_repeats: int) -> list[Example]:
+    """Return training examples with those of the corpus repeated, where notices stand beside them."""
+    if not any(example.template for example in examples):
+        return list(examples)
+    return [example for example in examples for _ in range(1 if example.template else corpus_repeats)]
 
 
 def steps_per_epoch(n: int, settings: TrainingSettings) -> int:
@@ -147,6 +157,8 @@ def _arguments(
         per_device_eval_batch_size=4 * settings.batch_size,  # no gradients to hold
         weight_decay=settings.weight_decay,
         warmup_ratio=settings.warmup_ratio,
+        lr_scheduler_type="warmup_stable_decay",
+        lr_scheduler_kwargs={"num_decay_steps": round(settings.decay * settings.epochs * steps)},
         seed=settings.seed,
         group_by_length=True,
         eval_strategy="epoch",

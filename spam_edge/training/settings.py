@@ -23,6 +23,12 @@ class TrainingSettings:
         seed: of the split, the head, dropout and the order of batches.
         freeze_body: train the classification head only.
         freeze_epochs: epochs at the start in which only the head is trained.
+        head_factor: how many times as fast as the encoder the fresh head learns.
+        decay: share of the steps, at the end, over which the learning rate falls to 0; before, it stays at its peak.
+        dropout: of the encoder and the head in training. Messages that change in every epoch do without it, and it
+            takes a quarter of the time.
+        corpus_repeats: how often each message of the corpus stands in an epoch, where notices stand beside it; each
+            time in another form.
         augment: change messages in every epoch; see :mod:`spam_edge.training.augmentation`.
         sweep: train once per rate of :data:`SWEEP_LEARNING_RATES` and keep the best on validation.
     """
@@ -36,6 +42,10 @@ class TrainingSettings:
     seed: int = 42
     freeze_body: bool = False
     freeze_epochs: int = 0
+    head_factor: float = 20.0
+    decay: float = 0.35
+    dropout: float = 0.0
+    corpus_repeats: int = 2
     augment: bool = True
     sweep: bool = False
 
@@ -48,6 +58,10 @@ class TrainingSettings:
         _require(
             0 <= self.freeze_epochs < self.epochs, "the body must be free in at least one epoch: lower freeze epochs"
         )
+        _require(self.head_factor > 0, "the head's learning rate must be above 0")
+        _require(0 <= self.decay <= 1 - self.warmup_ratio, "the learning rate cannot rise and fall at the same time")
+        _require(0 <= self.dropout < 1, "dropout must be at least 0 and below 1")
+        _require(self.corpus_repeats >= 1, "each message must stand in an epoch at least once")
         _require(not (self.freeze_body and self.freeze_epochs), "freeze the body for good or for some epochs, not both")
 
     @property
