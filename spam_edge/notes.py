@@ -45,9 +45,13 @@ def _of_rate(point: "OperatingPoint", alarms: "FalseAlarms", max_fpr: float, man
 def _of_mode(mode: str, manifest: "Manifest") -> Iterator[str]:
     if same := manifest.same_as(mode):
         yield f"the same threshold as {same}"
-    measured = manifest.metrics.get("modes", {}).get(mode, {})
-    if mode != manifest.default_mode and "false_positive_rate" in measured:
-        yield f"calls {rate_text(measured['false_positive_rate'])} of the test split's ham {manifest.positive_label}"
+    if mode == manifest.default_mode:
+        return
+    tracks = {"test split's ham": manifest.metrics, "harmless notices": manifest.metrics.get("today", {})}
+    for of_what, metrics in tracks.items():
+        measured = metrics.get("modes", {}).get(mode, {})
+        if "false_positive_rate" in measured:
+            yield f"calls {rate_text(measured['false_positive_rate'])} of the {of_what} {manifest.positive_label}"
 
 
 def _of_band(point: "OperatingPoint", manifest: "Manifest") -> str:
