@@ -2,7 +2,6 @@
 
 import csv
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -84,17 +83,6 @@ def contents(output: Path) -> dict[str, bytes]:
     else:
         found = [path for path in output.iterdir() if path.is_file()]
     return {path.name: path.read_bytes() for path in found}
-
-
-PATIENCE = 60
-"""Seconds: what takes longer does not happen at all, however loaded the machine is."""
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def proc_fields(pid: int | str) -> list[str]:

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import partial
@@ -20,8 +19,9 @@ from spam_edge.batch import BatchJob, BatchReport, Engine, Model, OpenEngine, Pr
 from spam_edge.bundle import Bundle
 from spam_edge.errors import BundleIntegrityError, BundleNotFoundError, WorkerError
 from tests.integrations import workers
+from tests.patience import PATIENCE, wait_until
 
-from .conftest import OPTIONS, PATIENCE, RunJob, contents, messages, wait_until, write_csv
+from .conftest import OPTIONS, RunJob, contents, messages, write_csv
 
 pytestmark = [
     pytest.mark.slow,
@@ -152,11 +152,8 @@ def test_begun_here_killed_and_resumed_there(
 
 
 def wait_for(path: Path, process: "subprocess.Popen[Any]") -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not path.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: path.exists() or process.poll() is not None)
+    assert process.poll() is None
 
 
 def replace_bundle(bundle: Path) -> None:

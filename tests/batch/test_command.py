@@ -16,8 +16,9 @@ import pyarrow.parquet
 import pytest
 
 from tests.memory import MIB, needs_proc, peak_of_command
+from tests.patience import PATIENCE
 
-from .conftest import PATIENCE, messages, write_csv
+from .conftest import messages, write_csv
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
 Run = Callable[..., subprocess.CompletedProcess[str]]

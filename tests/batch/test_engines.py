@@ -19,8 +19,9 @@ from spam_edge.batch import Model, Verdicts, resources
 from spam_edge.batch.local import ProcessEngine, ThreadEngine, open_local_engine
 from spam_edge.bundle import Bundle
 from spam_edge.errors import BundleIntegrityError, WorkerError
+from tests.patience import wait_until
 
-from .conftest import OPTIONS, RunJob, contents, messages, proc_fields, wait_until, write_csv
+from .conftest import OPTIONS, RunJob, contents, messages, proc_fields, write_csv
 
 ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

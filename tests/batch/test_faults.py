@@ -18,8 +18,9 @@ from spam_edge.batch import Model, Progress
 from spam_edge.bundle import Bundle
 from spam_edge.errors import InputError, JobError, ProviderUnavailableError
 from spam_edge.session import settle
+from tests.patience import PATIENCE, wait_until
 
-from .conftest import OPTIONS, PATIENCE, RunJob, contents, messages, proc_fields, wait_until, write_csv
+from .conftest import OPTIONS, RunJob, contents, messages, proc_fields, write_csv
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and signals of POSIX")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

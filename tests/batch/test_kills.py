@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import messages, proc_fields, wait_until, write_csv, write_jsonl
+from tests.patience import wait_until
+
+from .conftest import messages, proc_fields, write_csv, write_jsonl
 
 pytestmark = [
     pytest.mark.slow,

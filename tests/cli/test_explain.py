@@ -15,6 +15,7 @@ from click.testing import Result
 
 from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.cli_explain import _paint, explain
+from tests.patience import PATIENCE
 
 Run = Callable[..., Result]
 TEXT = "see you at 5 then 09061701461"
@@ -85,7 +86,9 @@ def _on_a_terminal(arguments: list[str], environment: dict[str, str]) -> str:
     parent, child = pty.openpty()
     try:
         command = [sys.executable, "-m", "spam_edge", "explain", "--device", "cpu", *arguments]
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=child, check=False, timeout=60)
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=child, check=False, timeout=PATIENCE
+        )
         assert done.returncode == 0
         return os.read(parent, 65536).decode()
     finally:

@@ -6,8 +6,7 @@ import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -16,6 +15,7 @@ import pytest
 
 from spam_edge import RuntimeOptions
 from tests.memory import MIB, needs_proc, peak_of_command
+from tests.patience import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
 
@@ -23,7 +23,6 @@ COMMAND = [sys.executable, "-m", "spam_edge"]
 CLASSIFY = [*COMMAND, "classify", "--device", "cpu", "--threads", "1"]
 SPAM = "Free prize! Txt WIN to 88222 now, 150p/msg\n"
 HAM = "see you at 5 then\n"
-PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -55,13 +54,6 @@ def next_line(stream: IO[str]) -> str:
     """Return the next line, or fail the test when none comes."""
     assert select.select([stream], [], [], PATIENCE)[0], "no line came"
     return stream.readline()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 def test_a_slow_pipe_gets_each_verdict_at_once(environment: Mapping[str, str], tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from export.rounding import DAMPINGS
 from spam_edge.bundle import Bundle, sha256_of
 from spam_edge.manifest import BundleFile, Manifest
 from spam_edge.verification import verify_bundle
+from tests.patience import wait_until
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [
@@ -323,11 +323,9 @@ def test_a_killed_export_leaves_the_earlier_bundle(tiny_checkpoint: Path, bundle
     command = [sys.executable, "-m", "export", "--checkpoint", tiny_checkpoint, "--output", bundle_copy]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
-        while not list(bundle_copy.parent.glob(".bundle.*.partial/onnx/*")):
-            assert process.poll() is None, "the export ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        begun = ".bundle.*.partial/onnx/*"
+        wait_until(lambda: list(bundle_copy.parent.glob(begun)) or process.poll() is not None)
+        assert process.poll() is None, "the export ended before it could be killed"
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -16,6 +16,7 @@ import pytest
 from spam_edge import Prediction, RuntimeOptions, SpamClassifier
 from tests.integrations import workers
 from tests.integrations.conftest import ROOT
+from tests.patience import PATIENCE
 
 TEXTS = [f"{number} {text}" for number in range(300) for text in ("WINNER!! Call now to claim", "see you at 5 then")]
 CHUNKS = [TEXTS[start : start + 25] for start in range(0, len(TEXTS), 25)]
@@ -62,7 +63,7 @@ def _server(bundle: Path, kind: str) -> Iterator[str]:
             assert server.stdout is not None
             yield f"http://127.0.0.1:{int(server.stdout.readline())}/"
         finally:
-            server.communicate(timeout=60)  # which closes its input
+            server.communicate(timeout=PATIENCE)  # which closes its input
     assert server.returncode == 0
 
 
@@ -77,7 +78,7 @@ def test_a_web_server_that_forks(
     with _server(tiny_bundle, kind) as address, ThreadPoolExecutor(12) as clients:
 
         def ask(text: str) -> dict[str, object]:
-            with opener.open(address, data=text.encode(), timeout=60) as answer:
+            with opener.open(address, data=text.encode(), timeout=PATIENCE) as answer:
                 found: dict[str, object] = json.load(answer)
                 return found
 

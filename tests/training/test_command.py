@@ -10,12 +10,13 @@ import pytest
 
 from spam_edge.errors import InputError
 from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
+from tests.patience import PATIENCE
 
 
 def call(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "spam_edge.training", *arguments],
-        capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **(env or {})},
+        capture_output=True, text=True, timeout=PATIENCE, check=False, env={**os.environ, **(env or {})},
     )  # fmt: skip
 
 

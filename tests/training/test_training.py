@@ -32,6 +32,7 @@ from spam_edge.training.fit import last_whole_checkpoint
 from spam_edge.training.messages import Message
 from spam_edge.training.settings import SWEEP_LEARNING_RATES, TrainingSettings
 from spam_edge.training.sources import Corpus
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -323,7 +324,7 @@ def test_interrupted_command_goes_on_with_resume(
     os.kill(process.pid, how)
     after = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=60) == code
+    assert process.wait(timeout=PATIENCE) == code
     assert "Traceback" not in before + after
     if how is signal.SIGINT:
         assert after.splitlines()[-1] == (
@@ -331,7 +332,11 @@ def test_interrupted_command_goes_on_with_resume(
         )
     assert not output.exists()
     done = subprocess.run(
-        command(corpus_file, tiny_base, output, "--resume"), capture_output=True, text=True, timeout=120, check=False
+        command(corpus_file, tiny_base, output, "--resume"),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""

@@ -18,6 +18,7 @@ from spam_edge.batching import Batch, pad_rows
 from spam_edge.bundle import Bundle
 from spam_edge.engine import CPU, create_session
 from spam_edge.session import Session, open_session
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny_bundle"
@@ -28,7 +29,7 @@ pytestmark = [
 ]
 
 # A session of the tiny bundle, and a batch that is large enough for its helpers to be called.
-PRELUDE = """
+PRELUDE = f"""
 import gc, os, signal, sys, threading, time
 import numpy as np
 from spam_edge import RuntimeOptions, SpamClassifier
@@ -45,7 +46,7 @@ def batch(messages=60, tokens=50, seed=0):
 def tasks():
     return set(os.listdir("/proc/self/task"))
 
-until = time.monotonic() + 60  # on a loaded machine, threads do not have a core all the time
+until = time.monotonic() + {PATIENCE}  # on a loaded machine, threads do not have a core all the time
 """
 
 
@@ -62,7 +63,7 @@ def _batch(count: int, longest: int) -> Batch:
 
 def _run(code: str, *before: str) -> str:
     command = [*before, sys.executable, "-c", PRELUDE + code, str(TINY)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.strip()
 
