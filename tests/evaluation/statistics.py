@@ -66,6 +66,14 @@ def exact_rate(hits: int, n: int) -> Rate | None:
     return Rate(hits / n, *clopper_pearson(hits, n), n)
 
 
+def one_vote_per_label(clusters: NDArray[np.int64], is_spam: Flags) -> NDArray[np.intp]:
+    """Return the first message of each label of every cluster, in order.
+
+    Groups of notices hold a fraud and the genuine message that it imitates: each of the two has its vote.
+    """
+    return np.sort(np.unique(np.stack([clusters, is_spam]), axis=1, return_index=True)[1])
+
+
 def measures(scored: Scored) -> dict[str, float]:
     """Return all measures of one system on some messages."""
     is_spam, called = scored.is_spam, scored.called
