@@ -5,7 +5,7 @@ company's own customers is named ``marketing:NAME=FILE``: whether it is spam is 
 are reported and no goal counts them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,46 @@ class Extra:
     marketing: bool = False
 
 
-def parse_extra(context: click.Context, option: click.Parameter, values: Sequence[str]) -> list[Extra]:
+def extra_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--extra``, which passes :class:`Extra` objects on as ``extra``."""
+    return click.option(
+        "--extra",
+        multiple=True,
+        callback=_parse_extras,
+        metavar="[marketing:]NAME=FILE",
+        help="A further labelled file, of ham (counted as notices), of spam, or of both; repeat.",
+    )(command)
+
+
+def extra_figures(extra: Extra, classifier: SpamClassifier) -> dict[str, Any]:
+    """Score a file and return its kind, false alarms and recall of each mode, and of both labels also its ranking.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    messages = read_messages(extra.path, ReadOptions())
+    scores = classifier.score([message.text for message in messages]).astype(np.float64)
+    is_spam = np.array([message.is_spam for message in messages])
+    return {
+        "name": extra.name,
+        "kind": MARKETING if extra.marketing else _kind(is_spam),
+        "n_ham": int((~is_spam).sum()),
+        "n_spam": int(is_spam.sum()),
+        "modes": {
+            mode: {rate: figures[rate] for rate in MEANS.values()}
+            for mode, figures in mode_figures(scores, is_spam, classifier.manifest.thresholds).items()
+        },
+        **_ranking(scores, is_spam, classifier.threshold),
+    }
+
+
+def mean_over_files(files: Sequence[Mapping[str, Any]], kind: str, mode: str) -> float | None:
+    """Return the mean of the files of a kind, each with the same weight; None where there is none."""
+    rates = [file["modes"][mode][MEANS[kind]]["value"] for file in files if file["kind"] == kind]
+    return float(np.mean(rates)) if rates else None
+
+
+def _parse_extras(context: click.Context, option: click.Parameter, values: Sequence[str]) -> list[Extra]:
     """Parse ``[marketing:]NAME=FILE``.
 
     Raises:
@@ -56,31 +95,6 @@ def parse_extra(context: click.Context, option: click.Parameter, values: Sequenc
             raise click.BadParameter(f"the name {plain!r} stands twice; give each file its own", context, option)
         found.append(Extra(plain, Path(path), marketing=plain != name))
     return found
-
-
-def extra_figures(extra: Extra, classifier: SpamClassifier) -> dict[str, Any]:
-    """Score a file and return its kind, the figures of each mode, and where it has both labels those of its ranking.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    messages = read_messages(extra.path, ReadOptions())
-    scores = classifier.score([message.text for message in messages]).astype(np.float64)
-    is_spam = np.array([message.is_spam for message in messages])
-    return {
-        "name": extra.name,
-        "kind": MARKETING if extra.marketing else _kind(is_spam),
-        "n_ham": int((~is_spam).sum()),
-        "n_spam": int(is_spam.sum()),
-        "modes": mode_figures(scores, is_spam, classifier.manifest.thresholds),
-        **_ranking(scores, is_spam, classifier.threshold),
-    }
-
-
-def mean_over_files(files: Sequence[Mapping[str, Any]], kind: str, mode: str) -> float | None:
-    """Return the mean of the files of a kind, each with the same weight; None where there is none."""
-    rates = [file["modes"][mode][MEANS[kind]]["value"] for file in files if file["kind"] == kind]
-    return float(np.mean(rates)) if rates else None
 
 
 def _kind(is_spam: NDArray[np.bool_]) -> str:

@@ -21,11 +21,11 @@ from spam_edge.training.notices import MARKETING, NOTICES, with_notices
 from spam_edge.training.options import corpus_options, take_read_options
 from spam_edge.training.sources import load_corpus
 from spam_edge.training.splits import Example
-from tests.evaluation.extras import MEANS, Extra, extra_figures, mean_over_files, parse_extra
+from tests.evaluation.extras import MEANS, Extra, extra_figures, extra_option, mean_over_files
 from tests.evaluation.modes import mode_figures
 from tests.evaluation.statistics import one_vote_per_label
 
-VARIANT = "int8"
+_VARIANT = "int8"
 
 
 @click.command(
@@ -34,13 +34,7 @@ VARIANT = "int8"
 )
 @corpus_options
 @click.option("--bundle", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="What is measured.")
-@click.option(
-    "--extra",
-    multiple=True,
-    callback=parse_extra,
-    metavar="[marketing:]NAME=FILE",
-    help="A further labelled file; repeat.",
-)
+@extra_option
 def main(*, data: tuple[str, ...], bundle: Path, extra: Sequence[Extra], **options: Any) -> None:
     """Print false alarms and recall of a bundle in every mode, each with its 95 % interval and its n.
 
@@ -48,7 +42,7 @@ def main(*, data: tuple[str, ...], bundle: Path, extra: Sequence[Extra], **optio
     """
     options.pop("notices")  # what the bundle was trained on says its fingerprint
     try:
-        classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant=VARIANT))
+        classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant=_VARIANT))
         prepared = prepare(load_corpus(data, take_read_options(options)), _seed(classifier))
         files = [extra_figures(one, classifier) for one in extra]
         sets = [*_held_out(classifier, prepared), *_controls(classifier, prepared), *files]

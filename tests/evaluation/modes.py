@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.evaluation.statistics import Rate, exact_rate
+from tests.evaluation.statistics import Rate, Scored, exact_rate
 
 
 def mode_figures(
@@ -33,6 +33,15 @@ def mode_figures(
             "confusion": {"tp": tp, "fp": fp, "fn": fn, "tn": tn},
         }
     return found
+
+
+def exact_rates(scored: Scored) -> dict[str, dict[str, float] | None]:
+    """Return false alarms and recall of a system at the threshold that it ships with."""
+    spam, ham = scored.called[scored.is_spam], scored.called[~scored.is_spam]
+    return {
+        name: as_json(exact_rate(int(called.sum()), len(called)))
+        for name, called in (("false_positive_rate", ham), ("recall", spam))
+    }
 
 
 def as_json(rate: Rate | None) -> dict[str, float] | None:
