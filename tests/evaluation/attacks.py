@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,40 +26,14 @@ from spam_edge.training.disguises import (
     homoglyphs,
 )
 from tests.evaluation import paraphrases
+from tests.evaluation.evasion import LEVEL, TARGET, UNKNOWN_HOMOGLYPHS, Attacked
 from tests.evaluation.pipeline import VARIANT
 from tests.evaluation.report.document import WHOLE_MESSAGE
 
-SEEN_IN_TRAINING = frozenset({"E6", "E12", "E14", "E15"})
-"""Attacks that have something in common with what :mod:`spam_edge.training.augmentation` does."""
-UNKNOWN_HOMOGLYPHS = "E1 unknown"
-"""E1 with letters that were taken out of the normaliser's table for it."""
+SAMPLE = 40
+"""Spam of a fold that :func:`attack_sample` disguises at most."""
 
 Score = Callable[[Sequence[str]], NDArray[np.floating]]
-
-
-@dataclass(frozen=True, slots=True)
-class Attacked:
-    """One attack on the test spam of a fold.
-
-    Attributes:
-        attack: its id.
-        level: how much of each message.
-        target: which words.
-        rows: the messages it changed, by their place among the test messages.
-        ours: our scores of them, disguised.
-        baseline: those of the baseline.
-    """
-
-    attack: str
-    level: str
-    target: str
-    rows: list[int]
-    ours: list[float]
-    baseline: list[float]
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the JSON form."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +67,7 @@ class Target:
 def attack_all(target: Target, classifier: SpamClassifier, baseline: Score) -> list[Attacked]:
     """Return every attack at every level, on keywords and on random words."""
     kinds = [(attack, level, words) for attack in ATTACKS for level in LEVELS for words in TARGETS]
-    found = [
-        _attacked(kind, target.disguised(*kind), classifier.score, baseline)
-        for kind in tqdm(kinds, "attacks", leave=False, disable=None)
-    ]
+    found = _attacked_with(kinds, target, classifier, baseline)
     unknown = sorted({c for letters in homoglyphs().values() for c in letters if sha256(c.encode()).digest()[0] % 2})
     with _without(classifier, unknown) as weaker:
         for level in LEVELS:
@@ -106,6 +77,13 @@ def attack_all(target: Target, classifier: SpamClassifier, baseline: Score) -> l
     texts = {row: said[text] for row, text in target.spam.items() if text in said}
     found.append(_attacked((paraphrases.ATTACK, WHOLE_MESSAGE, ""), texts, classifier.score, baseline))
     return found
+
+
+def attack_sample(target: Target, classifier: SpamClassifier, baseline: Score) -> list[Attacked]:
+    """Return every attack at medium level on keywords, on at most :data:`SAMPLE` messages: chosen by their hashes."""
+    rows = sorted(target.spam, key=lambda row: sha256(target.spam[row].encode()).digest())[:SAMPLE]
+    some = replace(target, spam={row: target.spam[row] for row in rows})
+    return _attacked_with([(attack, LEVEL, TARGET) for attack in ATTACKS], some, classifier, baseline)
 
 
 def controls(target: Target, classifier: SpamClassifier, baseline: Score) -> dict[str, dict[str, list[float]]]:
@@ -120,6 +98,15 @@ def controls(target: Target, classifier: SpamClassifier, baseline: Score) -> dic
         name: {"ours": classifier.score(texts[name]).tolist(), "baseline": baseline(texts[name]).tolist()}
         for name in CONTROLS
     }
+
+
+def _attacked_with(
+    kinds: Sequence[tuple[str, str, str]], target: Target, classifier: SpamClassifier, baseline: Score
+) -> list[Attacked]:
+    return [
+        _attacked(kind, target.disguised(*kind), classifier.score, baseline)
+        for kind in tqdm(kinds, "attacks", leave=False, disable=None)
+    ]
 
 
 def _attacked(kind: tuple[str, str, str], texts: dict[int, str], ours: Score, baseline: Score) -> Attacked:

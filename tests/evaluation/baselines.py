@@ -1,6 +1,7 @@
 """What spam-edge has to beat, in the same folds."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,8 +65,9 @@ class FrozenEncoder:
         return np.stack([self._known[text] for text in texts])
 
 
+@cache
 def fitters(base: base_model.BaseModel) -> Mapping[str, Callable[[Sequence[str], NDArray[np.bool_]], Any]]:
-    """Return what fits each baseline, by name."""
+    """Return what fits each baseline, by name; a process that fits several folds runs the frozen encoder once."""
     frozen = FrozenEncoder(base)
     return {"char_svm": char_svm, "word_lr": word_lr, "frozen_encoder": frozen.fit}
 

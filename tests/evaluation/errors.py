@@ -1,7 +1,7 @@
 """The errors of the out-of-fold run, with what a reader made of each: ``adjudicated.jsonl``."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 from spam_edge.training.metrics import FALSE_POSITIVE_RATES
 from tests.evaluation.report.document import OURS
 from tests.evaluation.statistics import Scored, measures
-from tests.evaluation.summary import OutOfFold
+from tests.evaluation.tracks import Track
 
 _FILE = Path(__file__).with_name("adjudicated.jsonl")
 _KEPT = ("accuracy", "precision", "recall", "f1", "mcc", "pr_auc", *FALSE_POSITIVE_RATES)
 WRONG, MISLABELLED, AMBIGUOUS, UNREAD = "wrong", "mislabelled", "ambiguous", "unread"
+Verdicts = Mapping[str, Mapping[str, str]]
 
 
 def read_verdicts(path: Path = _FILE) -> dict[str, dict[str, str]]:
@@ -23,44 +24,57 @@ def read_verdicts(path: Path = _FILE) -> dict[str, dict[str, str]]:
     return {row["text"]: row for row in rows}
 
 
-def errors(found: OutOfFold) -> dict[str, Any]:
+def errors(track: Track) -> dict[str, Any]:
     """Return every error at the balanced threshold, and the measures before and after its adjudication.
 
     Of what was mislabelled the label is turned, what is ambiguous is left out, in the errors alone: what the model gets
     right was not read, so that the adjudicated figures are an upper limit.
     """
     verdicts = read_verdicts()
-    votes = np.unique(found.clusters, return_index=True)[1]
-    ours, thresholds = found.systems[OURS], found.thresholds("balanced")
-    wrong = [int(row) for row in votes if ours.called[row] != ours.is_spam[row]]
-    judged = {row: verdicts.get(found.texts[row], {}).get("verdict", UNREAD) for row in wrong}
+    ours = track.systems[OURS]
+    judged = {row: _verdict(track.texts[row], verdicts) for row in _wrong(track)}
     is_spam = ours.is_spam.copy()
     for row, verdict in judged.items():
         is_spam[row] ^= verdict == MISLABELLED
-    kept = np.array([row for row in votes if judged.get(int(row)) != AMBIGUOUS])
+    kept = np.array([row for row in track.votes if judged.get(int(row)) != AMBIGUOUS])
     adjudicated = Scored(ours.scores, ours.called, is_spam, ours.clusters).take(kept)
-    worst = sorted(wrong, key=lambda row: -abs(ours.scores[row] - thresholds[row]))
     return {
-        "raw": _some(measures(ours.take(votes))) | {"errors": len(wrong)},
-        "adjudicated": _some(measures(adjudicated)) | dict(_counts(judged)),
-        "worst": [
-            {
-                "text": found.texts[row],
-                "label": "SPAM" if ours.is_spam[row] else "HAM",
-                "score": float(ours.scores[row]),
-                "threshold": float(thresholds[row]),
-                "verdict": judged[row],
-                "note": verdicts.get(found.texts[row], {}).get("note", ""),
-            }
-            for row in worst
-        ],
+        "raw": _some(measures(ours.take(track.votes))) | {"errors": len(judged)},
+        "adjudicated": _some(measures(adjudicated)) | dict(_counts(list(judged.values()))),
+        "worst": listed(track, verdicts),
     }
+
+
+def listed(track: Track, verdicts: Verdicts) -> list[dict[str, Any]]:
+    """Return every error at the balanced threshold, the furthest from it first, with its verdict if it was read."""
+    ours, thresholds = track.systems[OURS], track.thresholds("balanced")
+    return [
+        {
+            "text": track.texts[row],
+            "kind": track.kinds[row],
+            "label": "SPAM" if ours.is_spam[row] else "HAM",
+            "score": float(ours.scores[row]),
+            "threshold": float(thresholds[row]),
+            "verdict": _verdict(track.texts[row], verdicts),
+            "note": verdicts.get(track.texts[row], {}).get("note", ""),
+        }
+        for row in sorted(_wrong(track), key=lambda row: -abs(ours.scores[row] - thresholds[row]))
+    ]
+
+
+def _wrong(track: Track) -> list[int]:
+    ours = track.systems[OURS]
+    return [int(row) for row in track.votes if ours.called[row] != ours.is_spam[row]]
+
+
+def _verdict(text: str, verdicts: Verdicts) -> str:
+    return verdicts.get(text, {}).get("verdict", UNREAD)
 
 
 def _some(found: Mapping[str, float]) -> dict[str, float]:
     return {name: found[name] for name in _KEPT}
 
 
-def _counts(judged: Mapping[int, str]) -> Iterator[tuple[str, int]]:
+def _counts(judged: Sequence[str]) -> Iterator[tuple[str, int]]:
     for verdict in (WRONG, MISLABELLED, AMBIGUOUS, UNREAD):
-        yield verdict, list(judged.values()).count(verdict)
+        yield verdict, judged.count(verdict)

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.evaluation.report.document import BASELINE, OURS
+from tests.evaluation.evasion import LEVEL, TARGET
+from tests.evaluation.extras import NOTICES, SPAM
+from tests.evaluation.report.document import OURS
 
 _SCORES = {
-    "recall_at_fpr_0.1pct": ("recall at 0.1 % false positives", 0.94),
-    "recall_at_fpr_0.5pct": ("recall at 0.5 % false positives", 0.97),
-    "f1": ("spam F1", 0.965),
-    "mcc": ("MCC", 0.96),
-    "pr_auc": ("PR-AUC", 0.990),
+    "f1": ("spam F1", 0.945),
+    "pr_auc": ("PR-AUC", 0.982),
+    "recall_at_fpr_0.5pct": ("recall at 0.5 % false alarms", 0.94),
 }
-_ECE = 0.008
+_ECE = 0.01
 _UNDONE = ("E1", "E2", "E3", "E4", "E5", "E9")
 _MAY_LOSE = 0.005
 _OTHERS = {
@@ -20,51 +20,83 @@ _OTHERS = {
     **dict.fromkeys(("E12", "E15"), 0.90),
     "E14": 0.88,
 }
-_FALSE_ALARMS = 0.005
-_LEVEL, _TARGET = "medium", "keywords"
+_NOTICES = {"false_positive_rate": 0.01, "recall": 0.95}
+_CONTROLS = 0.02
+_FILES = {
+    NOTICES: ("files of notices: mean false alarms", "<=", 0.02),
+    SPAM: ("files of spam: mean recall", ">=", 0.93),
+}
+_MODE = "balanced"
 
 
 def goals(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return every goal with what was measured, one vote per cluster; disguises at medium level, on keywords."""
-    return [*_of_scores(evaluation), *_of_disguises(evaluation), *_of_controls(evaluation), *_of_baseline(evaluation)]
+    """Return every goal of what was measured: of the corpus, one vote per cluster, and of the messages of today.
+
+    Disguises are those of medium level on keywords. Those of notices should cost no more than chance: their recall
+    should lie within the interval of the same messages undisguised.
+    """
+    today = evaluation["today"]
+    return [
+        *_of_scores(evaluation),
+        *_of_disguises(evaluation["evasion"]),
+        *(_of_notices(today["notices"]) if "notices" in today else ()),
+        *_of_controls(today["controls"]),
+        *_of_files(today["means"]),
+    ]
 
 
 def _of_scores(evaluation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     measured = evaluation["systems"][OURS]["by_cluster"]
     for key, (name, least) in _SCORES.items():
-        yield _goal(name, f">= {least:g}", measured[key], measured[key]["value"] >= least)
-    ece = evaluation["calibration"]["ece"]
-    yield _goal("calibration error (ECE)", f"<= {_ECE:g}", ece, ece["value"] <= _ECE)
+        yield _at_least(name, least, measured[key])
+    yield _at_most("calibration error (ECE)", _ECE, evaluation["calibration"]["ece"])
 
 
-def _of_disguises(evaluation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for entry in evaluation["evasion"]:
-        if (entry["level"], entry["target"]) != (_LEVEL, _TARGET) or not entry["recall"]:
-            continue
-        attack, recall = entry["attack"], entry["recall"]
-        if attack in _UNDONE:
-            least = entry["clean_recall"] - _MAY_LOSE
-            yield _goal(f"{attack} {entry['title']}", f">= {least:.3f}", recall, recall["value"] >= least)
-        elif attack in _OTHERS:
-            yield _goal(
-                f"{attack} {entry['title']}", f">= {_OTHERS[attack]:g}", recall, recall["value"] >= _OTHERS[attack]
-            )
+def _of_disguises(evasion: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for entry in evasion:
+        if (entry["level"], entry["target"]) == (LEVEL, TARGET) and entry["recall"]:
+            name = f"{entry['attack']} {entry['title']}"
+            if entry["attack"] in _UNDONE:
+                yield _at_least(name, entry["clean_recall"] - _MAY_LOSE, entry["recall"])
+            elif entry["attack"] in _OTHERS:
+                yield _at_least(name, _OTHERS[entry["attack"]], entry["recall"])
 
 
-def _of_controls(evaluation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for entry in evaluation["controls"]:
-        rate = entry["false_positive_rate"]
-        name = f"{entry['id']} {entry['title']}: false positives"
-        yield _goal(name, f"<= {_FALSE_ALARMS:g}", rate, rate["value"] <= _FALSE_ALARMS)
+def _of_notices(notices: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    measured = notices["modes"][_MODE]
+    yield _at_most("notices: false alarms", _NOTICES["false_positive_rate"], measured["false_positive_rate"])
+    yield _at_least("notices: recall", _NOTICES["recall"], measured["recall"])
+    yield _at_most("notices: calibration error (ECE)", _ECE, notices["calibration"]["ece"])
+    for entry in notices["evasion"]:
+        if entry["attack"] in (*_UNDONE, *_OTHERS) and entry["recall"]:
+            yield _at_least(f"notices: {entry['attack']} {entry['title']}", entry["clean_low"], entry["recall"])
 
 
-def _of_baseline(evaluation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    title = evaluation["systems"][BASELINE]["title"]
-    for key, (name, _) in _SCORES.items():
-        difference = evaluation["paired"][BASELINE][key]
-        yield _goal(f"{name}: better than {title}, by more than the interval", "> 0", difference, difference["low"] > 0)
+def _of_controls(controls: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for entry in controls:
+        yield _at_most(f"{entry['id']} {entry['title']}: false alarms", _CONTROLS, entry["false_positive_rate"])
 
 
-def _goal(name: str, goal: str, rate: Mapping[str, float], met: bool) -> dict[str, Any]:
-    text = f"{rate['value']:.4f} [{rate['low']:.4f}, {rate['high']:.4f}]"
-    return {"name": name, "goal": goal, "value": rate["value"], "text": text, "met": met}
+def _of_files(means: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the goals of the means over files; a file has one vote, so there is no interval of its messages."""
+    for kind, (name, sign, limit) in _FILES.items():
+        if kind in means:
+            mean = means[kind]["modes"][_MODE]
+            met = mean <= limit if sign == "<=" else mean >= limit
+            yield _goal(name, sign, limit, mean, f"{mean:.4f} over {means[kind]['files']} files", met=met)
+
+
+def _at_least(name: str, least: float, rate: Mapping[str, float]) -> dict[str, Any]:
+    return _goal(name, ">=", least, rate["value"], _text(rate), met=rate["value"] >= least)
+
+
+def _at_most(name: str, most: float, rate: Mapping[str, float]) -> dict[str, Any]:
+    return _goal(name, "<=", most, rate["value"], _text(rate), met=rate["value"] <= most)
+
+
+def _text(rate: Mapping[str, float]) -> str:
+    return f"{rate['value']:.4f} [{rate['low']:.4f}, {rate['high']:.4f}]"
+
+
+def _goal(name: str, sign: str, limit: float, value: float, text: str, *, met: bool) -> dict[str, Any]:
+    return {"name": name, "goal": f"{sign} {limit:.3g}", "value": value, "text": text, "met": met}

@@ -87,7 +87,7 @@ def run_jobs(jobs: Sequence[Job], *, report: Callable[[str], None]) -> dict[str,
     """Run all jobs, as many at once as this process has cores; fewer jobs than these share them out.
 
     Returns:
-        By name, of an exported job its :data:`tests.evaluation.scoring.FoldScores`, of any other PyTorch's margins.
+        By name, of an exported job its :data:`tests.evaluation.tracks.FoldScores`, of any other PyTorch's margins.
     """
     # Threads that wait by spinning take the core their sibling needs; OpenMP reads this when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -49,7 +49,9 @@ class Pipeline:
                 "settings": asdict(self.settings),
                 "base": self.base.name,
                 "sides": {side: fingerprint(examples) for side, examples in prepared.sides.items()},
-                "code": code_fingerprint("spam_edge/training/*.py", "spam_edge/normalization/*.py"),
+                "code": code_fingerprint(
+                    "spam_edge/training/*.py", "spam_edge/training/notices/*.py", "spam_edge/normalization/*.py"
+                ),
             },
             sort_keys=True,
         )

@@ -54,9 +54,9 @@ class Scored:
         return Scored(self.scores[rows], self.called[rows], self.is_spam[rows], self.clusters[rows])
 
     @property
-    def one_per_cluster(self) -> "Scored":
-        """The first message of every cluster."""
-        return self.take(np.unique(self.clusters, return_index=True)[1])
+    def votes(self) -> "Scored":
+        """The messages that count, see :func:`one_vote_per_label`."""
+        return self.take(one_vote_per_label(self.clusters, self.is_spam))
 
 
 def exact_rate(hits: int, n: int) -> Rate | None:
@@ -64,6 +64,15 @@ def exact_rate(hits: int, n: int) -> Rate | None:
     if n == 0:
         return None
     return Rate(hits / n, *clopper_pearson(hits, n), n)
+
+
+def one_vote_per_label(clusters: NDArray[np.int64], is_spam: Flags) -> NDArray[np.intp]:
+    """Return the first message of each label of every cluster, in the order of the clusters.
+
+    Groups of notices hold a fraud and the genuine message that it imitates: each of the two has its vote. Clusters of
+    a corpus have one label.
+    """
+    return np.unique(np.stack([clusters, is_spam]), axis=1, return_index=True)[1]
 
 
 def measures(scored: Scored) -> dict[str, float]:

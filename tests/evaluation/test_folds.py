@@ -2,13 +2,16 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from spam_edge.training.corpus import Prepared, prepare
 from spam_edge.training.messages import HAM, SPAM, Message
+from spam_edge.training.notices import MARKETING, NOTICES, notices, with_notices
 from spam_edge.training.sources import Corpus
-from tests.evaluation.folds import FOLDS, grouped_folds, leaky_split
+from spam_edge.training.splits import Example, fingerprint
+from tests.evaluation.folds import CORPUS, FOLDS, by_track, grouped_folds, leaky_split
 from tests.evaluation.jobs import shares_of
 
 WORDS = [a + b for a in ("bal", "cor", "dim", "fen", "gul", "hop") for b in ("ta", "ro", "ki", "su", "ne", "vo")]
@@ -22,6 +25,19 @@ def prepared() -> Prepared:
     rows = [Message(text, SPAM if index % 3 == 0 else HAM) for index, text in enumerate(texts)]
     rows += [Message(text, SPAM if index % 3 == 0 else HAM) for index, text in enumerate(twins)]
     return prepare(Corpus("made", "files", "asked for", tuple(rows)), 0)
+
+
+@pytest.fixture(scope="module")
+def written(prepared: Prepared) -> list[Example]:
+    """The notices, with one pair of them turned into marketing, so that its group holds both."""
+    examples = notices([example for side in prepared.sides.values() for example in side])
+    paired = next(example for example in examples if example.template and example.template.pair)
+    return [replace(e, kind=MARKETING) if e.text == paired.text else e for e in examples]
+
+
+@pytest.fixture(scope="module")
+def both(prepared: Prepared, written: list[Example]) -> list[Prepared]:
+    return list(grouped_folds(prepared, seed=1, notices=written))
 
 
 def test_every_message_is_tested_once(prepared: Prepared) -> None:
@@ -43,6 +59,43 @@ def test_no_cluster_stands_on_two_sides(prepared: Prepared) -> None:
 def test_folds_are_the_same_each_time(prepared: Prepared) -> None:
     first, second = (list(grouped_folds(prepared, seed=3)) for _ in range(2))
     assert [fold.sides for fold in first] == [fold.sides for fold in second]
+
+
+def test_notices_do_not_move_the_folds_of_the_corpus(prepared: Prepared, both: list[Prepared]) -> None:
+    for alone, beside in zip(grouped_folds(prepared, seed=1), both, strict=True):
+        for side, examples in alone.sides.items():
+            assert beside.sides[side][: len(examples)] == examples
+            assert {e.corpus for e in beside.sides[side][len(examples) :]} == {(NOTICES,)}
+
+
+def test_every_notice_is_tested_once_and_no_group_is_trained_on(both: list[Prepared], written: list[Example]) -> None:
+    tested = [e for fold in both for e in fold.sides["test"] if NOTICES in e.corpus]
+    assert sorted(e.text for e in tested) == sorted(e.text for e in written)
+    for fold in both:
+        sides = [{example.cluster for example in examples} for examples in fold.sides.values()]
+        assert sum(map(len, sides)) == len(set().union(*sides))
+        sizes = {side: sum(NOTICES in e.corpus for e in examples) for side, examples in fold.sides.items()}
+        assert [round(10 * n / len(written)) for n in sizes.values()] == [7, 1, 2]
+        shares = [sum(e.label == SPAM for e in side) / len(side) for side in fold.sides.values()]
+        assert max(shares) - min(shares) < 0.05
+
+
+def test_marketing_is_tested_only(both: list[Prepared], written: list[Example]) -> None:
+    assert any(e.kind == MARKETING for e in written)
+    for side, expected in (("train", 0), ("validation", 0), ("test", sum(e.kind == MARKETING for e in written))):
+        assert sum(e.kind == MARKETING for fold in both for e in fold.sides[side]) == expected
+
+
+def test_each_track_has_its_messages(both: list[Prepared], written: list[Example]) -> None:
+    found = [by_track(fold.sides["test"]) for fold in both]
+    assert sum(len(tracks[NOTICES]) for tracks in found) == sum(e.kind != MARKETING for e in written)
+    assert sum(len(tracks.get(MARKETING, ())) for tracks in found) == sum(e.kind == MARKETING for e in written)
+    assert all(NOTICES not in e.corpus for tracks in found for e in tracks[CORPUS])
+
+
+def test_the_fingerprint_is_that_of_the_training(prepared: Prepared) -> None:
+    examples = [example for side in prepared.sides.values() for example in side]
+    assert fingerprint([*examples, *notices(examples)]) == with_notices(prepared, 5).fingerprint
 
 
 def test_the_leaky_split_leaks(prepared: Prepared) -> None:

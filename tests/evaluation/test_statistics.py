@@ -36,9 +36,9 @@ def test_measures_by_hand() -> None:
     assert found["precision_at_1pct_prevalence"] == pytest.approx(0.01 * 2 / 3 / (0.01 * 2 / 3 + 0.99 / 3))
 
 
-def test_one_vote_per_cluster() -> None:
-    one = scored([0.9, 0.1, 0.8, 0.2], [True, True, True, False], [7, 7, 8, 9]).one_per_cluster
-    assert one.scores.tolist() == [0.9, 0.8, 0.2]
+def test_one_vote_per_label_of_a_cluster() -> None:
+    one = scored([0.9, 0.1, 0.8, 0.2, 0.3, 0.4], [True, True, True, False, False, False], [7, 7, 8, 9, 7, 7]).votes
+    assert sorted(one.scores.tolist()) == [0.2, 0.3, 0.8, 0.9]
 
 
 @settings(max_examples=20)

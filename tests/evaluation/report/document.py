@@ -7,12 +7,12 @@ from typing import Any
 
 from spam_edge.errors import InputError
 
-OURS, BASELINE = "spam_edge", "char_svm"
-"""The system that ships and the one it has to beat, as they are called in ``systems``."""
+OURS, BASELINE, PYTORCH = "spam_edge", "char_svm", "pytorch"
+"""The system that ships, the one it has to beat, and what it was made from, as they are called in ``systems``."""
 WHOLE_MESSAGE = "whole message"
 """The level of an attack that knows no strengths."""
 HEADLINE = "recall_at_fpr_0.1pct"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _REQUIRED = ("corpus", "systems")
 
 

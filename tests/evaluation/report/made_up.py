@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tests.evaluation.report.made_up_today import made_up_today
+
 HOSTILE = "<script>alert('free')</script> & \u202ezzz\u200b call\n0900"
 ATTACKS = (("E1", "homoglyphs"), ("E2", "invisible characters"), ("E6", "leet"), ("E14", "good-word padding"))
 MODES = {"balanced": (0.5, 0.94), "low-false-positive": (0.9, 0.9), "high-recall": (0.2, 0.97)}
@@ -30,6 +32,7 @@ def evasion() -> list[dict[str, Any]]:
             "target": target,
             "recall": rate(0.93 - loss - 0.05 * place, 410),
             "clean_recall": 0.944,
+            "clean_low": 0.917,
             "baseline": None if attack == "E14" else rate(0.6 - loss, 410),
             "seen_in_training": attack != "E6",
             "changed": 401,
@@ -45,7 +48,7 @@ def made_up_evaluation() -> dict[str, Any]:
     titles = {"spam_edge": "spam-edge, int8 as shipped", "char_svm": "char SVM", "word_lr": "word logistic regression"}
     recalls = [step / 100 for step in range(101)]
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "created": "2026-11-25T03:00:00Z",
         "command": "make evaluate",
         "git_commit": "0123abc",
@@ -90,26 +93,7 @@ def made_up_evaluation() -> dict[str, Any]:
             for place, (name, (threshold, recall)) in enumerate(MODES.items())
         },
         "evasion": evasion(),
-        "controls": [
-            {
-                "id": f"N{number}",
-                "title": title,
-                "false_positive_rate": {"value": 0.002 * number, "low": 0.0, "high": 0.002 * number + 0.01, "n": 300},
-                "baseline": None if number == 2 else {"value": 0.01, "low": 0.004, "high": 0.02, "n": 300},
-            }
-            for number, title in enumerate(("emoji", "accented names", "chat in other scripts"), start=1)
-        ],
-        "corpora": [
-            {
-                "name": "another | corpus", "n_ham": 900, "n_spam": 300, "recall": rate(0.71, 300),
-                "false_positive_rate": {"value": 0.011, "low": 0.006, "high": 0.02, "n": 900},
-                "mcc": 0.74, "roc_auc": 0.97, "pr_auc": 0.93, "note": "newer",
-            },
-            {
-                "name": "spam alone", "n_ham": 0, "n_spam": 1000, "recall": rate(0.83, 1000),
-                "false_positive_rate": None, "mcc": None, "roc_auc": None, "pr_auc": None, "note": "",
-            },
-        ],
+        "today": made_up_today(),
         "quantisation": {"max_abs_dp": 0.0062, "mean_abs_dp": 0.00004, "flips": 0, "n": 4806, "recall_change": 0.0},
         "size_and_speed": {"bytes": {"int8": 27_200_000, "fp32": 91_000_000}, "messages_per_second": 1147.2},
         "errors": {

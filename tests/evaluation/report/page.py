@@ -4,7 +4,6 @@ python -m tests.evaluation.report.page artifacts/report/evaluation.json
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,26 +15,17 @@ from markupsafe import Markup
 from spam_edge.atomic import atomic_directory, atomic_file
 from spam_edge.errors import SpamEdgeError
 from tests.evaluation.report.blocks import Section
-from tests.evaluation.report.document import BASELINE, HEADLINE, OURS, headline, read_evaluation, title_of
+from tests.evaluation.report.cards import cards
+from tests.evaluation.report.document import BASELINE, OURS, read_evaluation, title_of
 from tests.evaluation.report.drawing import Picture
 from tests.evaluation.report.pictures import draw_pictures
 from tests.evaluation.report.sections_ground import cost_sections, error_section, ground_section
 from tests.evaluation.report.sections_robust import robustness_sections
-from tests.evaluation.report.sections_scores import leaky_section, score_sections
-from tests.evaluation.report.wording import Shown, difference, shown, visible
+from tests.evaluation.report.sections_scores import goal_section, leaky_section, score_sections
+from tests.evaluation.report.sections_today import today_sections
+from tests.evaluation.report.wording import visible
 
 PAGE, PICTURES = "index.html", "pictures"
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """What a person who reads one line should know: ours, the baseline, and the difference on the same messages."""
-
-    title: str
-    figure: Shown
-    baseline_title: str
-    baseline: Shown | None
-    difference: Shown | None
 
 
 def write_report(evaluation: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -65,7 +55,9 @@ def render(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> st
         pictures: as :func:`draw_pictures` returns them.
     """
     return _template().render(
-        headline=_headline(evaluation),
+        cards=cards(evaluation),
+        ours=title_of(evaluation, OURS),
+        baseline=title_of(evaluation, BASELINE),
         sections=list(_sections(evaluation, pictures)),
         corpus=evaluation["corpus"],
         quick=bool(evaluation.get("quick")),
@@ -94,6 +86,9 @@ def _finalize(value: Any) -> Any:
 
 
 def _sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Iterator[Section]:
+    if goals := evaluation.get("goals"):
+        yield goal_section(goals)
+    yield from today_sections(evaluation, pictures)
     yield from score_sections(evaluation, pictures)
     yield from robustness_sections(evaluation, pictures)
     yield from cost_sections(evaluation)
@@ -102,20 +97,6 @@ def _sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) ->
     if leaky := evaluation.get("leaky"):
         yield leaky_section(evaluation, leaky)
     yield ground_section(evaluation)
-
-
-def _headline(evaluation: Mapping[str, Any]) -> Headline | None:
-    ours, baseline = headline(evaluation, OURS), headline(evaluation, BASELINE)
-    if ours is None:
-        return None
-    paired = ((evaluation.get("paired") or {}).get(BASELINE) or {}).get(HEADLINE)
-    return Headline(
-        title_of(evaluation, OURS),
-        shown(ours, HEADLINE),
-        title_of(evaluation, BASELINE),
-        None if baseline is None else shown(baseline, HEADLINE),
-        None if paired is None else difference(paired, HEADLINE),
-    )
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,6 +1,6 @@
 """The pictures of an evaluation: whatever there are figures for, each as PNG and as SVG."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,9 +8,10 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from tests.evaluation.report.bars import Row, draw_bars, draw_intervals
-from tests.evaluation.report.disguises import Disguises, disguises, goal_of, label
+from tests.evaluation.report.disguises import disguises, goal_of, label
 from tests.evaluation.report.document import BASELINE, OURS, headline, title_of
 from tests.evaluation.report.drawing import STYLE, Picture, export
+from tests.evaluation.report.kinds import draw_kinds, rows_of_kinds
 from tests.evaluation.report.panels import draw_confusion, draw_curves, draw_histogram, draw_reliability
 from tests.evaluation.report.wording import METRICS, is_measured
 
@@ -24,7 +25,7 @@ def draw_pictures(evaluation: Mapping[str, Any]) -> dict[str, Picture]:
         The pictures by name.
     """
     drawn = {}
-    for name, title, draw in (*_of_scores(evaluation), *_of_rates(evaluation)):
+    for name, title, draw in (*_of_scores(evaluation), *_of_rates(evaluation), *_of_today(evaluation)):
         # The salt makes the ids inside an SVG, and with them the page, the same each time.
         with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
             drawn[name] = export(name, title, draw())
@@ -58,24 +59,39 @@ def _of_rates(evaluation: Mapping[str, Any]) -> Iterator[_Plan]:
         what = METRICS["recall_at_fpr_0.1pct"]
         yield "systems", what[0].upper() + what[1:], partial(draw_intervals, rows)
     for group in disguises(evaluation):
-        if rows := _disguised(evaluation, group):
+        if rows := _disguised(group.entries, partial(goal_of, evaluation=evaluation)):
             draw = partial(draw_bars, rows, titles, label="recall: share of spam caught", digits=1, whole=True)
             yield group.name, f"Recall under disguise, {group.title}", draw
-    if rows := list(_controlled(evaluation)):
+
+
+def _of_today(evaluation: Mapping[str, Any]) -> Iterator[_Plan]:
+    titles = (title_of(evaluation, OURS), title_of(evaluation, BASELINE))
+    today = evaluation.get("today") or {}
+    notices = today.get("notices") or {"kinds": (), "evasion": ()}
+    if rows := rows_of_kinds(notices["kinds"], "HAM"):
+        draw = partial(draw_kinds, rows, titles, label="share of ham called spam")
+        yield "kinds-ham", "False alarms by kind of notice, and number of messages", draw
+    if rows := rows_of_kinds(notices["kinds"], "SPAM"):
+        draw = partial(draw_kinds, rows, titles, label="recall: share of spam caught")
+        yield "kinds-spam", "Recall by kind of spam of today, and number of messages", draw
+    if rows := _disguised(notices["evasion"], lambda each: each["clean_low"]):
+        draw = partial(draw_bars, rows, titles, label="recall: share of spam caught", digits=1, whole=True)
+        yield "evasion-notices", "Recall of spam of today under disguise, medium on keywords", draw
+    if rows := list(_controlled(today.get("controls") or ())):
         draw = partial(draw_bars, rows, titles, label="share of ham called spam", digits=2, whole=False)
         yield "controls", "False alarms on unusual ham", draw
 
 
-def _disguised(evaluation: Mapping[str, Any], group: Disguises) -> list[Row]:
+def _disguised(entries: Sequence[Mapping[str, Any]], goal: Callable[[Mapping[str, Any]], float | None]) -> list[Row]:
     return [
-        Row(label(each), each["recall"], _baseline(each), each.get("clean_recall"), goal_of(each, evaluation))
-        for each in group.entries
+        Row(label(each), each["recall"], _baseline(each), each.get("clean_recall"), goal(each))
+        for each in entries
         if is_measured(each["recall"])
     ]
 
 
-def _controlled(evaluation: Mapping[str, Any]) -> Iterator[Row]:
-    for each in evaluation.get("controls") or ():
+def _controlled(controls: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+    for each in controls:
         if is_measured(each["false_positive_rate"]):
             yield Row(f"{each['id']} {each['title']}", each["false_positive_rate"], _baseline(each))
 

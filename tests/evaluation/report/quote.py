@@ -10,9 +10,11 @@ from typing import Any
 import click
 
 from spam_edge.errors import SpamEdgeError
+from tests.evaluation.report.cards import TODAY, cards
 from tests.evaluation.report.disguises import disguises, label, main_disguises
 from tests.evaluation.report.document import BASELINE, OURS, read_evaluation, title_of
-from tests.evaluation.report.wording import Cell, is_measured, name_of, shown
+from tests.evaluation.report.kinds import BALANCED
+from tests.evaluation.report.wording import NONE, Cell, Shown, is_measured, name_of, shown
 
 _QUOTED = ("recall_at_fpr_0.1pct", "recall_at_fpr_0.5pct", "pr_auc", "f1", "mcc", "accuracy")
 _WORTH_A_WARNING = 0.1
@@ -20,16 +22,17 @@ _WORTH_A_WARNING = 0.1
 
 
 def markdown(evaluation: Mapping[str, Any]) -> str:
-    """Return headline metrics, disguises, harmless messages, other corpora and limits, each where it has figures.
+    """Return both tracks, disguises, harmless messages, other files and limits, each where it has figures.
 
     Args:
         evaluation: what ``evaluation.json`` holds.
     """
     sections = (
         _headline(evaluation),
+        _today(evaluation),
         _disguises(evaluation),
         _controls(evaluation),
-        _corpora(evaluation),
+        _files(evaluation),
         _limits(evaluation),
     )
     return "\n\n".join("\n".join(lines) for section in sections if (lines := list(section))) + "\n"
@@ -70,7 +73,7 @@ def _disguises(evaluation: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _controls(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    controls = evaluation.get("controls")
+    controls = (evaluation.get("today") or {}).get("controls")
     if not controls:
         return
     rows: list[list[Cell]] = [
@@ -84,21 +87,38 @@ def _controls(evaluation: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(["messages", title_of(evaluation, OURS), title_of(evaluation, BASELINE)], rows)
 
 
-def _corpora(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    corpora = evaluation.get("corpora")
-    if not corpora:
+def _today(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    today = evaluation.get("today") or {}
+    lines = next((card.lines for card in cards(evaluation) if card.title == TODAY), ())
+    if not lines:
         return
-    keys = ("recall", "false_positive_rate", "mcc")
+    rows: list[list[Cell]] = [[line.name, line.figure, line.baseline or Shown(NONE)] for line in lines]
+    if marketing := today.get("marketing"):
+        key = "false_positive_rate"
+        called = (marketing["modes"][BALANCED][key], marketing["baseline"])
+        rows.append(["marketing called spam, in no other figure", *(shown(each, key) for each in called)])
+    yield from ("### Messages of today", "")
+    yield "Groups of notices that none of the messages trained on resembles; harmless messages written to be mistaken;"
+    yield "and files of which nothing was trained on, scored by the bundle itself."
+    yield from ("", *_table(["messages", title_of(evaluation, OURS), title_of(evaluation, BASELINE)], rows))
+
+
+def _files(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    files = (evaluation.get("today") or {}).get("files")
+    if not files:
+        return
+    rates = ("false_positive_rate", "recall")
     rows: list[list[Cell]] = [
         [
             each["name"],
-            *(shown(each.get(key)) for key in ("n_ham", "n_spam")),
-            *(shown(each.get(key), key) for key in keys),
+            each["kind"],
+            *(shown(each[key]) for key in ("n_ham", "n_spam")),
+            *(shown(each["modes"][BALANCED][rate], rate) for rate in rates),
         ]
-        for each in corpora
+        for each in files
     ]
-    yield from ("### Other corpora", "", "Model and threshold unchanged.", "")
-    yield from _table(["corpus", "ham", "spam", *map(name_of, keys)], rows)
+    yield from ("### Other files", "", "Model and threshold unchanged.", "")
+    yield from _table(["file", "counts as", "ham", "spam", *map(name_of, rates)], rows)
 
 
 def _limits(evaluation: Mapping[str, Any]) -> Iterator[str]:
@@ -119,9 +139,10 @@ def _found_limits(evaluation: Mapping[str, Any]) -> Iterator[str]:
         )
     if broken := sorted({label(each) for each in _broken(evaluation)}):
         yield f"Disguises that still cost {100 * _WORTH_A_WARNING:.0f} points of recall or more: {', '.join(broken)}."
-    if corpora := [each for each in evaluation.get("corpora") or () if is_measured(each.get("recall"))]:
-        worst = min(corpora, key=lambda each: float(each["recall"]["value"]))
-        yield f"The lowest recall on another corpus: {shown(worst['recall'])}, on {worst['name']}."
+    files = (evaluation.get("today") or {}).get("files") or ()
+    if caught := [(rate, each["name"]) for each in files if is_measured(rate := each["modes"][BALANCED]["recall"])]:
+        lowest, name = min(caught, key=lambda pair: float(pair[0]["value"]))
+        yield f"The lowest recall on another file: {shown(lowest)}, on {name}."
     for goal in evaluation.get("goals") or ():
         if goal["met"] is False:
             yield f"Goal not met: {goal['name']} {goal['goal']}; measured {goal.get('text') or goal.get('value')}."

@@ -1,6 +1,6 @@
 """The sections about the scores themselves: goals, systems, curves, calibration, modes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -20,8 +20,6 @@ _MET = {
 
 def score_sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Iterator[Section]:
     """Return those that there are figures for."""
-    if goals := evaluation.get("goals"):
-        yield _goals(goals)
     yield _systems(evaluation, pictures)
     if "curve" in pictures:
         reading = (
@@ -42,7 +40,8 @@ def score_sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture
         yield _modes(modes, pictures)
 
 
-def _goals(goals: list[Mapping[str, Any]]) -> Section:
+def goal_section(goals: Sequence[Mapping[str, Any]]) -> Section:
+    """Return every goal with what was measured."""
     met = sum(goal["met"] is True for goal in goals)
     rows = [(goal["name"], _MET[goal["met"]], str(goal["goal"]), _measured(goal)) for goal in goals]
     reading = f"What was aimed at before anything was measured: {met} of {len(goals)} goals are met."

@@ -14,8 +14,8 @@ from tests.evaluation.report import page
         (None, "cannot be read"),
         ("{", "cannot be read as JSON"),
         ("[]", "no JSON object"),
-        ('{"schema_version": 2}', "schema_version 2, not 1"),
-        ('{"schema_version": 1, "corpus": {}}', "lacks systems"),
+        ('{"schema_version": 1}', "schema_version 1, not 2"),
+        ('{"schema_version": 2, "corpus": {}}', "lacks systems"),
     ],
 )
 def test_what_is_no_evaluation_is_said_in_one_line(content: str | None, said: str, tmp_path: Path) -> None:

@@ -27,8 +27,6 @@ SECTIONS = {
     "calibration": "Do the scores mean what they say?",
     "modes": "Modes",
     "evasion": "Spam in disguise",
-    "controls": "Unusual ham",
-    "corpora": "Other corpora",
     "ablation": "What each part is worth",
     "seeds": "Other seeds",
     "quantisation": "What int8 changes",
@@ -37,6 +35,7 @@ SECTIONS = {
     "leaky": "The leaky random split",
 }
 """Keys of the evaluation that have a section of their own -> its title."""
+OF_TODAY = ("Messages of today", "Unusual ham", "Other files")
 
 
 class Page(HTMLParser):
@@ -90,15 +89,38 @@ def rates_of(value: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from rates_of(each, key)
 
 
-def test_the_headline_is_the_recall_at_one_false_alarm_in_a_thousand_beside_the_baseline(html: str) -> None:
+def test_the_first_screen_has_both_tracks_side_by_side_with_the_baseline(html: str) -> None:
+    first = html[: html.index("<nav")]
+    text = Page(first).text
+    assert first.count('class="track"') == 2
+    assert "SMS Spam Collection recall at 0.1 % false alarms 91.0 % [88.0, 93.0], n = 422" in text
+    assert "baseline 88.0 % [85.0, 90.0], n = 422" in text
+    assert "F1 of spam 0.952" in text
+    assert "Messages of today notices: false alarms 1.00 % [0.59, 1.58], n = 1,800 baseline 3.50 %" in text
+    assert "notices: recall 98.0 %" in text
+    assert "worst control, N3 chat in other scripts: false alarms 0.60 %" in text
+    assert "files of notices: false alarms 1.09 % mean of 1" in text
+    assert "files of spam: recall 94.9 % mean of 1" in text
+
+
+@pytest.mark.parametrize("missing", ["notices", "controls", "files", "marketing", "means"])
+def test_what_of_today_was_not_measured_is_left_out(missing: str) -> None:
+    evaluation = made_up_evaluation()
+    whole = Page(page.render(evaluation, {})).titles
+    del evaluation["today"][missing]
+    title = {"notices": "Messages of today", "controls": "Unusual ham", "files": "Other files"}.get(missing)
+    assert Page(page.render(evaluation, {})).titles == [each for each in whole if each != title]
+
+
+def test_marketing_stands_apart(html: str) -> None:
     text = Page(html).text
-    assert "Recall at one false alarm in a thousand: 91.0 % [88.0, 93.0], n = 422" in text
-    assert "char SVM: 88.0 % [85.0, 90.0], n = 422" in text
-    assert "+3.0 points [0.5, 5.8], n = 422" in text
+    assert "marketing called spam" in text
+    assert "60.00 % [50.66, 68.83], n = 120" in text
 
 
 def test_every_section_is_there_with_a_sentence_on_how_to_read_it(html: str) -> None:
-    assert set(Page(html).titles) == {*SECTIONS.values(), "Beside other systems", "Measure it again"}
+    others = {"Beside other systems", "Measure it again", *OF_TODAY}
+    assert set(Page(html).titles) == {*SECTIONS.values(), *others}
     assert html.count('<p class="reading">') == html.count("<h2>")
 
 
@@ -115,11 +137,12 @@ def test_a_key_that_is_missing_takes_its_section_with_it_and_nothing_else(missin
     evaluation = made_up_evaluation()
     whole = Page(page.render(evaluation, {})).titles
     del evaluation[missing]
-    assert Page(page.render(evaluation, {})).titles == [each for each in whole if each != SECTIONS.get(missing)]
+    gone = OF_TODAY if missing == "today" else (SECTIONS.get(missing),)
+    assert Page(page.render(evaluation, {})).titles == [each for each in whole if each not in gone]
 
 
 def test_a_page_of_what_is_required_alone(tmp_path: Path) -> None:
-    evaluation = {"schema_version": 1, "corpus": {"name": "some corpus"}, "systems": {}}
+    evaluation = {"schema_version": 2, "corpus": {"name": "some corpus"}, "systems": {}}
     assert page.write_report(evaluation, tmp_path) == [tmp_path / "index.html"]
     assert "some corpus" in Page((tmp_path / "index.html").read_text(encoding="utf-8")).text
 
@@ -129,11 +152,14 @@ def test_rates_of_no_messages_at_all_are_dashes(nothing: float | None, tmp_path:
     evaluation = made_up_evaluation()
     for _, each in list(rates_of(evaluation)):
         each |= {"value": nothing, "low": nothing, "high": nothing, "n": 0}
-    for each in evaluation["evasion"]:
-        each["clean_recall"] = nothing
+    for each in (*evaluation["evasion"], *evaluation["today"]["notices"]["evasion"]):
+        each["clean_recall"] = each["clean_low"] = nothing
     files = page.write_report(evaluation, tmp_path)
-    assert not [path for path in files if path.name.startswith(("evasion", "controls", "systems"))]
-    assert f"thousand: {NONE} [{NONE}, {NONE}], n = 0" in Page(files[0].read_text(encoding="utf-8")).text
+    assert not [path for path in files if path.name.startswith(("evasion", "controls", "systems", "kinds"))]
+    assert (
+        f"recall at 0.1 % false alarms {NONE} [{NONE}, {NONE}], n = 0"
+        in Page(files[0].read_text(encoding="utf-8")).text
+    )
 
 
 def test_goals_are_met_or_not_or_not_measured(html: str) -> None:
@@ -214,9 +240,9 @@ def test_pictures_take_the_colours_of_the_page(html: str) -> None:
 
 def test_the_same_pictures_are_there_as_files(html: str, written: list[Path], folder: Path) -> None:
     names = {path.stem for path in written[1:]}
-    assert {"systems", "curve", "histogram", "reliability", "controls"} < names
+    assert {"systems", "curve", "histogram", "reliability", "controls", "kinds-ham", "kinds-spam"} < names
     assert {f"confusion-{mode}" for mode in MODES} < names
-    assert len([name for name in names if name.startswith("evasion-")]) == 4
+    assert len([name for name in names if name.startswith("evasion-")]) == 5
     assert len(names) == html.count("<figure")
     assert {path.stem for path in (folder / "pictures").iterdir()} == names
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written[1:])

@@ -12,11 +12,13 @@ from tests.evaluation.report.made_up import made_up_evaluation, rate
 from tests.evaluation.report.quote import markdown
 
 KEYS = {
-    "Headline metrics": "systems",
-    "Disguises": "evasion",
-    "Harmless messages": "controls",
-    "Other corpora": "corpora",
+    "Headline metrics": ("systems",),
+    "Messages of today": ("today",),
+    "Disguises": ("evasion",),
+    "Harmless messages": ("today", "controls"),
+    "Other files": ("today", "files"),
 }
+"""Headings, with the way to what they are about."""
 
 
 def headings(evaluation: dict[str, Any]) -> list[str]:
@@ -28,8 +30,17 @@ def test_tables_have_every_rate_with_interval_and_n() -> None:
     assert "| metric | spam-edge, int8 as shipped | char SVM |" in lines
     assert "| recall at 0.1 % false alarms | 91.0 % [88.0, 93.0], n = 422 | 88.0 % [85.0, 90.0], n = 422 |" in lines
     assert "| E6 leet * | 80.0 % [77.0, 82.0], n = 410 | 57.0 % [54.0, 59.0], n = 410 | 94.4 % |" in lines
-    assert "| spam alone | 0 | 1,000 | 83.0 % [80.0, 85.0], n = 1,000 | — | — |" in lines
-    assert any(line.startswith(r"| another \| corpus | 900 | 300 |") for line in lines)
+    assert "| spam alone | spam | 0 | 1,000 | — | 95.0 % [93.5, 96.3], n = 1,000 |" in lines
+    assert any(line.startswith(r"| another \| file | both | 900 | 300 | 1.22 % [") for line in lines)
+
+
+def test_both_tracks_come_first() -> None:
+    lines = markdown(made_up_evaluation()).splitlines()
+    assert [line for line in lines if line.startswith("### ")][:2] == ["### Headline metrics", "### Messages of today"]
+    notices = "| notices: false alarms | 1.00 % [0.59, 1.58], n = 1,800 | 3.50 % [2.70, 4.46], n = 1,800 |"
+    assert notices in lines
+    assert "| files of spam: recall | 94.9 % mean of 1 | — |" in lines
+    assert any(line.startswith("| marketing called spam, in no other figure | 60.00 % [") for line in lines)
 
 
 def test_seeds_are_told_where_there_are_some() -> None:
@@ -44,22 +55,26 @@ def test_limits_are_those_of_the_figures() -> None:
     assert "4 of 4,384 ham" in limits
     assert "E14 good-word padding, E6 leet *." in limits
     assert "E1 homoglyphs" not in limits
-    assert "71.0 % [68.0, 73.0], n = 300, on another | corpus" in limits
+    assert "The lowest recall on another file: 71.0 % [65.5, 76.1], n = 300, on another | file." in limits
     assert "Goal not met: recall at 0.1 % false positives >= 0.94; measured 0.910 [0.88, 0.93]." in limits
     assert "quick" not in limits
     assert "quick run" in markdown(made_up_evaluation() | {"quick": True})
 
 
-@pytest.mark.parametrize(("heading", "key"), KEYS.items())
-def test_what_was_not_measured_is_not_quoted(heading: str, key: str) -> None:
+@pytest.mark.parametrize(("heading", "way"), KEYS.items())
+def test_what_was_not_measured_is_not_quoted(heading: str, way: tuple[str, ...]) -> None:
     evaluation = made_up_evaluation()
     assert headings(evaluation) == [*KEYS, "Limits"]
-    evaluation[key] = {} if key == "systems" else []
-    assert headings(evaluation) == [each for each in (*KEYS, "Limits") if each != heading]
+    holder = evaluation
+    for key in way[:-1]:
+        holder = holder[key]
+    holder[way[-1]] = {} if way[-1] in ("systems", "today") else []
+    gone = {each for each, other in KEYS.items() if other[: len(way)] == way}
+    assert headings(evaluation) == [each for each in (*KEYS, "Limits") if each not in gone]
 
 
 def test_nothing_measured_is_nothing_said() -> None:
-    assert markdown({"schema_version": 1, "corpus": {}, "systems": {}}).strip() == ""
+    assert markdown({"schema_version": 2, "corpus": {}, "systems": {}}).strip() == ""
 
 
 def test_attacks_that_changed_no_message_are_no_limit() -> None:
