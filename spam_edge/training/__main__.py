@@ -45,7 +45,7 @@ Examples:
     help="Folder of the checkpoint; replaced when training has ended.",
 )
 @click.option("--learning-rate", type=float, help="Default: 2e-5; packaged base model: 5e-5.")
-@click.option("--epochs", type=int, help="Default: 3; packaged base model: 4.")
+@click.option("--epochs", type=int, help="Default: 3.")
 @click.option("--batch-size", type=int, help="Default: 16.")
 @click.option("--max-length", type=int, help="Tokens a message is cut to. Default: 128.")
 @click.option("--seed", type=int, help="Default: 42.")

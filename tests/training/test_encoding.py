@@ -104,7 +104,7 @@ def test_notices_are_drawn_anew_in_each_epoch(encode: Encode) -> None:
     def forms_of(seed: int, epoch: float | None) -> list[list[int]]:
         data = messages(encode, augment=False, examples=[*EXAMPLES, *notices], seed=seed)
         begin(data, epoch)
-        assert forms(data)[-1]["labels"] == [0.0, 1.0]
+        assert forms(data)[-1]["labels"] == 1
         return [form["input_ids"] for form in forms(data)]
 
     seen = [forms_of(seed, epoch) for seed, epoch in ((1, None), (1, 1.0), (1, 2.0), (2, None))]
