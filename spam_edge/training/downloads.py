@@ -80,6 +80,7 @@ def _ask(fetch: Callable[[], T], *more: type[Exception]) -> T:
     """Call a client, and again where its connection broke within a file: it goes on at the byte that it had come to."""
     from requests.exceptions import ChunkedEncodingError  # noqa: PLC0415 - keeps --help fast
 
+    failures: tuple[type[Exception], ...] = (OSError, ValueError, RuntimeError, *more)
     try:
         for _ in range(_ATTEMPTS - 1):
             try:
@@ -87,7 +88,7 @@ def _ask(fetch: Callable[[], T], *more: type[Exception]) -> T:
             except ChunkedEncodingError:
                 continue
         return fetch()
-    except (OSError, ValueError, RuntimeError, *more) as error:
+    except failures as error:
         hub_answers.cache_clear()  # whoever asks next asks a Hub that may be gone
         raise HubError(_reason(error)) from error
 
