@@ -18,7 +18,7 @@ from spam_edge.training.sources import PACKAGED
 from spam_edge.training.splits import SPLITS, Example
 
 SLOW_MINUTES = 15
-_CHARACTERS_PER_TOKEN = 3.5
+_CHARACTERS_PER_TOKEN = 3.4
 """Of the packaged corpus and the notices in DistilBERT's vocabulary, which is not at hand before it is downloaded."""
 _TIMED_STEPS = 3
 _FORWARD_SHARE = 1 / 3

@@ -50,7 +50,7 @@ def write_tiny_model(folder: Path) -> None:
     """Write a DistilBERT of random weights, with the names, the files and the vocabulary of the real one."""
     from transformers import DistilBertConfig
 
-    _write_model(folder, DistilBertConfig(**TINY), {})
+    _write_model(folder, DistilBertConfig(**TINY), {})  # type: ignore[no-untyped-call]
 
 
 def write_full_model(folder: Path) -> None:
@@ -98,7 +98,8 @@ def _write_model(folder: Path, config: "DistilBertConfig", body: Mapping[str, "T
     if body:
         model.distilbert.load_state_dict(body, strict=True)
     model.save_pretrained(folder)
-    DistilBertTokenizerFast(str(_packaged_model() / "vocab.txt"), model_max_length=512).save_pretrained(folder)
+    tokenizer = DistilBertTokenizerFast(str(_packaged_model() / "vocab.txt"), model_max_length=512)  # type: ignore[no-untyped-call]
+    tokenizer.save_pretrained(folder)
     for name in _OTHERS:
         (folder / name).write_bytes(b"nobody here asks for this")
 

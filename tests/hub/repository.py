@@ -66,7 +66,7 @@ class Repository:
     def tree(self, folder: str, *, recursive: bool) -> list[dict[str, Any]]:
         """Return the entries in a folder, with ``recursive`` those in its folders, too."""
         inside = f"{folder}/" if folder else ""
-        found = set()
+        found: set[str] = set()
         for name in self.files:
             if name.startswith(inside):
                 parts = name.removeprefix(inside).split("/")
