@@ -84,7 +84,8 @@ quantisation: $(BUNDLE)/manifest.json ## measure other ways to quantise, put the
 bench: $(BUNDLE)/manifest.json $(PEERS) ## measure beside PyTorch, Optimum, CTranslate2 and OpenVINO
 	$(RUN) -m tests.benchmarks --checkpoint $(CHECKPOINT) --bundle $(BUNDLE) $(BENCH)
 
-# An hour or more; EVALUATE=--quick for a look, EVALUATE="--extra NAME=FILE" for other corpora, EVALUATE=--help for all.
+# An hour or more; EVALUATE=--quick for a look, EVALUATE="--seeds 2" for what chance does, EVALUATE="--extra NAME=FILE" for
+# other files, EVALUATE=--help for all. In seconds, without training: .venv/bin/python -m tests.evaluation.measure --help
 evaluate: $(BUNDLE)/manifest.json ## judge the pipeline on unseen messages, clean and disguised: artifacts/report (REPORT)
 	$(RUN) -m tests.evaluation $(CORPUS_OPTIONS) --bundle $(BUNDLE) --output $(REPORT) $(EVALUATE)
 	$(RUN) -m export.quote $(REPORT)/evaluation.json --bundle $(BUNDLE)

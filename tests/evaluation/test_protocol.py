@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.data.make_tiny_bundle import make_checkpoint
+from tests.evaluation.attacks import SAMPLE
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,10 @@ def report(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
         lines.append(f"{label}\t{' '.join(chosen)}{' http://win.example.com/12' if index % 6 == 0 else ''}")
     (folder / "data.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     make_checkpoint(folder / "base", max_position_embeddings=160)
-    evaluate(folder, tiny_bundle, "--extra", f"other={folder / 'data.tsv'}")
+    ham = [line for line in lines if line.startswith("ham")]
+    (folder / "ham.tsv").write_text("\n".join(ham[:50]) + "\n", encoding="utf-8")
+    files = (f"other={folder / 'data.tsv'}", f"alerts={folder / 'ham.tsv'}", f"marketing:shop={folder / 'ham.tsv'}")
+    evaluate(folder, tiny_bundle, "--notices", *(part for file in files for part in ("--extra", file)))
     return folder / "report"
 
 
@@ -52,6 +56,54 @@ def test_the_page_and_its_figures_are_there(report: Path, evaluation: dict[str, 
     assert evaluation["corpus"]["rows"] == ROWS
     assert set(evaluation["systems"]) == {"spam_edge", "pytorch", "char_svm", "word_lr", "frozen_encoder"}
     assert "### Headline metrics" in evaluation["quote"]
+
+
+def test_the_corpus_has_the_messages_of_the_corpus_alone(report: Path, evaluation: dict[str, Any]) -> None:
+    fold = json.loads((report / "quick" / "fold 0" / "result.json").read_bytes())
+    texts = {line.split("\t")[1] for line in (report.parent / "data.tsv").read_text(encoding="utf-8").splitlines()}
+    assert set(fold["corpus"]["texts"]) <= texts
+    assert not set(fold["notices"]["texts"]) & texts
+    assert set(fold["notices"]["scores"]) == {"spam_edge", "char_svm"}
+    assert evaluation["systems"]["spam_edge"]["by_row"]["n"] == len(fold["corpus"]["texts"])
+
+
+def test_kinds_add_up_to_the_notices_without_marketing(evaluation: dict[str, Any]) -> None:
+    notices = evaluation["today"]["notices"]
+    counted = notices["systems"]["spam_edge"]["by_cluster"]
+    for label, n, rate in (("HAM", counted["n_ham"], "false_positive_rate"), ("SPAM", counted["n_spam"], "recall")):
+        kinds = [each["modes"]["balanced"] for each in notices["kinds"] if each["label"] == label]
+        assert sum(kind["n"] for kind in kinds) == n
+        hits = sum(round(kind["value"] * kind["n"]) for kind in kinds)
+        assert hits == pytest.approx(notices["modes"]["balanced"][rate]["value"] * n)
+        assert counted[rate] == notices["modes"]["balanced"][rate]
+    assert "marketing" not in {each["kind"] for each in notices["kinds"]}
+    confusion = notices["modes"]["balanced"]["confusion"]
+    assert len(notices["errors"]) == confusion["fp"] + confusion["fn"]
+    assert notices["calibration"]["ece"]["n"] == counted["n"]
+
+
+def test_a_sample_of_the_spam_of_today_is_disguised_once_by_every_attack(evaluation: dict[str, Any]) -> None:
+    evasion = evaluation["today"]["notices"]["evasion"]
+    assert [entry["attack"] for entry in evasion] == [*(f"E{number}" for number in range(1, 16)), "E18"]
+    assert {(entry["level"], entry["target"]) for entry in evasion} == {("medium", "keywords")}
+    assert max(entry["changed"] for entry in evasion) == SAMPLE
+    assert all(entry["clean_low"] <= entry["clean_recall"] for entry in evasion if entry["changed"])
+
+
+def test_files_count_as_what_their_labels_make_of_them(evaluation: dict[str, Any]) -> None:
+    files = {file["name"]: file for file in evaluation["today"]["files"]}
+    assert {name: file["kind"] for name, file in files.items()} == {
+        "other": "both", "alerts": "notices", "shop": "marketing",
+    }  # fmt: skip
+    assert files["alerts"]["modes"]["balanced"]["recall"] is None
+    alone = files["alerts"]["modes"]["balanced"]["false_positive_rate"]
+    assert evaluation["today"]["means"]["notices"] == {
+        "files": 1,
+        "modes": {mode: each["false_positive_rate"]["value"] for mode, each in files["alerts"]["modes"].items()},
+    }
+    assert alone["n"] == 50
+    assert "spam" not in evaluation["today"]["means"]
+    assert (files["other"]["n_ham"], files["other"]["n_spam"]) == (266, 134)
 
 
 def test_every_disguise_is_tried_at_every_level_on_both_targets(evaluation: dict[str, Any]) -> None:
@@ -92,9 +144,10 @@ def test_the_tables_of_errors_and_modes_agree(evaluation: dict[str, Any]) -> Non
 def test_a_second_run_takes_what_is_there(report: Path, evaluation: dict[str, Any], tiny_bundle: Path) -> None:
     result = report / "quick" / "fold 0" / "result.json"
     before = result.stat().st_mtime_ns
-    done = evaluate(report.parent, tiny_bundle)
+    done = evaluate(report.parent, tiny_bundle, "--notices")
     assert "trained already" in done.stderr
     assert result.stat().st_mtime_ns == before
     again = json.loads((report / "evaluation.json").read_bytes())
     assert again["systems"] == evaluation["systems"]
-    assert again["corpora"] == []
+    assert again["today"]["notices"] == evaluation["today"]["notices"]
+    assert again["today"]["files"] == []

@@ -53,7 +53,6 @@ def _notices(track: Track, resamples: int) -> dict[str, Any]:
             }
             for name, scored in voting.items()
         },
-        "groups": len(set(track.clusters.tolist())),
         "calibration": {key: calibrated[key] for key in ("ece", "brier", "nll")},
         "modes": track.modes(track.votes),
         "kinds": list(_kinds(track)),

@@ -30,7 +30,7 @@ def rows_of_kinds(kinds: Sequence[Mapping[str, Any]], label: str) -> list[Row]:
     ]
     if few:
         ours, theirs = _pooled([each["modes"][BALANCED] for each in few]), _pooled([each["baseline"] for each in few])
-        rows.append(Row(_name(f"{len(few)} more kinds", ours), ours, theirs))
+        rows.append(Row(_name("other kinds", ours), ours, theirs))
     return rows
 
 

@@ -64,7 +64,6 @@ def made_up_today() -> dict[str, Any]:
                 }
                 for name, (title, value) in systems.items()
             },
-            "groups": 2473,
             "calibration": {
                 key: {"value": 0.0062, "low": 0.004, "high": 0.009, "n": 3000} for key in ("ece", "brier", "nll")
             },

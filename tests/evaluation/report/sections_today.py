@@ -44,8 +44,8 @@ def _notices(
     )
     reading = (
         "Alerts, codes, deliveries and personal messages as they are sent today, and the frauds that imitate them, in "
-        "folds of their own: near duplicates and both sides of a pair stay together, each side with one vote; of the "
-        "bars' intervals those of few messages say little."
+        "folds of their own: near duplicates and both sides of a pair stay together, each side with one vote, and kinds of "
+        "few messages have wide intervals."
     )
     return Section("notices", "Messages of today", reading, tuple(blocks))
 
@@ -122,7 +122,8 @@ def _errors(errors: Sequence[Mapping[str, Any]]) -> Block:
         for each in errors
     ]
     header = ("message", "kind", "score", "threshold", "verdict")
-    return table(header, rows, summary=f"All {len(rows)} errors; most of them nobody has read", wide=True)
+    unread = sum(each["verdict"] == "unread" for each in errors)
+    return table(header, rows, summary=f"All {len(rows)} errors, {unread} of them unread", wide=True)
 
 
 def _controls(
