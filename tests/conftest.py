@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bundle import Bundle
@@ -20,7 +20,7 @@ from tests.integrations import workers
 from tests.vectors import fused_vectors
 
 # A loaded machine is slow, not wrong.
-settings.register_profile("spam-edge", deadline=None)
+settings.register_profile("spam-edge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("spam-edge")
 
 ROOT = Path(__file__).parents[1]
