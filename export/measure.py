@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from export.checkpoint import Checkpoint
 from export.errors import GateError
 from export.gate import Decision, Parity, compare
+from export.layout import ROUNDED
 from export.reference import PyTorchReference
 from spam_edge.bundle import Bundle
 from spam_edge.classifier import SpamClassifier
@@ -35,6 +36,8 @@ def run_pytorch(reference: PyTorchReference, checkpoint: Checkpoint, golden: Gol
 def run_variant(folder: Path, manifest: Manifest, variant: str, checkpoint: Checkpoint, golden: Golden) -> Logits:
     """Return what a file of an unfinished bundle says, on the CPU.
 
+    The validation messages are run through the files with rounded weights alone: nothing is fitted on the others.
+
     Raises:
         GateError: the runtime's token ids are not those of the original tokenizer.
     """
@@ -42,7 +45,7 @@ def run_variant(folder: Path, manifest: Manifest, variant: str, checkpoint: Chec
     if classifier.token_ids(golden.texts) != golden.token_ids:
         raise GateError("the gate failed, nothing was exported: the runtime's token ids differ from the tokenizer's")
     return Logits(
-        classifier.logits(checkpoint.validation.texts),
+        classifier.logits(checkpoint.validation.texts if variant in ROUNDED else []),
         classifier.logits(checkpoint.test.texts),
         classifier.logits(golden.texts),
     )

@@ -1,6 +1,7 @@
 """Checkpoint to int8 for the CPU: rounded weights, Optimum's quantiser, one activation scale per token."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -87,15 +88,18 @@ class Quantizer:
         if (linears, tables) != (len(layers), _TABLES):
             raise ExportError(f"{linears} linear layers and {tables} embedding tables were quantised, of {len(layers)}")
 
+    @cached_property
+    def _token_ids(self) -> list[list[int]]:
+        return self._reference.token_ids(self._checkpoint.train.texts)
+
     def _fine_rows(self, recipe: Recipe) -> dict[int, NDArray[np.int64]]:
         """Choose the rows of both tables that get 16 bits: frequent tokens, and positions that can occur."""
         if not recipe.fine_tokens:
             return {}
         words = self._checkpoint.config["vocab_size"]
         positions = self._checkpoint.config["max_position_embeddings"]
-        token_ids = self._reference.token_ids(self._checkpoint.train.texts)
         return {
-            words: rows_seen(token_ids, count=recipe.fine_tokens, size=words),
+            words: rows_seen(self._token_ids, count=recipe.fine_tokens, size=words),
             positions: np.arange(min(positions, self._checkpoint.max_length)),
         }
 
