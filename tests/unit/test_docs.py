@@ -20,10 +20,11 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def test_the_changelog_starts_with_this_version() -> None:
+    """What is not released yet may stand before it."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    first = re.search(r"^## \[(.+?)\]", changelog, flags=re.MULTILINE)
-    assert first is not None
-    assert first[1] == spam_edge.__version__
+    versions = re.findall(r"^## \[(.+?)\]", changelog, flags=re.MULTILINE)
+    assert next(version for version in versions if version != "Unreleased") == spam_edge.__version__
+    assert "Unreleased" not in versions[1:]
 
 
 def test_every_module_of_the_runtime_is_in_the_tree() -> None:
