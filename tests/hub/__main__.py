@@ -1,7 +1,7 @@
 """The way that ``auto`` takes with a network, once from end to end, against a Hub on this machine.
 
     python -m tests.hub                    some 66 million weights: the better part of an hour on two cores
-    python -m tests.hub --tiny --epochs 1  a model that learns nothing, in a few minutes: does it run?
+    python -m tests.hub --tiny             a tiny model of random weights, in some minutes: does it run?
 
 A DistilBERT of the real shape, the packaged base with every unit doubled, and the packaged corpus in Parquet are
 served under their names on the Hub. Then this runs what ``make train export`` runs, with the real client and nothing in
@@ -14,21 +14,23 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
+from export.gate import Parity, format_table
 from tests.benchmarks.fresh import in_fresh_process
 from tests.hub.contents import repositories, write_full_model, write_packaged_corpus, write_tiny_model
 from tests.hub.server import StandIn, serve
 
 _ROOT = Path(__file__).parents[2]
 _MIB = 2**20
+_TINY_RATE = "2e-3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,17 @@ class Step:
 def main(output: Path, epochs: int | None, candidates: bool, tiny: bool) -> None:
     """Serve a stand-in for the Hub, train and export against it, and print minutes and memory of each step."""
     output = output.resolve()
+    train = ["--output", str(output / "checkpoint"), *(["--epochs", str(epochs)] if epochs else [])]
+    train += ["--learning-rate", _TINY_RATE] if tiny else []
+    export = ["--checkpoint", str(output / "checkpoint"), "--output", str(output / "bundle")]
+    export += ["--candidates"] if candidates else []
     with stand_in(tiny=tiny) as hub, TemporaryDirectory(prefix="spam-edge-hub-") as home:
         environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": home}
-        chosen = ["--epochs", str(epochs)] if epochs else []
-        steps = [
-            run("train", ["spam_edge.training", "--output", str(output / "checkpoint"), *chosen], environment),
-            run("export", ["export", "--checkpoint", str(output / "checkpoint"), "--output", str(output / "bundle"),
-                           *(["--candidates"] if candidates else [])], environment),
-        ]  # fmt: skip
+        steps = [run("train", ["spam_edge.training", *train], environment)]
+        steps.append(run("export", ["export", *export], environment))
     record = json.loads((output / "checkpoint" / "training.json").read_bytes())
     parity = json.loads((output / "bundle" / "parity.json").read_bytes())
-    click.echo(table(steps))
-    click.echo("\n".join(findings(record, parity)))
+    click.echo("\n".join([*table(steps), *findings(record), format_table(parities(parity))]))
     if {record[what]["source"] for what in ("base_model", "corpus")} != {"hub"}:
         raise click.ClickException("training did not take corpus and base model from the Hub")
 
@@ -97,19 +98,26 @@ def run(name: str, arguments: list[str], environment: dict[str, str]) -> Step:
     return Step(name, time.monotonic() - began, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
-def table(steps: list[Step]) -> str:
-    """Return minutes and memory as a table."""
-    rows = [f"{step.name:8} {step.seconds / 60:>8.1f} {step.peak / _MIB:>9.0f}" for step in steps]
-    return "\n".join([f"{'step':8} {'minutes':>8} {'peak MiB':>9}", *rows])
+def table(steps: Sequence[Step]) -> Iterator[str]:
+    """Yield the lines of a table with minutes and memory."""
+    yield f"{'step':8} {'minutes':>8} {'peak MiB':>9}"
+    for step in steps:
+        yield f"{step.name:8} {step.seconds / 60:>8.1f} {step.peak / _MIB:>9.0f}"
 
 
-def findings(record: dict[str, Any], parity: dict[str, Any]) -> Iterator[str]:
-    """Yield what was trained on what, how good it is, and what the gate measured."""
+def findings(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was trained on what, and how good it is on which messages."""
     for what in ("corpus", "base_model"):
         yield f"{what}: {record[what]['name']} ({record[what]['source']}: {record[what]['reason']})"
-    test = record["test"]
-    yield f"{len(record['epochs'])} epochs; test: F1 {test['f1']:.4f}, PR-AUC {test['pr_auc']:.4f}, n {test['n']}"
-    yield json.dumps(parity)
+    yield f"{len(record['epochs'])} epochs, {record['seconds'] / 60:.1f} minutes from the base model to the checkpoint"
+    for name, test in {"all": record["test"], **record["test"].get("by_corpus", {})}.items():
+        yield f"test, {name}: n {test['n']}, F1 {test['f1']:.4f}, PR-AUC {test['pr_auc']:.4f}"
+
+
+def parities(record: Mapping[str, Any]) -> list[Parity]:
+    """Return what the gate measured."""
+    names = {field.name for field in fields(Parity)}
+    return [Parity(**{name: value for name, value in row.items() if name in names}) for row in record["measured"]]
 
 
 if __name__ == "__main__":
