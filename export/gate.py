@@ -1,7 +1,7 @@
 """The gate: what ships must say what PyTorch said, measured through the runtime itself."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -19,17 +19,18 @@ class Limits:
     max_abs_dlogit: float | None = None
     max_abs_dp: float | None = None
     mean_abs_dp: float | None = None
-    flips: int | None = None
+    flip_rate: float | None = None
+    """Share of the messages, rounded down: none of the 70 golden ones, and none of 199 at 0.5 %."""
 
 
-_INT8 = Limits(max_abs_dp=5e-2, mean_abs_dp=5e-3, flips=0)
+_INT8 = Limits(max_abs_dp=5e-2, mean_abs_dp=5e-3, flip_rate=5e-3)
 LIMITS: Mapping[str, Limits] = {
-    "fp32": Limits(max_abs_dlogit=1e-4, flips=0),
-    "fp16": Limits(max_abs_dlogit=2e-2, flips=0),
+    "fp32": Limits(max_abs_dlogit=1e-4, flip_rate=0),
+    "fp16": Limits(max_abs_dlogit=2e-2, flip_rate=1e-3),
     "int8": _INT8,
     "fused": _INT8,
 }
-AIM = Limits(max_abs_dp=2e-2, mean_abs_dp=1e-3, flips=0)
+AIM = Limits(max_abs_dp=2e-2, mean_abs_dp=1e-3, flip_rate=0)
 """What is tried for with the int8 files; how near a checkpoint comes to it is partly chance."""
 _SAME_SCORE = 1e-6
 
@@ -81,10 +82,13 @@ class Parity:
 
     def within(self, limits: Limits) -> bool:
         """Whether nothing exceeds the limits."""
-        return all(
-            limit is None or getattr(self, name) <= limit
-            for name, limit in ((field.name, getattr(limits, field.name)) for field in fields(Limits))
-        )
+        measured = {
+            "max_abs_dlogit": self.max_abs_dlogit,
+            "max_abs_dp": self.max_abs_dp,
+            "mean_abs_dp": self.mean_abs_dp,
+            "flip_rate": self.flips / self.n,
+        }
+        return all(limit is None or measured[name] <= limit for name, limit in asdict(limits).items())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, verdict included."""

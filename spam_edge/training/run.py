@@ -130,7 +130,7 @@ def _record(
         },
         "splits": {side: splits.describe(examples) for side, examples in prepared.sides.items()},
         "selection": {
-            "metric": "latest epoch with a validation loss within one standard error of the lowest",
+            "metric": "latest epoch whose calibrated validation loss is within one standard error of the lowest",
             "epoch": best.best["epoch"],
         },
         "sweep": sweep if len(sweep) > 1 else [],

@@ -43,9 +43,9 @@ def test_no_threshold_nearby_has_two_errors_less(rows: list[tuple[float, bool]])
 
 
 def test_the_threshold_stands_in_the_middle_of_the_widest_gap() -> None:
-    margins = np.array([-3.0, -0.8, -0.7, -0.1, 0.1, 3.0])
+    margins = np.array([-3.0, -0.1, 0.1, 0.7, 0.8, 3.0])
     threshold = choose_threshold(_logits(margins), np.array([0, 0, 0, 1, 1, 1]), temperature=1.0)
-    assert threshold == pytest.approx(1 / (1 + np.exp(0.4)))
+    assert threshold == pytest.approx(1 / (1 + np.exp(-0.4)))
 
 
 def test_where_no_message_is_near_the_threshold_is_so_all_the_same() -> None:

@@ -73,7 +73,7 @@ def prepared(messages: list[Message]) -> Prepared:
     ],
 )
 def test_the_latest_epoch_is_kept_that_is_no_worse_than_chance_allows(losses: list[float], kept: int) -> None:
-    epochs = [{"loss": loss, "loss_error": 0.03} for loss in losses]
+    epochs = [{"calibrated_loss": loss, "loss_error": 0.03} for loss in losses]
     assert kept_epoch(epochs) == kept
     chosen = []
     log: list[dict[str, float]] = [{"loss": 0.5}]
@@ -162,8 +162,9 @@ def test_record_tells_the_whole_story(trained: Path, prepared: Prepared) -> None
     assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3, 4, 5]
     assert all(epoch["train_loss"] > 0 for epoch in record["epochs"])
     kept = record["epochs"][record["selection"]["epoch"] - 1]
-    lowest = min(record["epochs"], key=lambda epoch: epoch["loss"])
-    within = [epoch for epoch in record["epochs"] if epoch["loss"] <= lowest["loss"] + lowest["loss_error"]]
+    lowest = min(record["epochs"], key=lambda epoch: epoch["calibrated_loss"])
+    limit = lowest["calibrated_loss"] + lowest["loss_error"]
+    within = [epoch for epoch in record["epochs"] if epoch["calibrated_loss"] <= limit]
     assert kept == within[-1]
     assert record["validation"]["loss"] == pytest.approx(kept["loss"], abs=1e-6)
     assert record["test"]["n"] == record["splits"]["test"]["rows"]
