@@ -89,7 +89,7 @@ class MetricsOfLogits:
         if not np.isfinite(scores).all():
             raise InputError("the model diverged: its output is not a number; lower --learning-rate")
         metrics = dict(self._metric.compute(predictions=scores, references=output.label_ids))
-        losses = calibrated_losses(output.predictions, output.label_ids == LABELS.index(SPAM))
+        losses = calibrated_losses(output.predictions, np.asarray(output.label_ids) == LABELS.index(SPAM))
         error = losses.std() / np.sqrt(len(losses))
         return metrics | {"calibrated_loss": float(losses.mean()), "loss_error": float(error)}
 
