@@ -115,7 +115,7 @@ def wait_for_half(hub: StandIn, cache: Path) -> None:
 
 def training(output: Path) -> tuple[str, ...]:
     # Enough to learn the made corpus: of scores that are all the same half flip with the last digit.
-    options = ("--epochs", "4", "--learning-rate", "5e-3", "--batch-size", "8", "--max-length", "32", "--no-notices")
+    options = ("--epochs", "4", "--learning-rate", "5e-4", "--batch-size", "8", "--max-length", "32", "--no-notices")
     return ("-m", "spam_edge.training", *options, "--output", str(output))
 
 
