@@ -30,6 +30,10 @@ def judge_controls(
 ) -> None:
     """Stop a bundle of the default corpus that does not know harmless messages; of any other, say so in one line.
 
+    There are 60 messages of a kind, and 2 of them are more than 3 % already. A model trained on another processor or
+    with another seed differs by as many. So the gate stops what is more than that by the 95 % interval, 6 of 60; of
+    less it says so.
+
     Args:
         controls: as :func:`measure_controls` returns them.
         checkpoint: what was exported.
@@ -37,7 +41,7 @@ def judge_controls(
         enforce: whether anything is stopped at all.
 
     Raises:
-        GateError: more than :data:`LIMIT` of one kind are called spam.
+        GateError: more than :data:`LIMIT` of one kind are called spam, by the whole interval.
     """
     called = [
         f"{name} {control['title']}: {control['count']} of {control['n']}"
@@ -52,7 +56,7 @@ def judge_controls(
         report(f"{found}: add such messages to your files, or use the bundle where there are none")
     elif not checkpoint.knows_notices:
         report(f"{found}: trained without notices, this bundle is for comparison with papers")
-    elif enforce:
+    elif enforce and any(control["low"] > LIMIT for control in controls.values()):
         raise GateError(
             f"the gate failed, nothing was exported: {found}; train with the default settings, or with another seed"
         )

@@ -61,8 +61,8 @@ def worst_of(attacks: Sequence[Attacked]) -> Attacked:
             for row, ours, baseline in zip(attack.rows, attack.ours, attack.baseline, strict=True):
                 kept = lowest.get(row, (ours, baseline))
                 lowest[row] = min(kept[0], ours), min(kept[1], baseline)
-    ours, baseline = ([scores[place] for scores in lowest.values()] for place in (0, 1))
-    return Attacked(_WORST, LEVEL, TARGET, list(lowest), ours, baseline)
+    caught, theirs = ([scores[place] for scores in lowest.values()] for place in (0, 1))
+    return Attacked(_WORST, LEVEL, TARGET, list(lowest), caught, theirs)
 
 
 def evaded(

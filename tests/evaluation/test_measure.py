@@ -1,6 +1,7 @@
 """A bundle is measured on what it has not seen, and what it may have seen is left out."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    words = [a + b for a in ("bal", "cor", "dim", "fen", "gul") for b in ("ta", "ro", "ki", "su", "ne")]
-    rows = [
-        f"{'spam' if n % 3 == 0 else 'ham'}\t{' '.join(words[(n * k + k) % 25] for k in range(1, 12))} {n}"
-        for n in range(90)
-    ]
+    words = [a + b for a in ("bal", "cor", "dim", "fen", "gul", "hop") for b in ("ta", "ro", "ki", "su", "ne", "vo")]
+    dice = random.Random(1)
+    rows = [f"{'spam' if n % 3 == 0 else 'ham'}\t{' '.join(dice.sample(words, 10))}" for n in range(120)]
     path = tmp_path_factory.mktemp("measure") / "data.tsv"
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path

@@ -62,7 +62,7 @@ def _fitted(margins: Iterable[float], labels: list[int]) -> tuple[dict[str, floa
 def _drawn(ham: int, spam: int, *odd: tuple[float, int], seed: int = 0) -> tuple[dict[str, float], ValidationScores]:
     """Fit thresholds on messages that a decent classifier might have scored, and some odd ones (margin, label)."""
     dice = np.random.default_rng(seed)
-    margins = [*dice.normal(-5, 1.5, ham), *dice.normal(4, 2.2, spam), *(margin for margin, _ in odd)]
+    margins = [*dice.normal(-4, 1.5, ham), *dice.normal(4, 2.2, spam), *(margin for margin, _ in odd)]
     return _fitted(margins, [0] * ham + [1] * spam + [label for _, label in odd])
 
 

@@ -44,8 +44,7 @@ def _notices(
     )
     reading = (
         "Alerts, codes, deliveries and personal messages as they are sent today, and the frauds that imitate them, in "
-        "folds of their own: near duplicates and both sides of a pair stay together, each side with one vote. Kinds of "
-        "few messages have wide intervals."
+        "folds of their own: near duplicates and both sides of a pair stay together, and each side has one vote."
     )
     return Section("notices", "Messages of today", reading, tuple(blocks))
 

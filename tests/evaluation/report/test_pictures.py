@@ -1,6 +1,7 @@
 """Pictures and words show the figures they are given."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from spam_edge.training.disguises.controls import CONTROLS
 from tests.evaluation.report.bars import Row, draw_bars
 from tests.evaluation.report.disguises import disguises, goal_of, main_disguises
 from tests.evaluation.report.drawing import export
+from tests.evaluation.report.kinds import draw_kinds, rows_of_kinds
 from tests.evaluation.report.made_up import ATTACKS, made_up_evaluation, rate
+from tests.evaluation.report.made_up_today import counted
 from tests.evaluation.report.panels import draw_curves, draw_reliability
 from tests.evaluation.report.pictures import draw_pictures
 from tests.evaluation.report.wording import difference, shown, visible
@@ -43,6 +46,29 @@ def test_long_names_leave_room_for_the_bars() -> None:
     boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
     assert all(0 <= box.x0 < box.x1 <= width for box in boxes)
     assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
+
+
+def a_kind(kind: str, hits: int, n: int, label: str = "HAM") -> dict[str, Any]:
+    return {"kind": kind, "label": label, "modes": {"balanced": counted(hits, n)}, "baseline": counted(n // 2, n)}
+
+
+def test_kinds_stand_the_worst_first_and_those_of_few_messages_together() -> None:
+    kinds = [a_kind("bank", 1, 100), a_kind("road", 1, 8), a_kind("code", 4, 100), a_kind("tech", 1, 2)]
+    kinds.append(a_kind("toll", 30, 40, "SPAM"))
+    rows = rows_of_kinds(kinds, "HAM")
+    assert [row.label for row in rows] == ["code, 100", "bank, 100", "other kinds, 10"]
+    assert rows[-1].ours == counted(2, 10)
+    assert rows[-1].baseline == counted(5, 10)
+    more = [a_kind("prize", 39, 40, "SPAM"), *kinds]
+    assert [row.label for row in rows_of_kinds(more, "SPAM")] == ["toll, 40", "prize, 40"]
+
+
+def test_points_of_kinds_lie_at_their_rates() -> None:
+    rows = rows_of_kinds([a_kind("bank", 1, 100), a_kind("code", 4, 100)], "HAM")
+    axes = draw_kinds(rows, ("ours", "baseline"), label="false alarms").axes[0]
+    drawn = {line.get_label(): np.asarray(line.get_xdata()).tolist() for line in axes.lines}
+    assert drawn["baseline"] == [0.5, 0.5]
+    assert np.asarray(axes.containers[0].lines[0].get_xdata()).tolist() == [0.04, 0.01]  # type: ignore[attr-defined]
 
 
 def test_modes_lie_on_the_plane_of_the_curves() -> None:
