@@ -72,7 +72,9 @@ def test_with_a_gpu_nothing_is_said(prepared: Prepared, tiny_base: Path, monkeyp
 def test_a_larger_model_and_more_epochs_take_longer(prepared: Prepared) -> None:
     def seconds(dim: int, epochs: int) -> float:
         config = DistilBertConfig(**SMALL, dim=dim, hidden_dim=4 * dim)
-        return estimate_seconds(config, prepared.sides, TrainingSettings(epochs=epochs, max_length=64), CPU)
+        settings = TrainingSettings(epochs=epochs, max_length=64)
+        # the least of several: other processes only ever take time
+        return min(estimate_seconds(config, prepared.sides, settings, CPU) for _ in range(5))
 
     small = seconds(16, 1)
     assert small > 0

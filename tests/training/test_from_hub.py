@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from spam_edge.training.messages import Message
 from tests.hub.contents import repositories, write_corpus, write_tiny_model
 from tests.hub.repository import Repository
 from tests.hub.server import Fault, StandIn, serve
+from tests.patience import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -94,7 +94,7 @@ def choose(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[st
 
     def choose(corpus: str = "auto", base: str = "auto", announced: list[str] | None = None) -> dict[str, Any]:
         process = start("-c", CHOOSE, corpus, base)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, err
         assert "Traceback" not in err
         chosen, said = json.loads(out)
@@ -106,11 +106,9 @@ def choose(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[st
 
 def wait_for_half(hub: StandIn, cache: Path) -> None:
     """Wait until the weights have come to a half, and the client has written them."""
-    assert hub.stalled.wait(300)
-    until = time.monotonic() + 60
-    while [path.stat().st_size for path in (cache / "hub").glob("models--*/blobs/*.incomplete")] != [CHUNK]:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    assert hub.stalled.wait(PATIENCE)
+    files = "models--*/blobs/*.incomplete"
+    wait_until(lambda: [path.stat().st_size for path in (cache / "hub").glob(files)] == [CHUNK])
 
 
 def training(output: Path) -> tuple[str, ...]:
@@ -127,14 +125,14 @@ def test_train_and_export_from_the_hub_after_ctrl_c_and_then_without_a_network(
     process = start(*training(tmp_path / "out"))
     wait_for_half(hub, tmp_path / "cache")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
 
     hub.asked.clear()
     process = start(*training(tmp_path / "out"))
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     record = json.loads((tmp_path / "out" / "training.json").read_bytes())
     assert (record["corpus"]["source"], record["corpus"]["reason"]) == ("hub", "it is in the local cache")
@@ -147,13 +145,13 @@ def test_train_and_export_from_the_hub_after_ctrl_c_and_then_without_a_network(
     hub.asked.clear()
     hub.faults.append(Fault(".*", cut=0, stall=True))
     process = start("-m", "export", "--checkpoint", str(tmp_path / "out"), "--output", str(tmp_path / "bundle"))
-    out, err = process.communicate(timeout=600)
+    out, err = process.communicate(timeout=2 * PATIENCE)
     assert process.returncode == 0, err
     measured = json.loads((tmp_path / "bundle" / "parity.json").read_bytes())["measured"]
     assert {"fp32", "fp16", "int8"} | (set() if obstacle() else {"fused"}) == {row["variant"] for row in measured}
     assert all(row["passed"] for row in measured)
     process = start(*training(tmp_path / "again"))
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert hub.asked == []
     again = json.loads((tmp_path / "again" / "training.json").read_bytes())

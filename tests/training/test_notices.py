@@ -52,7 +52,7 @@ TOP_LEVEL = (
 HOST = re.compile(rf"(?<![\w.-])((?:[\w-]+\.)+(?:{TOP_LEVEL}))(?![\w-]|\.\w)", re.IGNORECASE)
 AFTER_A_SCHEME = re.compile(r"https?://([\w.-]*\w)")
 # RFC 2606 and 5737, and sites of public authorities, which messages name
-RESERVED = re.compile(r".*\.(example|test)|(.*\.)?example\.(com|org|net)|203\.0\.113\.\d+|(.*\.)?gov(\.uk)?")
+RESERVED = re.compile(r".*\.(example|test)|(.*\.)?example\.(com|org|net)|203\.0\.113\.\d+|(.*\.)?gov(\.[a-z]{2})?")
 ADDRESS = re.compile(r"\d+(\.\d+){3}")
 RESERVED_ADDRESS = re.compile(r"192\.0\.2\.\d+|198\.51\.100\.\d+|203\.0\.113\.\d+")
 
