@@ -51,15 +51,13 @@ class Step:
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/hub"), help="Folder of the results.")
 @click.option("--epochs", type=int, show_default="that of training", help="Epochs.")
-@click.option("--candidates/--no-candidates", default=True, help="Measure other ways to quantise, as make export does.")
 @click.option("--tiny", is_flag=True, help="A tiny model of random weights in place of the real shape.")
-def main(output: Path, epochs: int | None, candidates: bool, tiny: bool) -> None:
+def main(output: Path, epochs: int | None, tiny: bool) -> None:
     """Serve a stand-in for the Hub, train and export against it, and print minutes and memory of each step."""
     output = output.resolve()
     train = ["--output", str(output / "checkpoint"), *(["--epochs", str(epochs)] if epochs else [])]
     train += ["--learning-rate", _TINY_RATE] if tiny else []
     export = ["--checkpoint", str(output / "checkpoint"), "--output", str(output / "bundle")]
-    export += ["--candidates"] if candidates else []
     with stand_in(tiny=tiny) as hub, TemporaryDirectory(prefix="spam-edge-hub-") as home:
         environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": home}
         steps = [run("train", ["spam_edge.training", *train], environment)]
