@@ -1,32 +1,32 @@
-"""Temperature and thresholds, from validation scores of the file that ships."""
+"""Fit temperature and thresholds on validation scores of the shipped variant."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from spam_edge.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE
-from spam_edge.scores import margin_at, probabilities
-from spam_edge.thresholds import errors_allowed, threshold_above_ham, threshold_below_spam, threshold_for_rate
-from spam_edge.validation import ValidationScores
+from spam_edge.bundle.validation import ValidationScores
+from spam_edge.decision.calibration import Calibration
+from spam_edge.decision.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE
+from spam_edge.decision.thresholds import errors_allowed, threshold_above_ham, threshold_below_spam, threshold_for_rate
 
 FALSE_POSITIVE_RATE = 0.001
-"""Of the mode low-false-positive: the share of ham that it aims to call spam at most."""
-GIVEN_UP = 0.5
-"""Of the mode low-false-positive: the share of validation spam that it may miss for that. With a fifth, the rate of
-weaker classifiers than the packaged ones came out at 3 to 30 times what it aims at, out of fold."""
+"""Target of the mode low-false-positive: highest share of ham called spam."""
+MAX_SPAM_MISSED = 0.5
+"""Highest share of validation spam that low-false-positive may miss. With a fifth, classifiers weaker than the packaged
+ones had out-of-fold false-positive rates of 3 to 30 times the target."""
 MISS_RATE = 0.01
-"""Of the mode high-recall: the share of validation spam that it aims to miss at most."""
-GIVEN_AWAY = 0.02
-"""Of the mode high-recall: the share of validation ham that it may call spam for that."""
+"""Target of the mode high-recall: highest share of validation spam missed."""
+MAX_HAM_CALLED_SPAM = 0.02
+"""Highest share of validation ham that high-recall may call spam."""
 
 BALANCED_BETWEEN = (0.5, 0.75)
-"""Scores between which the threshold of the mode balanced lies."""
+"""Range of the threshold of the mode balanced."""
 
 _POSITIVE = 1
 
 
 def fit_temperature(logits: NDArray[np.float32], is_positive: NDArray[np.int64]) -> float:
-    """Fit the temperature, from 1 to 10, that minimises the negative log-likelihood (Guo et al. 2017).
+    """Fit a temperature from 1 to 10 by minimising the negative log-likelihood (Guo et al. 2017).
 
     Args:
         logits: shape (messages, 2).
@@ -37,20 +37,20 @@ def fit_temperature(logits: NDArray[np.float32], is_positive: NDArray[np.int64])
         margin = (logits[:, 1] - logits[:, 0]).astype(np.float64) / np.exp(log_temperature)
         return float(np.mean(np.logaddexp(0.0, np.where(is_positive == _POSITIVE, -margin, margin))))
 
-    # Fine-tuning makes a model too sure of itself, not too modest: below 1 the fit only says that validation was easy.
+    # Fine-tuning makes a model overconfident. A fit below 1 would only mean that the validation split was easy.
     best = minimize_scalar(negative_log_likelihood, bounds=(0.0, np.log(10)), method="bounded")
     return float(np.exp(best.x))
 
 
 def choose_thresholds(scores: ValidationScores, balanced: float) -> dict[str, float]:
-    """Return the threshold of each mode, from the highest to the lowest.
+    """Return the threshold of each mode, in descending order.
 
-    Each of the outer two aims at a rate on one class and has a limit on what that may cost of the other, so that a few
-    messages with the wrong label decide nothing. One that has nothing to win over ``balanced`` is ``balanced``.
+    Each outer mode targets a rate on one class and limits its cost on the other class, so that a few mislabelled
+    messages decide nothing. A mode that gains nothing over ``balanced`` has the same threshold.
 
     Args:
-        scores: what validation messages got.
-        balanced: see :func:`choose_threshold`.
+        scores: calibrated validation scores.
+        balanced: result of :func:`choose_threshold`.
     """
     return {
         LOW_FALSE_POSITIVE: _low_false_positive(scores, balanced),
@@ -60,47 +60,46 @@ def choose_thresholds(scores: ValidationScores, balanced: float) -> dict[str, fl
 
 
 def _low_false_positive(scores: ValidationScores, balanced: float) -> float:
-    """Aim at one ham in 1,000, above ``balanced``, but do not miss more than half of the spam for it."""
-    limit = threshold_below_spam(scores, allowed=errors_allowed(GIVEN_UP, len(scores.spam)))
+    """Target a false-positive rate of 0.1 % at or above ``balanced``, but miss at most half of the spam."""
+    limit = threshold_below_spam(scores, allowed=errors_allowed(MAX_SPAM_MISSED, len(scores.spam)))
     return max(balanced, min(threshold_for_rate(scores, FALSE_POSITIVE_RATE), limit))
 
 
 def _high_recall(scores: ValidationScores, balanced: float) -> float:
-    """Aim to miss 1 % of the spam, below ``balanced``, but do not call more than 2 % of the ham spam for it."""
+    """Target a miss rate of 1 % at or below ``balanced``, but call at most 2 % of the ham spam."""
     missed = errors_allowed(MISS_RATE, len(scores.spam))
     if (scores.spam < balanced).sum() <= missed:
         return balanced
-    limit = threshold_above_ham(scores, allowed=errors_allowed(GIVEN_AWAY, len(scores.ham)))
+    limit = threshold_above_ham(scores, allowed=errors_allowed(MAX_HAM_CALLED_SPAM, len(scores.ham)))
     return min(balanced, max(threshold_below_spam(scores, allowed=missed), limit))
 
 
 def choose_threshold(logits: NDArray[np.float32], is_positive: NDArray[np.int64], *, temperature: float) -> float:
-    """Choose a score from 0.5 to 0.75 with the fewest errors, give or take one, in the middle of the widest such gap.
+    """Return the middle of the widest gap from 0.5 to 0.75 with at most one error more than the fewest.
 
-    A lost login code costs its receiver more than a spam that arrives. Where scores are calibrated, a threshold of 0.5
-    says that a false alarm is as bad as a missed spam, one of 0.75 as bad as three: so the threshold is looked
-    for between these. Which of the gaps between neighbouring scores there has one error less is chance when validation
-    holds a few dozen spam; the widest one (on the logit scale) leaves the most room for new messages, and for the
-    rounding of int8 and of other processors.
+    With calibrated scores, a threshold of 0.5 gives a false positive the cost of one missed spam, and 0.75 the cost of
+    three: a lost login code costs its receiver more than a spam that arrives. With a few dozen validation spam, one
+    error more or less is chance; the widest gap (on the logit scale) leaves the most margin for new messages, int8
+    rounding and other processors.
 
     Args:
         logits: shape (messages, 2).
         is_positive: shape (messages,), 1 for the positive class; both classes must occur.
-        temperature: what the logits are divided by.
+        temperature: divisor of the logits.
     """
-    margins = (logits[:, 1] - logits[:, 0]).astype(np.float64)
-    low, high = (margin_at(score, temperature=temperature) for score in BALANCED_BETWEEN)
+    calibration = Calibration(temperature)
+    margins = calibration.margins(logits).astype(np.float64)
+    low, high = (calibration.margin_of(score) for score in BALANCED_BETWEEN)
     order = np.argsort(margins)
     hits = is_positive[order]
     missed = np.concatenate(([0], np.cumsum(hits)))
-    false_alarms = np.concatenate((np.cumsum(1 - hits[::-1])[::-1], [0]))
-    # below the lowest score and above the highest there is room too, as far as the threshold may go
+    false_positives = np.concatenate((np.cumsum(1 - hits[::-1])[::-1], [0]))
+    # The outermost gaps extend to the bounds of the threshold.
     ranked = np.concatenate(([min(low, margins.min())], margins[order], [max(high, margins.max())]))
-    errors, gaps = missed + false_alarms, np.diff(ranked)
-    # between equal scores there is no threshold
+    errors, gaps = missed + false_positives, np.diff(ranked)
+    # Equal scores have no gap between them.
     inside = (ranked[1:] > low) & (ranked[:-1] < high) & (gaps > 0)
     candidates = np.flatnonzero(inside & (errors <= errors[inside].min() + 1))
     best = candidates[np.argmax(gaps[candidates])]
     middle = float(np.clip((ranked[best] + ranked[best + 1]) / 2, low, high))
-    margin = np.array([[0.0, middle]], dtype=np.float32)
-    return float(probabilities(margin, temperature=temperature, positive_index=_POSITIVE)[0])
+    return float(calibration.scores_of(np.array([middle], dtype=np.float32))[0])

@@ -1,4 +1,4 @@
-"""``python -m export.compare``: a bundle against the checkpoint it was made from, on the test split and other files."""
+"""``python -m export.compare``: compare a bundle with its checkpoint on the test split and on labelled files."""
 
 import sys
 from collections.abc import Iterator
@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.checkpoint import Checkpoint
-from export.gate import Decision, compare
+from export.command_options import bundle_option, checkpoint_option
+from export.parity.gate import compare
 from export.reference import PyTorchReference
 from spam_edge.classifier import SpamClassifier
+from spam_edge.decision.comparison import Decision
 from spam_edge.errors import SpamEdgeError
-from spam_edge.session import VARIANTS, RuntimeOptions
-from spam_edge.training.metrics import recall_at_fpr
-from spam_edge.training.readers import ReadOptions, read_messages
+from spam_edge.options import VARIANTS, RuntimeOptions
+from spam_edge.training.data.readers import CorpusOptions, read_messages
+from spam_edge.training.metrics.metric import recall_at_fpr
 
-_FALSE_ALARMS = 0.001
+_FPR = 0.001
 
 
 @click.command(
@@ -25,15 +27,13 @@ _FALSE_ALARMS = 0.001
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="The bundle.")
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), default=Path("artifacts/checkpoint"), help="What it was made from."
-)
-@click.option("--variant", type=click.Choice(VARIANTS), default="int8", help="File of the bundle.")
+@bundle_option
+@checkpoint_option
+@click.option("--variant", type=click.Choice(VARIANTS), default="int8", help="Variant of the bundle.")
 def main(files: tuple[Path, ...], bundle: Path, checkpoint: Path, variant: str) -> None:
-    """Compare the scores of a bundle with PyTorch's, on the test split and on labelled FILES.
+    """Compare the scores of a bundle with PyTorch on the test split and on labelled FILES.
 
-    FILES are read as in training: .tsv and .txt with label, tab, text; .csv with a header; .jsonl.
+    FILES are read as in training.
     """
     try:
         for line in _compare(files, bundle, Checkpoint.read(checkpoint), variant):
@@ -50,13 +50,13 @@ def _compare(files: tuple[Path, ...], bundle: Path, checkpoint: Checkpoint, vari
     decision = Decision.of(manifest)
     yield (
         f"{'messages':24} {'n':>6} {'max|dp|':>8} {'mean|dp|':>9} {'flips':>6} "
-        f"{f'recall at {_FALSE_ALARMS:.1%} false alarms: PyTorch, {classifier.variant}':>50}"
+        f"{f'recall at {_FPR:.1%} FPR: PyTorch, {classifier.variant}':>50}"
     )
     for name, texts, is_positive in _message_sets(files, checkpoint):
         expected, measured = reference.logits(texts), classifier.logits(texts)
         parity = compare(variant, name, measured=measured, reference=expected, decision=decision)
         recalls = [
-            recall_at_fpr(decision.scores(logits), is_positive, _FALSE_ALARMS) for logits in (expected, measured)
+            recall_at_fpr(decision.calibration.scores(logits), is_positive, _FPR) for logits in (expected, measured)
         ]
         yield (
             f"{name:24} {parity.n:>6} {parity.max_abs_dp:>8.4f} {parity.mean_abs_dp:>9.6f} {parity.flips:>6} "
@@ -69,7 +69,7 @@ def _message_sets(
 ) -> Iterator[tuple[str, list[str], NDArray[np.int64]]]:
     yield "test split", checkpoint.test.texts, checkpoint.test.is_positive
     for path in files:
-        messages = read_messages(path, ReadOptions())
+        messages = read_messages(path, CorpusOptions())
         is_positive = np.array([message.is_spam for message in messages], dtype=np.int64)
         yield f"{path.parent.name}/{path.name}", [message.text for message in messages], is_positive
 

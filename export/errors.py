@@ -1,11 +1,11 @@
-"""The errors of an export. Each ends it with nothing under the bundle's name."""
+"""Errors of the export. Each aborts it before the bundle is renamed into place."""
 
 from spam_edge.errors import SpamEdgeError
 
 
 class ExportError(SpamEdgeError):
-    """The checkpoint cannot be exported, or a conversion did not give the graph that was relied on."""
+    """The checkpoint cannot be exported, or a conversion produced an unexpected graph."""
 
 
 class GateError(ExportError):
-    """The exported files do not say what PyTorch says."""
+    """The exported files failed the gate."""

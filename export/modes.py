@@ -1,4 +1,4 @@
-"""The modes of a bundle: their thresholds, from validation, and what the test split says of them."""
+"""Fit the thresholds of the modes on validation scores, and compute their metrics on the test split."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from export.calibration import choose_threshold, choose_thresholds
 from export.checkpoint import Split
 from export.errors import ExportError
-from spam_edge.intervals import counted
-from spam_edge.manifest import Manifest
-from spam_edge.operating_points import HIGH_RECALL, LOW_FALSE_POSITIVE
-from spam_edge.scores import probabilities
-from spam_edge.validation import VALIDATION_NAME, ValidationScores
+from spam_edge.bundle.manifest import Manifest
+from spam_edge.bundle.validation import VALIDATION_NAME, ValidationScores
+from spam_edge.decision.calibration import Calibration
+from spam_edge.decision.intervals import counted
+from spam_edge.decision.operating_points import HIGH_RECALL, LOW_FALSE_POSITIVE
 
 _POSITIVE = 1
 
@@ -22,33 +22,33 @@ _POSITIVE = 1
 def validation_scores(
     split: Split, logits: NDArray[np.float32], *, temperature: float, variant: str
 ) -> ValidationScores:
-    """Return the calibrated scores of the validation split, one for each cluster of near duplicates.
+    """Return the calibrated validation scores, one message per near-duplicate cluster.
 
     Args:
-        split: the messages.
-        logits: what the variant says of them, shape (messages, 2).
-        temperature: what the logits are divided by.
-        variant: the file that gave them.
+        split: validation split.
+        logits: logits of the variant, shape (messages, 2).
+        temperature: divisor of the logits.
+        variant: name of the variant.
 
     Raises:
-        ExportError: there is no ham or no spam.
+        ExportError: the split has no ham or no spam.
     """
     rows = split.one_per_cluster
     is_positive = split.is_positive[rows]
     if len(np.unique(is_positive)) < 2:
         raise ExportError(
-            f"the validation split has {int(is_positive.sum())} spam and {int((1 - is_positive).sum())} ham, near "
-            "duplicates once; thresholds need both, so train with more messages"
+            f"the validation split has {int(is_positive.sum())} spam and {int((1 - is_positive).sum())} ham, one per "
+            "near-duplicate cluster; thresholds need both: train with more messages"
         )
-    scores = probabilities(logits[rows], temperature=temperature, positive_index=_POSITIVE)
+    scores = Calibration(temperature).scores(logits[rows])
     return ValidationScores.of(scores, is_positive, kinds=[split.kinds[row] for row in rows], variant=variant)
 
 
 def fit_thresholds(split: Split, logits: NDArray[np.float32], *, temperature: float, variant: str) -> dict[str, float]:
-    """Return the threshold of each mode; the arguments are those of :func:`validation_scores`.
+    """Return the threshold of each mode; arguments as in :func:`validation_scores`.
 
     Raises:
-        ExportError: there is no ham or no spam.
+        ExportError: the split has no ham or no spam.
     """
     scores = validation_scores(split, logits, temperature=temperature, variant=variant)
     rows = split.one_per_cluster
@@ -56,10 +56,10 @@ def fit_thresholds(split: Split, logits: NDArray[np.float32], *, temperature: fl
 
 
 def metrics_of_modes(manifest: Manifest, split: Split, scores: NDArray[np.float32]) -> dict[str, dict[str, Any]]:
-    """Return precision, recall and false-positive rate of each mode, with one vote for each cluster.
+    """Return precision, recall and false-positive rate of each mode, one vote per near-duplicate cluster.
 
     Args:
-        manifest: the thresholds.
+        manifest: provides the thresholds.
         split: the test split.
         scores: calibrated scores of the shipped variant, shape (messages,).
     """
@@ -68,7 +68,7 @@ def metrics_of_modes(manifest: Manifest, split: Split, scores: NDArray[np.float3
 
 
 def metrics_of_band(manifest: Manifest, split: Split, scores: NDArray[np.float32]) -> dict[str, dict[str, Any]]:
-    """Return the share of ham and of spam that is UNSURE where options allow that; else as :func:`metrics_of_modes`."""
+    """Return the share of ham and of spam that is UNSURE; arguments as in :func:`metrics_of_modes`."""
     scores, is_spam = scores[split.one_per_cluster], split.is_positive[split.one_per_cluster] == _POSITIVE
     unsure = (scores >= manifest.thresholds[HIGH_RECALL]) & (scores < manifest.thresholds[LOW_FALSE_POSITIVE])
     classes = {"ham": ~is_spam, "spam": is_spam}
@@ -76,7 +76,7 @@ def metrics_of_band(manifest: Manifest, split: Split, scores: NDArray[np.float32
 
 
 def write_validation(folder: Path, scores: ValidationScores) -> None:
-    """Write ``validation.json``."""
+    """Write ``validation.json`` into the folder."""
     (folder / VALIDATION_NAME).write_text(json.dumps(scores.to_dict()) + "\n", encoding="utf-8")
 
 

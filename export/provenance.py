@@ -1,4 +1,4 @@
-"""Where a bundle came from and how it was made, for its manifest."""
+"""Record the provenance of a bundle in its manifest: training, weights, libraries and graphs."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -7,10 +7,10 @@ from typing import Any
 
 import onnx
 
-from export.checkpoint import Checkpoint
-from export.graph import count_operators
-from export.recipe import Recipe
-from spam_edge.bundle import sha256_of
+from export.checkpoint import WEIGHTS, Checkpoint
+from export.graphs.conversion import count_operators
+from export.quantization.recipe import Recipe
+from spam_edge.bundle.hashes import sha256_of
 from spam_edge.training.checkpoint import git_commit
 
 _LIBRARIES = ("spam-edge", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "numpy")
@@ -27,19 +27,19 @@ _COUNTED = (
 
 
 def provenance_of(checkpoint: Checkpoint, graphs: Mapping[str, Path], *, recipe: Recipe) -> dict[str, Any]:
-    """Return what decided the contents of the bundle, from training and from this export.
+    """Return everything that determines the contents of the bundle, from training and from this export.
 
     Args:
-        checkpoint: what was exported.
+        checkpoint: exported checkpoint.
         graphs: ONNX file by variant.
-        recipe: how the int8 file was made.
+        recipe: settings of the int8 file.
     """
     training = checkpoint.training
     kept = ("settings", "base_model", "corpus", "splits", "selection", "device", "precision", "git_commit", "versions")
     return {
         "training": {name: training[name] for name in kept if name in training},
         "export": {
-            "weights_sha256": sha256_of(checkpoint.path / "model.safetensors"),
+            "weights_sha256": sha256_of(checkpoint.path / WEIGHTS),
             "git_commit": git_commit(),
             "versions": {name: version(name) for name in _LIBRARIES},
             "graphs": {variant: _describe(path) for variant, path in graphs.items()},

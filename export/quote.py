@@ -1,4 +1,4 @@
-"""``python -m export.quote``: put what `make evaluate` found into the model card of a bundle."""
+"""``python -m export.quote``: copy the results of `make evaluate` into the model card of a bundle."""
 
 import json
 import sys
@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
-from export.amend import CARD, amend
+from export.command_options import bundle_option
 from export.errors import ExportError
-from spam_edge.bundle import Bundle
+from export.report.amend import CARD, amend
+from spam_edge.bundle.locate import Bundle
 from spam_edge.errors import SpamEdgeError
+from spam_edge.escapes import one_line
 
 _PLACE = "evaluation"
 
@@ -21,7 +23,7 @@ _PLACE = "evaluation"
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
 @click.argument("evaluation", type=click.Path(path_type=Path))
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="The bundle.")
+@bundle_option
 def main(evaluation: Path, bundle: Path) -> None:
     """Quote EVALUATION, the evaluation.json of `make evaluate`, in the model card of a bundle."""
     try:
@@ -29,30 +31,28 @@ def main(evaluation: Path, bundle: Path) -> None:
     except SpamEdgeError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
-    done = f"quotes {evaluation}" if quoted else f"stays as it was: {evaluation} is of a quick run"
-    click.echo(f"{bundle / CARD} {done}", err=True)
+    done = f"quotes {evaluation}" if quoted else f"is unchanged: {evaluation} is from a quick run"
+    click.echo(one_line(f"{bundle / CARD} {done}"), err=True)
 
 
 def quote(evaluation: Path, bundle: Bundle) -> bool:
-    """Replace what the card says of the evaluation, and its hash in the manifest.
+    """Replace the evaluation section of the card, and the hash of the card in the manifest.
 
     Returns:
-        Whether it was replaced; the few messages of a quick run are not to be quoted.
+        Whether the section was replaced; a quick run has too few messages to quote.
 
     Raises:
-        ExportError: the evaluation cannot be read, or is about another corpus or recipe; the card has no place for it.
+        ExportError: the evaluation cannot be read or is of another corpus or recipe, or the card has no such section.
     """
     found = _read(evaluation)
     manifest = bundle.manifest
     training = manifest.provenance["training"]
     if found["fingerprint"] != training["corpus"]["fingerprint"]:
         raise ExportError(
-            f"{evaluation} is about another corpus than the model of {bundle.path}; run `make evaluate` with its data"
+            f"{evaluation} is from another corpus than {bundle.path}; run `make evaluate` with the data of the bundle"
         )
     if other := _other_settings(found["settings"], training["settings"]):
-        raise ExportError(
-            f"{evaluation} is about another recipe than that of {bundle.path} ({other}); run `make evaluate` again"
-        )
+        raise ExportError(f"{evaluation} has other settings than {bundle.path} ({other}); run `make evaluate` again")
     if found["quick"]:
         return False
     amend(bundle, _PLACE, found["quote"])
@@ -60,7 +60,7 @@ def quote(evaluation: Path, bundle: Bundle) -> bool:
 
 
 def _other_settings(evaluated: Mapping[str, Any], shipped: Mapping[str, Any]) -> str:
-    """Say which settings that both have differ; the seed may, for the folds have one of their own."""
+    """List the shared settings that differ. The seed is ignored: folds have their own."""
     names = sorted((evaluated.keys() & shipped.keys()) - {"seed"})
     return ", ".join(
         f"{name} {evaluated[name]} instead of {shipped[name]}" for name in names if evaluated[name] != shipped[name]

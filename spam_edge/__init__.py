@@ -1,4 +1,4 @@
-"""Catch spam on the device: a quantised DistilBERT behind a small, torch-free runtime.
+"""Classify spam on the device: a quantised DistilBERT with a small, torch-free runtime.
 
 >>> from spam_edge import SpamClassifier
 >>> classifier = SpamClassifier.load("artifacts/bundle")
@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spam_edge.classifier import Prediction, SpamClassifier
+    from spam_edge.classifier import SpamClassifier
     from spam_edge.errors import (
         BundleIntegrityError,
         BundleNotFoundError,
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
         ProviderUnavailableError,
         SpamEdgeError,
     )
-    from spam_edge.session import RuntimeOptions
+    from spam_edge.options import RuntimeOptions
+    from spam_edge.prediction import Prediction
 
 __version__ = "0.1.0"
 
@@ -38,11 +39,11 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {"SpamClassifier": "classifier", "Prediction": "classifier", "RuntimeOptions": "session"}
+_HOMES = {"SpamClassifier": "classifier", "Prediction": "prediction", "RuntimeOptions": "options"}
 
 
 def __getattr__(name: str) -> Any:
-    # Names are looked up on first use, so that `spam-edge --help` does not wait for numpy.
+    # Lazy imports (PEP 562): `spam-edge --help` must not load numpy.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -1,4 +1,4 @@
-"""``python -m spam_edge`` is ``spam-edge``."""
+"""Entry point of ``python -m spam_edge``."""
 
 from spam_edge.cli import main
 

@@ -1,71 +1,56 @@
-"""Messages to verdicts: tokenise, batch, run, calibrate, compare with the threshold."""
+"""The classifier: normalise, tokenise, batch, run, calibrate, apply the threshold."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spam_edge.batching import distinct_rows, pad_rows, plan_batches
-from spam_edge.bundle import TOKENIZER_NAME, Bundle
-from spam_edge.errors import InputError
-from spam_edge.exact import ExactSession, open_exact_session
-from spam_edge.forks import lock_across_forks
-from spam_edge.manifest import Manifest
-from spam_edge.operating_points import OperatingPoint
-from spam_edge.scores import probabilities
-from spam_edge.session import RuntimeOptions, Session, open_session
-from spam_edge.tokenization import TextEncoder
-from spam_edge.views import EncodedViews, ViewEncoder
+from spam_edge.bundle.locate import TOKENIZER_NAME, Bundle
+from spam_edge.bundle.manifest import Manifest
+from spam_edge.decision.calibration import Calibration
+from spam_edge.decision.operating_points import OperatingPoint
+from spam_edge.errors import BundleIntegrityError, InputError, OptionError
+from spam_edge.options import RuntimeOptions
+from spam_edge.prediction import Prediction
+from spam_edge.runtime.batching import distinct_rows, pad_rows, plan_batches
+from spam_edge.runtime.forks import lock_across_forks
+from spam_edge.runtime.rescoring import ExactSession, open_exact_session
+from spam_edge.runtime.session import Session, begin_to_read, open_session
+from spam_edge.text.normalization import Normalizer
+from spam_edge.text.tokenization import TextEncoder
+from spam_edge.text.variants import EncodedVariants, VariantEncoder
 
 if TYPE_CHECKING:
-    from spam_edge.explain import Explanation
+    from spam_edge.diagnostics.explain import Explanation
 
 WINDOW = 1024
-"""Messages of a stream that are sorted by length together: how far a verdict may lag behind its message."""
+"""Default number of stream messages that are batched together; verdicts lag behind the input by at most this."""
 
 _REOPENING = lock_across_forks()
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The verdict on one message.
-
-    Attributes:
-        label: name of the class, or ``UNSURE`` where the options allow that.
-        score: calibrated probability of the positive class, 0 to 1.
-        truncated: the message was longer than the model reads, so only its beginning counted.
-        disguised: characters were folded that ordinary text does not have, such as letters of another script inside an
-            English word, or the message is called positive only as a guess at words that were torn apart or misspelt
-            reads it.
-    """
-
-    label: str
-    score: float
-    truncated: bool
-    disguised: bool = False
+_OPENING = lock_across_forks()
+_OPENED: "dict[tuple[str, RuntimeOptions], SpamClassifier]" = {}
 
 
 class SpamClassifier:
-    """A bundle, ready to classify. Make one with :meth:`load`.
+    """A spam classifier with an open bundle; create it with :meth:`load`.
 
-    One instance may be used from several threads. It opens a session of its own in a forked process. It can be pickled;
-    in another process, all that is pickled of one model becomes one instance, which stays.
+    Instances are thread-safe and fork-safe: a forked process opens its own session. They can be pickled. A process
+    that unpickles several copies of one model with equal options opens it once and keeps it open.
     """
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
-        """Open a bundle that was found already; :meth:`load` does both."""
-        normalizer = bundle.manifest.normalizer
-        if options.verify:
-            bundle.verify([TOKENIZER_NAME, *([normalizer] if normalizer else [])])
+        """Open a located bundle; :meth:`load` also locates it."""
+        bundle.require_digest(options.digest)
         self.bundle = bundle
         self.options = options
         self.operating_point = OperatingPoint.of(bundle, options)
-        encoder = TextEncoder(bundle.file(TOKENIZER_NAME), max_length=bundle.manifest.max_length)
-        self._encoder = ViewEncoder(encoder, bundle.file(normalizer) if normalizer else None)
+        self._contents = begin_to_read(bundle, options)
+        self._encoder = self._open_encoder()
+        self._calibration = Calibration.of(bundle.manifest)
         self._session = self._open_session()
         self._process = os.getpid()
         self._abandoned: list[Session | ExactSession] = []
@@ -76,30 +61,33 @@ class SpamClassifier:
     ) -> "SpamClassifier":
         """Open the bundle at a path, else at ``$SPAM_EDGE_MODEL``, else at ``./artifacts/bundle``.
 
-        The files that are used are compared with the hashes in the manifest first, unless ``options`` say no.
+        Every file in use is verified against its checksum first, unless ``options.verify`` is false.
 
         Raises:
-            BundleNotFoundError: there is no bundle.
-            ManifestError: its manifest cannot be used.
-            BundleIntegrityError: one of its files is missing or was changed.
-            OperatingPointError: the bundle does not have the mode, or cannot keep to the rate.
-            ProviderUnavailableError: onnxruntime or the device asked for is not usable.
+            BundleNotFoundError: the location holds no bundle.
+            ManifestError: the manifest is invalid.
+            BundleIntegrityError: a file is missing or was changed, the bundle has another digest than the options, or
+                other users can write to the default location.
+            OperatingPointError: the bundle lacks the mode or cannot show the false-positive rate.
+            OptionError: ``$SPAM_EDGE_INSTRUCTION_SET`` names an instruction set that was not detected.
+            ProviderUnavailableError: onnxruntime or the requested device is not usable.
         """
-        return cls(Bundle.find(bundle), options or RuntimeOptions())
+        options = options or RuntimeOptions()
+        return cls(Bundle.find(bundle, digest=options.digest), options)
 
     @property
     def manifest(self) -> Manifest:
-        """What the bundle says of itself."""
+        """The manifest of the bundle."""
         return self.bundle.manifest
 
     @property
     def threshold(self) -> float:
-        """Lowest score that is given the positive label."""
+        """Lowest score with the positive label."""
         return self.operating_point.threshold
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels a verdict may have: the negative one, the positive one, and ``UNSURE`` where that may occur."""
+        """Possible labels: negative, positive and, with the option ``unsure``, ``UNSURE``."""
         return self.operating_point.labels
 
     @property
@@ -109,7 +97,7 @@ class SpamClassifier:
 
     @property
     def file(self) -> str:
-        """Path of that file inside the bundle."""
+        """Path of the ONNX file in use, relative to the bundle."""
         return self._session.file
 
     @property
@@ -118,15 +106,20 @@ class SpamClassifier:
         return self._session.provider
 
     @property
+    def instructions(self) -> str | None:
+        """The instruction set of the fused operator: ``avx512``, ``avx_vnni`` or ``avx2``; None for other variants."""
+        return self._session.instructions
+
+    @property
     def threads(self) -> int:
-        """Inferences that run side by side."""
+        """Number of concurrent inferences."""
         return self._session.threads
 
     @property
     def rescored(self) -> int:
-        """Messages that were run again in fp32 so far, in this process; 0 unless the options say ``exact``.
+        """Messages rescored in fp32 so far in this process; 0 without the option ``exact``.
 
-        Like everything that is run, repeats within one call, or one window of a stream, are run and counted once.
+        Repeats within one call, or one window of a stream, run once and count once.
         """
         return self._session.rescored if isinstance(self._session, ExactSession) else 0
 
@@ -134,79 +127,80 @@ class SpamClassifier:
         """Classify one message.
 
         Raises:
-            InputError: the message is no string or no valid Unicode.
+            InputError: the message is not a string or not valid Unicode.
         """
         if not isinstance(text, str):
-            raise InputError(f"one message (str) is expected, not {type(text).__name__}; use classify_batch() for many")
+            raise InputError(f"expected one message (str), not {type(text).__name__}; use classify_batch() for several")
         return self.classify_batch([text])[0]
 
     def classify_batch(self, texts: Sequence[str]) -> list[Prediction]:
-        """Classify messages; the verdicts come in the order of the messages. Repeats are run once.
+        """Classify messages and return one prediction each, in input order. Repeats run once.
 
         Raises:
-            InputError: an element is no string or no valid Unicode.
+            InputError: an element is not a string or not valid Unicode.
         """
-        views, logits = self._run(texts)
-        scores = self._probabilities(logits)
-        best = self._choose(views, logits).tolist()
-        return [self._verdict(scores, views, index, chosen) for index, chosen in enumerate(best)]
+        variants, logits = self._run(texts)
+        scores = self._calibration.scores(logits)
+        best = self._choose(variants, logits).tolist()
+        return [self._verdict(scores, variants, index, chosen) for index, chosen in enumerate(best)]
 
     def classify_stream(self, texts: Iterable[str], *, window: int = WINDOW) -> Iterator[Prediction]:
-        """Classify messages as they come, in their order, in bounded memory.
+        """Classify a stream of messages lazily, in input order and in bounded memory.
 
         Args:
-            texts: any iterable of messages; it is read at most ``window`` messages ahead.
-            window: messages that are taken together; more of them batch better and lag further behind.
+            texts: any iterable of messages; at most ``window`` of them are read ahead.
+            window: messages that are batched together; a larger window is faster and has a higher latency.
 
         Raises:
-            ValueError: ``window`` is less than 1.
-            InputError: ``texts`` is one string; later, an element is no string or no valid Unicode.
+            OptionError: ``window`` is less than 1.
+            InputError: ``texts`` is a single string; during iteration, an element is not a string or not valid
+                Unicode.
         """
         if window < 1:
-            raise ValueError(f"window must be at least 1, not {window}")
+            raise OptionError(f"window must be at least 1, not {window}")
         if isinstance(texts, str):
-            raise InputError("an iterable of messages is expected, not one string; use classify() for one message")
+            raise InputError("expected an iterable of messages, not a single string; use classify() for one message")
         return self._stream(iter(texts), window)
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the calibrated probability of the positive class, shape (messages,).
 
         Raises:
-            InputError: an element is no string or no valid Unicode.
+            InputError: an element is not a string or not valid Unicode.
         """
-        return self._probabilities(self.logits(texts))
+        return self._calibration.scores(self.logits(texts))
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return what the model says before calibration, shape (messages, labels), in the order of the labels.
+        """Return the uncalibrated logits, shape (messages, labels), columns as in ``manifest.labels``.
 
         Raises:
-            InputError: an element is no string or no valid Unicode.
+            InputError: an element is not a string or not valid Unicode.
         """
-        views, logits = self._run(texts)
-        best: NDArray[np.float32] = logits[self._choose(views, logits)]
+        variants, logits = self._run(texts)
+        best: NDArray[np.float32] = logits[self._choose(variants, logits)]
         return best
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the token ids the model sees of the first view of each message, special tokens included.
+        """Return the token ids of the first text variant of each message, [CLS] and [SEP] included.
 
         Raises:
-            InputError: an element is no string or no valid Unicode.
+            InputError: an element is not a string or not valid Unicode.
         """
         return [row.ids for row in self._encoder.encode(texts).first_rows]
 
     def explain(self, text: str) -> "Explanation":
-        """Say how far each word of a message moves the verdict; see :mod:`spam_edge.explain`.
+        """Return the influence of each word on the score; see :mod:`spam_edge.diagnostics.explain`.
 
         Raises:
-            InputError: the message is no string or no valid Unicode.
+            InputError: the message is not a string or not valid Unicode.
         """
-        from spam_edge.explain import explain  # noqa: PLC0415 - classifying does not need it
+        from spam_edge.diagnostics.explain import explain  # noqa: PLC0415 - not needed to classify
 
         return explain(self, text)
 
     def describe(self) -> dict[str, Any]:
-        """Return what runs here and where: the content of ``spam-edge info``."""
-        from spam_edge.description import describe  # noqa: PLC0415 - classifying does not need it
+        """Return the model, its settings and the library versions, as shown by ``spam-edge info``."""
+        from spam_edge.diagnostics.describe import describe  # noqa: PLC0415 - not needed to classify
 
         return describe(self)
 
@@ -214,55 +208,83 @@ class SpamClassifier:
         return f"SpamClassifier({str(self.bundle.path)!r}, variant={self.variant!r}, provider={self.provider!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from spam_edge.shared import shared_classifier  # noqa: PLC0415 - which imports this module
-
-        # A session cannot be pickled. The digest makes sure that the other process opens the same model.
+        # A session cannot be pickled. The digest ensures that the other process opens the same model.
         return shared_classifier, (self.bundle.path, self.options, self.bundle.digest)
 
     def _stream(self, texts: Iterator[str], window: int) -> Iterator[Prediction]:
-        # Tokenising is so small a part of the work that a thread which does it ahead wins nothing that can be measured.
+        # Prefetching in a thread gives no measurable speed-up: tokenising is a small part of the work.
         while batch := list(islice(texts, window)):
             yield from self.classify_batch(batch)
 
-    def _run(self, texts: Sequence[str]) -> tuple[EncodedViews, NDArray[np.float32]]:
-        """Return the views of messages, and the logits of each view, shape (views, labels)."""
-        views = self._encoder.encode(texts)
-        # A score does not depend on what else is in the batch, so what is repeated needs to run only once.
-        distinct, which = distinct_rows(row.ids for row in views.rows)
+    def _run(self, texts: Sequence[str]) -> tuple[EncodedVariants, NDArray[np.float32]]:
+        """Return the encoded text variants and their logits, shape (rows, labels)."""
+        variants = self._encoder.encode(texts)
+        # Scores are independent of the batch, so equal rows run once.
+        distinct, which = distinct_rows(row.ids for row in variants.rows)
         pad_token_id = self.manifest.pad_token_id
         plan = list(plan_batches([len(ids) for ids in distinct], token_budget=self._session.token_budget))
         batches = [pad_rows([distinct[index] for index in batch], pad_token_id=pad_token_id) for batch in plan]
         logits = np.empty((len(distinct), len(self.manifest.labels)), dtype=np.float32)
         for batch, result in zip(plan, self._session_of_this_process().run_all(batches), strict=True):
             logits[batch] = result
-        return views, logits[which]
+        return variants, logits[which]
 
-    def _choose(self, views: EncodedViews, logits: NDArray[np.float32]) -> NDArray[np.intp]:
-        positive = self.manifest.positive_index
-        return views.choose(logits[:, positive] - logits[:, 1 - positive])
+    def _choose(self, variants: EncodedVariants, logits: NDArray[np.float32]) -> NDArray[np.intp]:
+        return variants.choose(self._calibration.margins(logits))
 
-    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        return probabilities(logits, temperature=self.manifest.temperature, positive_index=self.manifest.positive_index)
-
-    def _verdict(self, scores: NDArray[np.float32], views: EncodedViews, index: int, chosen: int) -> Prediction:
+    def _verdict(self, scores: NDArray[np.float32], variants: EncodedVariants, index: int, chosen: int) -> Prediction:
         score = float(scores[chosen])
         turned = float(scores[index]) < self.threshold <= score
         return Prediction(
-            self.operating_point.label(score), score, views.rows[index].truncated, views.disguised[index] or turned
+            self.operating_point.label(score),
+            score,
+            variants.rows[index].truncated,
+            variants.disguised[index] or turned,
         )
+
+    def _open_encoder(self) -> VariantEncoder:
+        manifest, verify = self.manifest, self.options.verify
+        tokenizer = self.bundle.read(TOKENIZER_NAME, verify=verify)
+        encoder = TextEncoder(tokenizer, self.bundle.file(TOKENIZER_NAME), max_length=manifest.max_length)
+        if manifest.normalizer is None:
+            return VariantEncoder(encoder, None)
+        tables = self.bundle.read(manifest.normalizer, verify=verify)
+        path = self.bundle.file(manifest.normalizer)
+        return VariantEncoder(encoder, Normalizer.parse(tables, path, encoder.is_word))
 
     def _open_session(self) -> Session | ExactSession:
         if not self.options.exact:
-            return open_session(self.bundle, self.options)
-        return open_exact_session(self.bundle, self.options, self.operating_point.boundaries)
+            return open_session(self.bundle, self.options, self._contents)
+        return open_exact_session(self.bundle, self.options, self.operating_point.boundaries, self._contents)
 
     def _session_of_this_process(self) -> Session | ExactSession:
         if self._process != os.getpid():
             with _REOPENING:
-                if self._process != os.getpid():  # no other thread did it meanwhile
-                    # The threads of the session stayed in the parent. Running it would wait for them for ever, and
-                    # so would destroying it: it is kept, unused.
+                if self._process != os.getpid():  # checked again under the lock
+                    # The thread pool of the session did not survive the fork. Running or destroying the session
+                    # would deadlock, so it is kept unused.
                     self._abandoned.append(self._session)
                     self._session = self._open_session()
                     self._process = os.getpid()
         return self._session
+
+
+def shared_classifier(path: Path, options: RuntimeOptions, digest: str) -> SpamClassifier:
+    """Return the process-wide classifier of a bundle; the first call opens it and it stays open.
+
+    Raises:
+        BundleIntegrityError: the bundle at ``path`` no longer has this digest.
+        SpamEdgeError: see :meth:`SpamClassifier.load`.
+    """
+    key = (digest, options)
+    with _OPENING:
+        if key not in _OPENED:
+            _OPENED[key] = SpamClassifier(_unchanged(path, digest), options)
+        return _OPENED[key]
+
+
+def _unchanged(path: Path, digest: str) -> Bundle:
+    bundle = Bundle.find(path)
+    if bundle.digest != digest:
+        raise BundleIntegrityError(f"{path} no longer holds the model that this job started with; start the job again")
+    return bundle

@@ -1,50 +1,65 @@
-"""The errors this package raises on purpose.
+"""Exceptions raised by this package.
 
     SpamEdgeError
-    ├── BundleNotFoundError       no bundle at the place that was asked for
-    ├── ManifestError             manifest.json cannot be read or says something impossible
-    ├── BundleIntegrityError      a file of the bundle is missing, changed or does not match the others
-    ├── ProviderUnavailableError  onnxruntime, or the device asked of it, is not usable here
-    ├── OperatingPointError       the mode or the rate asked for is none that the bundle can keep to
-    ├── InputError                the data handed in cannot be read as messages
-    ├── JobError                  a batch job may not begin or go on: its output, its options, what it began with
-    └── WorkerError               the workers of a batch job keep dying, or cannot be reached
+    ├── BundleNotFoundError       the location holds no bundle
+    ├── ManifestError             manifest.json is unreadable or invalid
+    ├── BundleIntegrityError      a file of the bundle is missing, changed or refused, or it is not the bundle asked for
+    ├── ProviderUnavailableError  onnxruntime or the requested device is not usable
+    ├── OperatingPointError       the bundle lacks the mode or cannot show the false-positive rate
+    ├── InputError                the input cannot be read as messages
+    ├── JobError                  a batch job cannot start or resume: wrong output, options or input
+    ├── WorkerError               the workers of a batch job keep dying or cannot be reached
+    ├── OptionError               an option is out of range or contradicts another; also a ValueError
+    └── ExtraError                an optional dependency is not installed; also an ImportError
 
-Every message says what is wrong, where, and what to do next, on one line.
+Each message states the problem, its location and the remedy on one line.
 """
+
+from spam_edge.escapes import one_line
 
 
 class SpamEdgeError(Exception):
-    """Root of all errors raised by spam-edge; catching it catches nothing else."""
+    """Base class of all exceptions raised by spam-edge. Its text is one line without control characters."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class BundleNotFoundError(SpamEdgeError):
-    """There is no bundle at the path given, in ``SPAM_EDGE_MODEL`` or in ``./artifacts/bundle``."""
+    """No bundle exists at the given path, at ``$SPAM_EDGE_MODEL`` or at ``./artifacts/bundle``."""
 
 
 class ManifestError(SpamEdgeError):
-    """``manifest.json`` is not valid JSON, lacks a field or holds an impossible value."""
+    """``manifest.json`` is not valid JSON, lacks a field or has an invalid value."""
 
 
 class BundleIntegrityError(SpamEdgeError):
-    """A file of the bundle is missing, has another hash than the manifest says, or does not fit the rest."""
+    """A file is missing, changed, inconsistent or refused, or the bundle is another one or open to other users."""
 
 
 class ProviderUnavailableError(SpamEdgeError):
-    """onnxruntime is missing, installed twice, or cannot run on the device that was asked for."""
+    """onnxruntime is missing, installed twice or cannot run on the requested device."""
 
 
 class OperatingPointError(SpamEdgeError):
-    """The bundle has no such mode, or its validation scores allow no threshold for the rate asked for."""
+    """The bundle lacks the mode, or its validation scores give no threshold for the false-positive rate."""
 
 
 class InputError(SpamEdgeError):
-    """The input cannot be read as messages: wrong encoding, missing column, broken line, not text."""
+    """The input cannot be read as messages: wrong encoding, missing column, malformed line or not text."""
 
 
 class JobError(SpamEdgeError):
-    """A batch job may not write where it should, or not go on with what was begun otherwise."""
+    """A batch job may not overwrite its output, or cannot resume with different options or input."""
 
 
 class WorkerError(SpamEdgeError):
-    """The workers of a batch job died again and again, or the cluster they are on cannot be used."""
+    """The workers of a batch job keep dying, or their cluster is not usable."""
+
+
+class OptionError(SpamEdgeError, ValueError):
+    """An option is out of range, or contradicts another one."""
+
+
+class ExtraError(SpamEdgeError, ImportError):
+    """An optional dependency is not installed."""

@@ -1,4 +1,4 @@
-"""What more than one folder of tests needs."""
+"""Fixtures shared by the test packages."""
 
 import json
 import runpy
@@ -11,15 +11,18 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from spam_edge import RuntimeOptions, SpamClassifier
-from spam_edge.bundle import Bundle
-from spam_edge.fused import obstacle
-from spam_edge.manifest import MANIFEST_NAME
-from spam_edge.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE
-from spam_edge.verification import Golden
-from tests.integrations import workers
-from tests.vectors import fused_vectors
+from spam_edge.bundle.golden import Golden
+from spam_edge.bundle.locate import Bundle
+from spam_edge.bundle.manifest import MANIFEST_NAME
+from spam_edge.decision.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE
+from spam_edge.extras import disable_telemetry
+from spam_edge.runtime.custom_operator import unavailable_reason
+from tests.support import loads as load_counts
+from tests.support.vectors import fused_vectors
 
-# A loaded machine is slow, not wrong.
+disable_telemetry()  # in the tests that import onnxruntime themselves, too
+
+# No deadline: slow machines must not fail tests.
 settings.register_profile("spam-edge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("spam-edge")
 
@@ -27,54 +30,54 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what is marked ``fused`` where the operator cannot run."""
-    if item.get_closest_marker("fused") and obstacle():
-        pytest.skip(obstacle())
+    """Skip tests marked ``fused`` if the operator cannot run."""
+    if item.get_closest_marker("fused") and unavailable_reason():
+        pytest.skip(unavailable_reason())
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _interruptible() -> Iterator[None]:
-    """Whatever a shell starts in the background ignores SIGINT, and so does all that it starts: also these tests."""
+    """Restore the SIGINT handler: a background job of a shell ignores SIGINT, and its children inherit that."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture(scope="module", params=["avx512", "avx2"])
+@pytest.fixture(scope="module", params=["avx512", "avx_vnni", "avx2"])
 def vectors(request: pytest.FixtureRequest) -> str:
-    """The name of each library of the fused operator that this processor can run, in turns; see ``use_vectors``."""
+    """Name of each library of the fused operator that this processor can run; see ``use_vectors``."""
     if request.param not in fused_vectors():
-        pytest.skip(f"this processor does not run the library for {request.param}")
+        pytest.skip(f"this processor cannot run the library for {request.param}")
     return str(request.param)
 
 
 @pytest.fixture(scope="session", params=["int8", pytest.param("fused", marks=pytest.mark.fused)])
 def int8_variant(request: pytest.FixtureRequest) -> str:
-    """Each variant with int8 weights that runs here."""
+    """Each variant with int8 weights that this machine can run."""
     return str(request.param)
 
 
 @pytest.fixture(scope="session")
 def default_variant() -> str:
-    """What ``auto`` takes of the tiny bundle on the CPU of this machine."""
-    return "int8" if obstacle() else "fused"
+    """The variant that ``auto`` selects from the tiny bundle on this machine's CPU."""
+    return "int8" if unavailable_reason() else "fused"
 
 
 @pytest.fixture(scope="session")
 def tiny_bundle() -> Path:
-    """A real, very small bundle; see tests/data/README.md. Do not write into it."""
+    """A very small real bundle, read-only; see tests/data/README.md."""
     return ROOT / "tests" / "data" / "tiny_bundle"
 
 
 @pytest.fixture
 def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny bundle that a test may damage."""
+    """A writable copy of the tiny bundle."""
     return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
 
 
 @pytest.fixture
 def banded_bundle(bundle_copy: Path) -> Path:
-    """A copy of the tiny bundle whose modes are so far apart that a third of the golden messages lies in between."""
+    """A copy of the tiny bundle with a third of the golden messages between the outer thresholds."""
     bundle = Bundle.find(bundle_copy)
     scores = sorted(set(SpamClassifier(bundle, RuntimeOptions(device="cpu")).score(Golden.read(bundle).texts).tolist()))
     low, middle, high = (scores[len(scores) * third // 6] for third in (2, 3, 4))
@@ -86,7 +89,7 @@ def banded_bundle(bundle_copy: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Train a very small checkpoint, of the shape of the tiny bundle where no other sizes are given."""
+    """Return a function that trains a very small checkpoint, by default with the sizes of the tiny bundle."""
     pytest.importorskip("torch")
     generator = runpy.run_path(str(ROOT / "tests" / "data" / "make_tiny_bundle.py"))
 
@@ -99,13 +102,13 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(make_checkpoint: Callable[..., Path]) -> Path:
-    """The checkpoint that the tiny bundle was made from, trained again."""
+    """The checkpoint of the tiny bundle, trained again."""
     return make_checkpoint()
 
 
 @pytest.fixture(scope="session")
 def real_bundle() -> Path:
-    """The bundle that `make train export` built; tests that need it are skipped where there is none."""
+    """The bundle built by `make train export`; skips the test if it does not exist."""
     bundle = ROOT / "artifacts" / "bundle"
     if not (bundle / "manifest.json").is_file():
         pytest.skip("no artifacts/bundle: run `make train export` first")
@@ -114,7 +117,7 @@ def real_bundle() -> Path:
 
 @pytest.fixture(scope="session")
 def real_checkpoint() -> Path:
-    """The checkpoint that the real bundle was made from."""
+    """The checkpoint of the real bundle; skips the test if it does not exist."""
     checkpoint = ROOT / "artifacts" / "checkpoint"
     if not (checkpoint / "training.json").is_file():
         pytest.skip("no artifacts/checkpoint: run `make train export` first")
@@ -123,16 +126,17 @@ def real_checkpoint() -> Path:
 
 @pytest.fixture(scope="session")
 def load_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder where processes count, whoever starts them, told to them before anything else is started."""
+    """Directory of the model-load counters, exported to all child processes before any is started."""
     folder = tmp_path_factory.mktemp("loads")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(workers.LOADS, str(folder))
+        patch.setenv(load_counts.LOADS, str(folder))
         patch.setenv("PYTHONPATH", str(ROOT))
         yield folder
 
 
 @pytest.fixture
-def loads(load_files: Path) -> Callable[[], dict[int, int]]:
-    """A function that returns how many models each process opened since this test began."""
-    workers.loads(load_files)
-    return lambda: workers.loads(load_files)
+def loads(load_files: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[int, int]]:
+    """Return a function that maps process id to the number of models opened since the last call."""
+    load_counts.loads(load_files)
+    load_counts.count(monkeypatch)
+    return lambda: load_counts.loads(load_files)

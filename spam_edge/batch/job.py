@@ -1,35 +1,31 @@
-"""A batch job: inputs, output and options, and how it is run."""
+"""The batch job: options, run and report."""
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
-from spam_edge.batch.assembly import assemble, write_rejects
-from spam_edge.batch.engine import Engine, OpenEngine
+from spam_edge.batch.backends.base import Engine, OpenEngine
+from spam_edge.batch.backends.local import open_local_engine
 from spam_edge.batch.journal import Counts, Journal
-from spam_edge.batch.local import open_local_engine
+from spam_edge.batch.options import JobOptions
 from spam_edge.batch.pipeline import Pipeline
 from spam_edge.batch.plan import Plan, make_plan
 from spam_edge.batch.report import BatchReport
-from spam_edge.csv_records import long_fields
-from spam_edge.records import ReadOptions, display_name
-from spam_edge.session import RuntimeOptions
-
-ON_ERROR = ("fail", "skip", "null")
-PART_ROWS = 50_000
+from spam_edge.batch.writing.assembly import assemble, write_rejects
+from spam_edge.readers.delimited import long_fields
+from spam_edge.readers.windows import display_name
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        rows: rows that are done, those of an earlier run included.
-        bytes: bytes of the inputs that were read.
-        total_bytes: bytes of all inputs.
-        seconds: since the run began.
+        rows: rows done, including those of an earlier run.
+        bytes: input bytes read.
+        total_bytes: size of all inputs in bytes.
+        seconds: seconds since the run began.
     """
 
     rows: int
@@ -39,50 +35,11 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchJob:
-    """Tables of messages to tables with verdicts; see the section "Batch jobs" of the README.
+class BatchJob(JobOptions):
+    """A job that classifies tables of messages; see docs/batch.md.
 
-    Attributes:
-        inputs: files, folders and globs.
-        output: a file, if its suffix is that of a format, else a folder.
-        bundle: as in :meth:`SpamClassifier.load`.
-        runtime: how workers run the bundle; several take one thread each unless it says otherwise.
-        reading: how inputs are read.
-        output_format: format of the parts in a folder; by default that of the first input.
-        column_prefix: put before the names of the three columns that are added.
-        part_rows: most rows of a part, at least 1.
-        on_error: ``fail`` at a row that cannot be read, ``skip`` it, or keep its place with verdicts that are ``null``.
-        workers: how many, at least 1; by default as many as processor and memory allow.
-        resume: go on with the job that was begun there; begin where there is none.
-        force: replace what an earlier job left.
-        report: file that the caller means to write into the output folder.
+    The attributes are those of :class:`JobOptions`.
     """
-
-    inputs: Sequence[str | os.PathLike[str]]
-    output: str | os.PathLike[str]
-    bundle: str | os.PathLike[str] | None = None
-    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
-    reading: ReadOptions = field(default_factory=ReadOptions)
-    output_format: str | None = None
-    column_prefix: str = ""
-    part_rows: int = PART_ROWS
-    on_error: str = "fail"
-    workers: int | None = None
-    resume: bool = False
-    force: bool = False
-    report: Path | None = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.inputs, str) or not self.inputs:
-            raise ValueError("inputs must be a sequence of at least one path")
-        if self.part_rows < 1:
-            raise ValueError(f"part_rows must be at least 1, not {self.part_rows}")
-        if self.on_error not in ON_ERROR:
-            raise ValueError(f"on_error must be one of {', '.join(ON_ERROR)}, not {self.on_error!r}")
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers must be at least 1, not {self.workers}")
-        if self.resume and self.force:
-            raise ValueError("resume goes on with a job and force throws it away: choose one")
 
     def run(
         self,
@@ -90,17 +47,18 @@ class BatchJob:
         open_engine: OpenEngine = open_local_engine,
         progress: Callable[[Progress], None] | None = None,
     ) -> BatchReport:
-        """Do the job, or what is left of it.
+        """Run the job, or the rest of it.
 
         Args:
-            open_engine: makes what classifies.
-            progress: is told how far the run is, after each chunk.
+            open_engine: factory of the engine.
+            progress: called after each chunk.
 
         Raises:
-            SpamEdgeError: it cannot be done, or not to its end; what is finished stays for ``resume``.
+            SpamEdgeError: the job cannot start or complete; finished parts stay for ``resume``.
         """
         plan = make_plan(self)
-        journal = Journal(plan.layout.home)
+        plan.layout.check_home()
+        journal = plan.layout.journal
         going_on = self.resume and journal.exists
         if self.force:
             plan.layout.check_foreign()
@@ -113,10 +71,10 @@ class BatchJob:
                 journal.check(plan.description)
                 if journal.finished:
                     plan.layout.remove_parts()
-                    return replace(BatchReport.from_dict(journal.result()), already_finished=True)
+                    return replace(journal.result(), already_finished=True)
             else:
                 plan.layout.clear()
-                journal.begin(plan.description)
+                journal.begin(plan.description, [found.stem for found in plan.inputs])
             return self._run(plan, journal, open_engine, progress)
 
     def _run(

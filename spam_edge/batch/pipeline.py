@@ -1,4 +1,4 @@
-"""Rows to workers and back: part by part, in order, with a bounded number of chunks under way."""
+"""The pipeline: read chunks, submit them to workers, and write parts in order, with bounded chunks in flight."""
 
 import hashlib
 from collections import deque
@@ -9,29 +9,29 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from spam_edge.batch.blocks import Block, Chunk, cut
-from spam_edge.batch.columns import Columns
-from spam_edge.batch.engine import Engine, Verdicts
-from spam_edge.batch.inputs import Input
-from spam_edge.batch.journal import Counts, Journal, Record, is_intact
+from spam_edge.batch.backends.base import Engine, Verdicts
+from spam_edge.batch.journal import Counts, Journal, PartRecord, is_intact
 from spam_edge.batch.plan import Plan
-from spam_edge.batch.sinks import Sink
-from spam_edge.batch.sources import Source
-from spam_edge.bundle import sha256_of
+from spam_edge.batch.reading.blocks import Block, Chunk, cut
+from spam_edge.batch.reading.inputs import Input
+from spam_edge.batch.reading.sources import Source
+from spam_edge.batch.writing.columns import Columns
+from spam_edge.batch.writing.sinks import Sink
+from spam_edge.bundle.hashes import sha256_of
 from spam_edge.errors import InputError, JobError
 
 _AHEAD = 2
-"""Chunks per worker that wait for it, beside the one it is at."""
+"""Queued chunks per worker, besides the one being classified."""
 
 
 @dataclass(slots=True)
 class _Part:
-    """A part that is being read or written."""
+    """A part being read or written."""
 
     number: int
     input: int
     first_row: int
-    record: Record | None  # of an earlier run
+    record: PartRecord | None  # from an earlier run
     counts: Counts = field(default_factory=Counts)
     rejects: list[dict[str, Any]] = field(default_factory=list)
     rows: "hashlib._Hash" = field(default_factory=hashlib.sha256)
@@ -40,7 +40,7 @@ class _Part:
 
 @dataclass(slots=True)
 class _Pending:
-    """A chunk whose verdicts are awaited."""
+    """A submitted chunk."""
 
     part: _Part
     block: Block
@@ -52,9 +52,9 @@ class Pipeline:
     """One run of a job.
 
     Attributes:
-        records: of the parts that are finished, in their order.
-        resumed: how many of them an earlier run finished.
-        classified: rows that this run classified.
+        records: records of the finished parts, in order.
+        resumed: number of parts finished by an earlier run.
+        classified: rows classified in this run.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Pipeline:
         part_rows: int,
         tell: Callable[[int, int], None],
     ) -> None:
-        """Prepare; ``tell`` is called with rows that are done and the bytes of all inputs that were read for them."""
-        self.records: list[Record] = []
+        """Set up a run; ``tell`` receives the rows done since the last call and the input bytes read in total."""
+        self.records: list[PartRecord] = []
         self.resumed = 0
         self.classified = 0
         self._plan, self._journal, self._engine = plan, journal, engine
@@ -79,11 +79,11 @@ class Pipeline:
         self._json_schema: Any = None
 
     def run(self) -> None:
-        """Read all inputs and write all parts that are not there yet.
+        """Read all inputs and write all missing parts.
 
         Raises:
-            SpamEdgeError: a row or file cannot be read or was changed meanwhile, or the workers give up. Where that
-                is possible, parts that were read to their end before are finished first.
+            SpamEdgeError: a row or file cannot be read, an input changed, or the workers failed. Before an input
+                error is raised, parts already read in full are written.
         """
         for index, (found, source) in enumerate(zip(self._plan.inputs, self._plan.sources, strict=True)):
             try:
@@ -128,11 +128,11 @@ class Pipeline:
         while len(self._pending) > self._engine.workers * (1 + _AHEAD):
             self._receive()
 
-    def _skip(self, part: _Part, record: Record) -> None:
+    def _skip(self, part: _Part, record: PartRecord) -> None:
         if (part.rows.hexdigest(), part.first_row) != (record.rows_sha256, record.first_row):
             name = self._plan.inputs[part.input].name
-            raise JobError(f"cannot resume: {name} was changed since the job began; --force begins again")
-        while self._pending:  # parts before it may have been lost
+            raise JobError(f"cannot resume: {name} changed after the job began; --force starts over")
+        while self._pending:  # lost parts before it are being rewritten
             self._receive()
         self.resumed += 1
         self._keep(part, record)
@@ -140,17 +140,33 @@ class Pipeline:
     def _reject(self, part: _Part, block: Block) -> None:
         place = "row" if block.batch is not None else "line"
         for fault in (row.fault for row in block.rows if row.fault):
+            if fault.hides:
+                raise InputError(
+                    f"{fault.file}:{fault.line}: {fault.reason}. Further rows may be lost in it, so no --on-error "
+                    "leaves it out; correct the file"
+                )
             if self._on_error == "fail":
                 raise InputError(
-                    f"{fault.file}:{fault.line}: {fault.reason}; --on-error skip leaves such rows out, "
-                    "null keeps their places"
+                    f"{fault.file}:{fault.line}: {fault.reason}; --on-error skip omits bad rows, "
+                    "null keeps them without a verdict"
                 )
             part.counts.errors[fault.kind] = part.counts.errors.get(fault.kind, 0) + 1
             part.rejects.append({"file": fault.file, place: fault.line, "reason": fault.reason})
 
     def _receive(self) -> None:
-        """Wait for the verdicts of the oldest chunk."""
+        """Wait for the oldest chunk and write its rows.
+
+        Raises:
+            InputError: the format cannot hold a row. Later chunks are dropped: their part would lack this one.
+        """
         chunk = self._pending.popleft()
+        try:
+            self._write(chunk)
+        except InputError:
+            self._pending.clear()
+            raise
+
+    def _write(self, chunk: _Pending) -> None:
         part, rows = chunk.part, chunk.block.rows
         labels = self._plan.point.labels
         columns = Columns.of(rows, chunk.verdicts.result(), labels)
@@ -179,7 +195,7 @@ class Pipeline:
     def _close(self, part: _Part, sink: Sink) -> None:
         path = self._plan.layout.part(part.number, self._plan.inputs[part.input].stem)
         sink.save(path)
-        record = Record(
+        record = PartRecord(
             file=path.name,
             input=part.input,
             first_row=part.first_row,
@@ -191,7 +207,7 @@ class Pipeline:
         self._journal.add(part.number, record)
         self._keep(part, record)
 
-    def _keep(self, part: _Part, record: Record) -> None:
+    def _keep(self, part: _Part, record: PartRecord) -> None:
         self.records.append(record)
         found = self._plan.inputs[part.input]
         is_table = found.kind == "jsonl" and self._plan.layout.format == "parquet"
@@ -202,7 +218,7 @@ class Pipeline:
             self._json_schema = schema.remove_metadata()
 
     def _finish_read_parts(self) -> None:
-        """Write the parts that only wait for their verdicts; what comes after them is lost."""
+        """Write the parts read in full; later chunks are dropped."""
         whole = [index for index, chunk in enumerate(self._pending) if chunk.closes_part]
         for _ in range(whole[-1] + 1 if whole else 0):
             self._receive()
@@ -210,4 +226,4 @@ class Pipeline:
 
 def _check_unchanged(found: Input) -> None:
     if found.changed:
-        raise JobError(f"{found.name} was changed while it was read; --force begins again")
+        raise JobError(f"{found.name} changed while it was read; --force starts over")

@@ -1,1 +1,1 @@
-"""``spam-edge bench``: which settings are fastest on this machine, measured with the user's bundle and messages."""
+"""``spam-edge bench``: find the fastest settings on this machine, with the user's bundle and messages."""

@@ -1,4 +1,4 @@
-"""Open the settings that are to be measured: files and threads, then token budgets."""
+"""Open the settings to measure: variants and thread counts, then token budgets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,45 +6,46 @@ from typing import Self
 
 from spam_edge.bench.figures import Figures
 from spam_edge.bench.measuring import Contender
-from spam_edge.bundle import Bundle
+from spam_edge.bundle.locate import Bundle
+from spam_edge.bundle.manifest import Variant
 from spam_edge.classifier import SpamClassifier
-from spam_edge.engine import CPU, CUDA
 from spam_edge.errors import ProviderUnavailableError
-from spam_edge.fused import obstacle
-from spam_edge.manifest import Variant
-from spam_edge.session import RuntimeOptions, default_token_budget
+from spam_edge.options import RuntimeOptions
+from spam_edge.runtime.custom_operator import unavailable_reason
+from spam_edge.runtime.providers import CPU, CUDA
+from spam_edge.runtime.session import default_token_budget
 
-_BUDGETS = (0.5, 1, 2, 4)  # in relation to the default one
+_BUDGETS = (0.5, 1, 2, 4)  # multiples of the default token budget
 
 
 def thread_counts(available: int) -> list[int]:
-    """Return the powers of two below ``available``, and that."""
+    """Return the powers of two below ``available``, then ``available``."""
     return [*(1 << power for power in range((available - 1).bit_length())), available]
 
 
 def why_skipped(name: str, variant: Variant, provider: str) -> str | None:
-    """Say why a file that is not the default one need not be measured; None if it has to be."""
+    """Return why a variant other than the default is not measured; None if it is."""
     if provider not in variant.providers:
-        return f"not meant for {'CUDA' if provider == CUDA else 'the CPU'}"
+        return f"does not support {'CUDA' if provider == CUDA else 'the CPU'}"
     if provider == CUDA:
         return None
-    if variant.fused and (reason := obstacle()):
+    if variant.fused and (reason := unavailable_reason()):
         return reason
     if variant.providers[0] != CPU:
-        return f"made for CUDA, which is not used here; --variant {name} measures it all the same"
+        return f"intended for CUDA; --variant {name} measures it on the CPU"
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What runs if nobody chooses, and what all that is measured starts from.
+    """The default settings, from which all measured settings are derived.
 
     Attributes:
-        bundle: the model.
-        options: as they were given; what they fix is not varied.
-        provider: onnxruntime execution provider; everything is measured on this one.
-        variant: name of the ONNX file.
-        threads: inferences side by side.
+        bundle: the bundle to measure.
+        options: the options given; options that differ from their default are not varied.
+        provider: execution provider of all measurements.
+        variant: model variant.
+        threads: concurrent inferences.
     """
 
     bundle: Bundle
@@ -55,12 +56,16 @@ class Defaults:
 
     @classmethod
     def of(cls, classifier: SpamClassifier) -> Self:
-        """Look at a classifier that was opened with the options as they were given."""
-        threads = classifier.threads if classifier.provider == CPU else 1  # a GPU runs one batch after the other
+        """Read the defaults from a classifier opened with the options given."""
+        threads = classifier.threads if classifier.provider == CPU else 1  # a GPU runs one batch at a time
         return cls(classifier.bundle, classifier.options, classifier.provider, classifier.variant, threads)
 
     def open_settings(self, tick: Callable[[], None]) -> tuple[list[Contender], dict[str, str]]:
-        """Open each variant with each number of threads; return also what was left out, and why."""
+        """Open each variant with each thread count.
+
+        Returns:
+            The contenders, and the reason for each variant that was skipped.
+        """
         contenders: list[Contender] = []
         skipped: dict[str, str] = {}
         variants = self.bundle.manifest.variants
@@ -73,15 +78,15 @@ class Defaults:
                 continue
             try:
                 for threads in counts:
-                    verify = name != self.variant and threads == counts[0]  # once for each file
+                    verify = name != self.variant and threads == counts[0]  # once per file
                     contenders.append(self._open(name, threads, self.options.token_budget, verify=verify))
                     tick()
-            except ProviderUnavailableError as error:  # the default runs on this device, this file does not
+            except ProviderUnavailableError as error:  # only this variant fails: the default variant runs here
                 skipped[name] = str(error)
         return contenders, skipped
 
     def open_budgets(self, best: Figures, tick: Callable[[], None]) -> list[Contender]:
-        """Open the best of the settings with each token budget."""
+        """Open the best setting with each token budget."""
         factors = _BUDGETS if self.options.token_budget is None else (1,)
         contenders = []
         for factor in factors:
@@ -92,7 +97,7 @@ class Defaults:
 
     def _open(self, variant: str, threads: int, token_budget: int | None, *, verify: bool) -> Contender:
         given = self.options
-        options = replace(  # what is the default stays "the default": on another day it may be another
+        options = replace(  # report defaults as defaults, not as the values that they resolve to on this machine
             given,
             variant=given.variant if variant == self.variant else variant,
             threads=given.threads if threads == self.threads else threads,

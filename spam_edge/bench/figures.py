@@ -1,4 +1,4 @@
-"""What was measured of settings, and which of them is best: noise is no reason to leave the defaults."""
+"""Compare measured settings and choose the best. A difference within the noise keeps the defaults."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from spam_edge.session import RuntimeOptions
+from spam_edge.options import RuntimeOptions
 
-_ROUNDS_TO_TELL = 3  # with fewer, nobody knows what is noise
-_WORTH_IT = 1.05  # a smaller gain is no reason to leave the defaults, however surely it was measured
+_ROUNDS_TO_TELL = 3  # fewer rounds do not show the noise
+_WORTH_IT = 1.05  # a smaller speed-up keeps the defaults, even if it is significant
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured of one setting.
+    """Measurements of one setting.
 
     Attributes:
-        options: of the runtime; what is the default there is left at its default here.
-        variant: name of the ONNX file.
-        threads: inferences side by side.
-        token_budget: most tokens of a batch.
-        call: messages in a call, about.
-        rates: messages of mean length per second, by round.
-        milliseconds: time of each message that was classified by itself, in all rounds; none if none was.
+        options: runtime options; defaults are kept as defaults, such as ``auto`` or None.
+        variant: model variant.
+        threads: concurrent inferences.
+        token_budget: maximum tokens per batch.
+        call: approximate messages per call.
+        rates: throughput of each round, in messages of mean length per second.
+        milliseconds: latency of each message classified alone, over all rounds; may be empty.
     """
 
     options: RuntimeOptions
@@ -36,25 +36,25 @@ class Figures:
 
     @property
     def setting(self) -> str:
-        """File and threads, for people."""
+        """The variant and thread count, human-readable."""
         return f"{self.variant} on {self.threads} thread{'s' * (self.threads != 1)}"
 
     @property
     def budget(self) -> str:
-        """The token budget, for people."""
+        """The token budget, human-readable."""
         return f"a budget of {self.token_budget:,} tokens"
 
     @property
     def rate(self) -> float:
-        """Messages per second in the median of the rounds."""
+        """The throughput in messages per second, median of the rounds."""
         return float(np.median(self.rates))
 
     def percentile(self, share: float) -> float:
-        """Milliseconds that one message takes at most, in ``share`` percent of the cases."""
+        """Return a percentile (0 to 100) of the latency of one message, in milliseconds."""
         return float(np.percentile(self.milliseconds, share))
 
     def clearly_faster_than(self, other: "Figures") -> bool:
-        """Whether the slowest round was faster than the other's fastest, with enough rounds and enough of a gain."""
+        """Return whether the slowest round beats the other's fastest, given enough rounds and speed-up."""
         told_apart = len(self.rates) >= _ROUNDS_TO_TELL and min(self.rates) > max(other.rates)
         return told_apart and self.rate > _WORTH_IT * other.rate
 
@@ -83,13 +83,13 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which of some settings to take.
+    """The best of several settings.
 
     Attributes:
-        measured: all of them.
-        default: the one that is taken if nobody chooses.
-        best: the one to take.
-        reason: why, in one sentence.
+        measured: all settings.
+        default: the default setting.
+        best: the recommended setting.
+        reason: reason for the recommendation, one clause.
     """
 
     measured: tuple[Figures, ...]
@@ -99,29 +99,27 @@ class Choice:
 
 
 def choose(measured: Sequence[Figures], default: RuntimeOptions, name: Callable[[Figures], str]) -> Choice:
-    """Take the fastest of the settings that are clearly faster than the default, else the default.
+    """Choose the fastest setting that is clearly faster than the default, else the default.
 
     Args:
-        measured: figures of all settings, the default among them.
-        default: its options.
-        name: names a setting for people by what is varied.
+        measured: figures of all settings, including the default.
+        default: options of the default setting.
+        name: formats the varied part of a setting, human-readable.
     """
     usual = next(figures for figures in measured if figures.options == default)
     fastest = max(measured, key=lambda figures: figures.rate)
     clear = [figures for figures in measured if figures.clearly_faster_than(usual)]
     best = max(clear, key=lambda figures: figures.rate, default=usual)
     if len(measured) == 1:
-        reason = f"{name(usual)} was the only one to measure"
+        reason = f"{name(usual)} was the only setting to measure"
     elif fastest is usual:
         reason = f"{name(usual)}, the default, was the fastest"
     elif best is not usual:
         reason = f"{name(best)} was {_gain(best, usual)} faster than {name(usual)}, the default"
     else:
-        doubt = "within the spread of the rounds or too little to matter"
+        doubt = "within the noise or too small to matter"
         if len(usual.rates) < _ROUNDS_TO_TELL:
-            doubt = (
-                f"no more than noise for all that fewer than {_ROUNDS_TO_TELL} rounds can tell (--seconds gives more)"
-            )
+            doubt = f"fewer than {_ROUNDS_TO_TELL} rounds cannot rule out noise (increase --seconds)"
         difference = f"{name(fastest)} was {_gain(fastest, usual)} faster than {name(usual)}, the default"
         reason = f"{difference}: {doubt}, so the default stays"
     return Choice(tuple(measured), usual, best, reason)

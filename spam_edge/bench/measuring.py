@@ -1,4 +1,4 @@
-"""Time settings against each other: they take turns, so that whatever else the machine does meets all of them."""
+"""Measure settings in interleaved rounds, so that background load affects all of them alike."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,22 +7,22 @@ from time import perf_counter
 from spam_edge.bench.figures import Figures
 from spam_edge.bench.workload import Workload
 from spam_edge.classifier import SpamClassifier
-from spam_edge.session import RuntimeOptions
+from spam_edge.options import RuntimeOptions
 
-_WARM_UP = 8  # messages per thread in the first call, which is not counted, nor are those that follow until it is warm
-_WARM = 0.25  # of a turn: a call that takes so long tells how fast the setting is
-_CALL_SHARE = 0.85  # of a turn; the rest is for single messages
+_WARM_UP = 8  # messages per thread in the first warm-up call
+_WARM = 0.25  # fraction of a turn that the last warm-up call takes, enough to estimate the throughput
+_CALL_SHARE = 0.85  # fraction of a turn for the large call; the rest is for single messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turns:
-    """What a turn is.
+    """Shape of a turn: one contender's part of a round.
 
     Attributes:
-        rounds: how many should fit into the time; slow machines get fewer, and fast ones may get more.
-        per_thread: messages per thread that a call has at least: with few, threads wait for the last batch of another,
-            and messages of different length share a batch.
-        singles: messages that are also classified by themselves.
+        rounds: target number of rounds; slow machines run fewer, fast ones may run more.
+        per_thread: minimum messages per thread and call: in small calls, threads idle during the last batch, and
+            messages of different length share a batch.
+        singles: messages classified one by one per turn.
     """
 
     rounds: int
@@ -32,14 +32,14 @@ class Turns:
 
 @dataclass(slots=True)
 class Contender:
-    """One setting while it is measured.
+    """One setting under measurement.
 
     Attributes:
         classifier: opened with the setting.
         options: as in :class:`Figures`.
         threads: as in :class:`Figures`.
         token_budget: as in :class:`Figures`.
-        step: a call takes every so-many-th message.
+        step: stride between the messages of a call.
         rates: as in :class:`Figures`.
         milliseconds: as in :class:`Figures`.
     """
@@ -53,21 +53,21 @@ class Contender:
     milliseconds: list[float] = field(default_factory=list)
 
     def warm_up(self, workload: Workload, seconds: float) -> float:
-        """Run calls that do not count, larger and larger ones until one takes ``seconds``.
+        """Run uncounted calls of doubling size until one takes ``seconds``.
 
         Returns:
-            Messages per second, of the largest.
+            Throughput of the largest call, in messages per second.
         """
         count, size = len(workload.texts), _WARM_UP * self.threads
         rate = self._call(workload, max(1, count // size), 0)
         while size < count and size < seconds * rate:
             size *= 2
             rate = self._call(workload, max(1, count // size), 0)
-        # Whatever disturbs a call makes it slower: the faster of two tells more.
+        # Disturbances only slow a call down, so the faster of two is the better estimate.
         return max(rate, self._call(workload, max(1, count // size), 1))
 
     def turn(self, workload: Workload, number: int, singles: int) -> None:
-        """Measure one call of many messages, and calls of one."""
+        """Measure one large call, then ``singles`` messages one by one."""
         self.rates.append(self._call(workload, self.step, number))
         for text in workload.singles(singles, number):
             start = perf_counter()
@@ -75,7 +75,7 @@ class Contender:
             self.milliseconds.append(1000 * (perf_counter() - start))
 
     def figures(self, workload: Workload) -> Figures:
-        """Return what was measured, without the classifier and its memory."""
+        """Return the measurements, without the classifier and its memory."""
         return Figures(
             options=self.options,
             variant=self.classifier.variant,
@@ -87,8 +87,7 @@ class Contender:
         )
 
     def _call(self, workload: Workload, step: int, number: int) -> float:
-        # Calls of few messages differ in their tokens. To count calls of as many messages alike would be to compare the
-        # messages; so they count by their tokens.
+        # Calls of equal size differ in tokens, so throughput is normalised to messages of mean length.
         texts, amount = workload.call(step, number)
         start = perf_counter()
         self.classifier.classify_batch(texts)
@@ -104,17 +103,21 @@ def run_rounds(
     tick: Callable[[], None],
     rate: float | None = None,
 ) -> list[Figures]:
-    """Let every contender take a turn in each round: one round, and further ones of which at least half fits.
+    """Run rounds in which each contender takes one turn.
 
-    Slow settings get smaller calls, so that turns last about equally long. Each second round goes backwards.
+    At least one round runs, and a further one if at least half of it fits into the time. Slow settings get smaller
+    calls, so that turns take about equally long. Every second round runs in reverse order.
 
     Args:
-        contenders: the settings.
-        workload: the messages.
-        turns: what a turn is.
-        until: when to be done, as :func:`time.perf_counter` counts.
-        tick: is called after every turn.
-        rate: messages per second, where that is known: calls of all settings are made for it, and so of one size.
+        contenders: settings to measure.
+        workload: messages to measure with.
+        turns: shape of a turn.
+        until: deadline, on the clock of :func:`time.perf_counter`.
+        tick: called after each warm-up and each turn.
+        rate: throughput in messages per second, if known; all settings then get calls of the same size.
+
+    Returns:
+        Figures of each contender, in order.
     """
     # The warm-up takes about half a round.
     seconds = (until - perf_counter()) / len(contenders) / (turns.rounds + 0.5) * _CALL_SHARE

@@ -1,4 +1,4 @@
-"""Which settings are fastest on this machine: first the file and the threads, then how large batches are."""
+"""Find the fastest settings on this machine: first variant and threads, then the token budget."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from spam_edge.bench.contenders import Defaults
 from spam_edge.bench.figures import Choice, Figures, choose
 from spam_edge.bench.measuring import Turns, run_rounds
 from spam_edge.bench.workload import Workload
-from spam_edge.bundle import Bundle
+from spam_edge.bundle.locate import Bundle
 from spam_edge.classifier import SpamClassifier
-from spam_edge.session import RuntimeOptions
-from spam_edge.threads import available_threads
+from spam_edge.options import RuntimeOptions
+from spam_edge.resources import available_threads
 
-_SHARE_OF_SETTINGS = 0.36  # of the time; the rest is for the token budgets
+_SHARE_OF_SETTINGS = 0.36  # fraction of the time for variants and threads; the rest is for token budgets
 _SETTING_TURNS = Turns(rounds=4, per_thread=16, singles=10)
 _BUDGET_TURNS = Turns(rounds=3, per_thread=128, singles=0)
 _FLAGS = ("device", "variant", "threads")
@@ -23,17 +23,17 @@ _SETTABLE = (*_FLAGS, "token_budget", "exact")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchReport:
-    """What was measured on this machine, and what follows from it.
+    """Measurements on this machine, and the settings that they recommend.
 
     Attributes:
-        description: what runs here by default; see :meth:`spam_edge.classifier.SpamClassifier.describe`.
-        source: where the messages come from.
+        description: the default settings; see :meth:`spam_edge.classifier.SpamClassifier.describe`.
+        source: origin of the messages, human-readable.
         workload: the messages.
-        settings: file and threads.
-        token_budgets: how large batches are, with the best of the settings.
-        skipped: why a file was not measured, by variant.
-        budget: seconds that were allowed.
-        seconds: seconds that it took.
+        settings: choice of variant and threads.
+        token_budgets: choice of the token budget, with the best variant and threads.
+        skipped: reason by variant that was not measured.
+        budget: seconds allowed.
+        seconds: seconds taken.
     """
 
     description: Mapping[str, Any]
@@ -47,34 +47,35 @@ class BenchReport:
 
     @property
     def best(self) -> Figures:
-        """What was measured of the best settings."""
+        """The figures of the best settings."""
         return self.token_budgets.best
 
     @property
     def reasons(self) -> list[str]:
-        """Why these are the best, a sentence for each choice."""
+        """The reason for each choice."""
         return [self.settings.reason, self.token_budgets.reason]
 
     @property
     def flags(self) -> list[str]:
-        """The best settings for ``spam-edge classify``, as far as it has options for them."""
+        """The best settings as options of ``spam-edge classify``, which has none for the token budget."""
         changed = self._changed()
         flags = [part for name in _FLAGS if name in changed for part in (f"--{name}", str(changed[name]))]
         return [*flags, "--exact"] if "exact" in changed else flags
 
     @property
     def expression(self) -> str:
-        """The best settings in Python."""
+        """The best settings as a Python expression."""
         quoted = {name: f'"{value}"' if isinstance(value, str) else value for name, value in self._changed().items()}
         return f"RuntimeOptions({', '.join(f'{name}={value}' for name, value in quoted.items())})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; ``RuntimeOptions(**report["best"])`` are the best settings."""
+        """Return the JSON form; ``RuntimeOptions(**report["best"])`` builds the best settings."""
         description = self.description
         return {
             "bundle": {name: description[name] for name in ("bundle", "name", "version", "digest")},
             "machine": {
                 "processor": description["processor"],
+                "instructions": description["instructions"],
                 "provider": description["provider"],
                 "threads": available_threads(),
                 "versions": description["versions"],
@@ -95,7 +96,7 @@ class BenchReport:
         }
 
     def _changed(self) -> dict[str, Any]:
-        """The best settings that are not the defaults."""
+        """Return the best settings that differ from the defaults."""
         best, default = self.best.options, RuntimeOptions()
         values = {name: getattr(best, name) for name in _SETTABLE}
         return {name: value for name, value in values.items() if value != getattr(default, name)}
@@ -110,27 +111,27 @@ def run_bench(
     seconds: float,
     progress: Callable[[float], None] | None = None,
 ) -> BenchReport:
-    """Measure variants, threads and token budgets, as far as ``options`` leave them open.
+    """Measure variants, thread counts and token budgets that ``options`` leave at their defaults.
 
     Args:
-        bundle: what to measure.
-        options: the device, and whatever is not to be varied: what differs from the defaults stays as it is.
+        bundle: bundle to measure.
+        options: the device, and options to keep fixed: those that differ from their defaults.
         texts: messages to measure with.
-        source: where they come from, for people.
-        seconds: how long it may take; one round of everything is measured in any case.
-        progress: is told again and again how many seconds have passed since the last time.
+        source: origin of the messages, human-readable.
+        seconds: time limit; one round of all settings runs in any case.
+        progress: called repeatedly with the seconds since its last call.
 
     Raises:
         InputError: there are no messages.
-        BundleIntegrityError: a file was changed or is no ONNX model.
-        ProviderUnavailableError: onnxruntime or the device asked for is not usable.
+        BundleIntegrityError: a file was changed after the export or is not an ONNX model.
+        ProviderUnavailableError: onnxruntime or the device is not usable.
     """
     start = perf_counter()
     tick = _ticker(progress or (lambda _: None), start)
     classifier = SpamClassifier(bundle, options)
     defaults, description = Defaults.of(classifier), classifier.describe()
     workload = Workload.build(texts, classifier.token_ids)
-    del classifier  # and so on: a model that is not measured any more need not stay in memory
+    del classifier  # free each model once it is measured
     contenders, skipped = defaults.open_settings(tick)
     until = start + _SHARE_OF_SETTINGS * seconds
     measured = run_rounds(contenders, workload, _SETTING_TURNS, until=until, tick=tick)
@@ -153,7 +154,7 @@ def run_bench(
 
 
 def _ticker(progress: Callable[[float], None], start: float) -> Callable[[], None]:
-    """Return a function that tells ``progress`` how much time has passed since it was last called."""
+    """Return a function that calls ``progress`` with the seconds since its last call."""
     told = start
 
     def tick() -> None:

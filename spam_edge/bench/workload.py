@@ -1,4 +1,4 @@
-"""Messages to measure with: all different, because the same message twice in a call may be scored once."""
+"""Prepare messages to measure with. All are distinct, because a call scores duplicates once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from typing import Self
 import numpy as np
 
 from spam_edge.errors import InputError
-from spam_edge.records import WINDOW, ReadOptions, display_name, read_windows
+from spam_edge.readers.windows import WINDOW, ReadOptions, display_name, read_windows
 
 TokenIdsOf = Callable[[Sequence[str]], list[list[int]]]
-"""Token ids by message, special tokens included; see :meth:`spam_edge.classifier.SpamClassifier.token_ids`."""
+"""Maps messages to token ids, special tokens included: :meth:`spam_edge.classifier.SpamClassifier.token_ids`."""
 
-_GOLDEN_RATIO = 0.618  # its multiples, whole numbers cut off, are spread evenly from 0 to 1 however many there are
+_GOLDEN_RATIO = 0.618  # the fractional parts of its multiples cover 0 to 1 evenly, whatever their number
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Messages that differ from each other in their token ids, shortest first.
+    """Messages with distinct token ids, shortest first.
 
     Attributes:
-        texts: the messages, as many as ``spam-edge classify`` takes at a time, or fewer.
-        tokens: number of tokens of each, special tokens included.
-        given: how many different messages it was made from; the others are repeats with other words.
+        texts: the messages, at most one window of ``spam-edge classify``.
+        tokens: tokens of each message, special tokens included.
+        given: number of distinct messages given; the others are synthetic.
     """
 
     texts: Sequence[str]
@@ -32,16 +32,22 @@ class Workload:
 
     @classmethod
     def build(cls, texts: Sequence[str], token_ids: TokenIdsOf, *, size: int = WINDOW) -> Self:
-        """Take up to ``size`` different messages; where there are fewer, repeat them with other words.
+        """Take up to ``size`` distinct messages, and fill up with synthetic ones.
 
-        A repeat has in the place of each word one of as many tokens from the same messages, so that it is nonsense of
-        the same length. A message that cannot be told from its repeats, such as an empty one, is not repeated.
+        A synthetic message replaces each word of a message by a random word of the same number of tokens from all
+        messages, so it is nonsense of the same length. A message without distinct replacements, such as an empty one,
+        adds none.
+
+        Args:
+            texts: messages; duplicates count once.
+            token_ids: tokenizer.
+            size: maximum number of messages.
 
         Raises:
             InputError: there are no messages.
         """
         if not texts:
-            raise InputError("there are no messages to measure with")
+            raise InputError("no messages to benchmark")
         found: dict[tuple[int, ...], str] = {}
 
         def add(candidates: Sequence[str]) -> bool:
@@ -62,30 +68,36 @@ class Workload:
 
     @property
     def mean_tokens(self) -> float:
-        """Mean number of tokens of a message."""
+        """The mean tokens per message."""
         return sum(self.tokens) / len(self.tokens)
 
     def call(self, step: int, number: int) -> tuple[Sequence[str], float]:
-        """Return every ``step``-th message, and how many of mean length they amount to.
+        """Return the messages of one call.
 
         Args:
-            step: 1 for all messages, 2 for half of them, ...; at most the number of messages.
-            number: of the call: successive calls begin one message further.
+            step: stride, from 1 (all messages) to the number of messages.
+            number: call number; sets the offset, so that successive calls take different messages.
+
+        Returns:
+            The messages, and their number in units of messages of mean length.
         """
         chosen = slice(number % step, None, step)
         return self.texts[chosen], sum(self.tokens[chosen]) / self.mean_tokens
 
     def singles(self, count: int, number: int) -> list[str]:
-        """Return ``count`` messages, short to long, evenly from all; other ones for another ``number``."""
+        """Return ``count`` messages, short to long and evenly spaced; ``number`` shifts the selection."""
         places = (np.arange(count) + _GOLDEN_RATIO * number % 1) * len(self.texts) / count
         return [self.texts[int(place)] for place in places]
 
 
 def read_texts(path: Path, reading: ReadOptions, *, limit: int = WINDOW) -> tuple[list[str], int]:
-    """Return the first messages of a file, or of standard input for ``-``, and how many rows could not be read.
+    """Read the first messages of a file, or of standard input for ``-``.
+
+    Returns:
+        At most ``limit`` messages, and the number of unreadable rows among those read.
 
     Raises:
-        InputError: it cannot be opened or read, or has no messages.
+        InputError: the file cannot be read or has no messages.
     """
     texts: list[str] = []
     bad = 0
@@ -95,12 +107,12 @@ def read_texts(path: Path, reading: ReadOptions, *, limit: int = WINDOW) -> tupl
         if len(texts) >= limit:
             break
     if not texts:
-        raise InputError(f"{display_name(path)} has no messages to measure with")
+        raise InputError(f"{display_name(path)} has no messages to benchmark")
     return texts[:limit], bad
 
 
 def _repeater(texts: Sequence[str], token_ids: TokenIdsOf) -> Callable[[], list[str]]:
-    """Return a function that returns all messages in another order and with other words each time, always the same."""
+    """Return a function whose every call returns all messages shuffled, with other words; seeded, so deterministic."""
     rows = [text.split() for text in texts]
     words = sorted({word for row in rows for word in row})
     size = {word: len(ids) for word, ids in zip(words, token_ids(words), strict=True)} if words else {}

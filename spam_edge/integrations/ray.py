@@ -1,17 +1,17 @@
-"""Ray Data: a class for ``Dataset.map_batches`` with a pool of actors, each of which opens the model once."""
+"""Ray Data: a class for ``Dataset.map_batches`` with an actor pool; each actor opens the model once."""
 
 import os
 
-from spam_edge.integrations import engine
+from spam_edge.extras import import_extra
 from spam_edge.integrations.columns import ColumnClassifier
-from spam_edge.session import RuntimeOptions
+from spam_edge.options import RuntimeOptions
 
 
 class RayClassifier(ColumnClassifier):
-    """What each actor of a pool runs; any ``batch_format`` will do.
+    """The actor class; supports every ``batch_format``.
 
-    The arguments come in ``fn_constructor_kwargs`` and are those of ``ColumnClassifier``. By default an actor has as
-    many threads as Ray assigned CPUs to it, at least one. The model is opened when the actor starts.
+    ``fn_constructor_kwargs`` takes the arguments of ``ColumnClassifier``. By default an actor uses one thread per CPU
+    that Ray assigned to it, at least one. The model is opened when the actor starts.
     """
 
     def __init__(
@@ -26,20 +26,20 @@ class RayClassifier(ColumnClassifier):
         """Open the bundle in this process.
 
         Raises:
-            ImportError: Ray is not installed.
-            SpamEdgeError: whatever ``ColumnClassifier`` raises, and what opening the model does.
+            ExtraError: Ray is not installed.
+            SpamEdgeError: as :class:`ColumnClassifier`, and if the model cannot be opened.
         """
         super().__init__(bundle, text_column=text_column, prefix=prefix, options=options, digest=digest)
         _ = self.classifier
 
     @staticmethod
     def default_options() -> RuntimeOptions:
-        """Return as many threads as Ray assigned whole cores to the actor that asks; one outside of actors.
+        """Return one thread per whole CPU assigned to the current actor, at least one; one outside of actors.
 
         Raises:
-            ImportError: Ray is not installed.
+            ExtraError: Ray is not installed.
         """
-        ray = engine("ray", extra="ray")
+        ray = import_extra("ray", extra="ray")
         context = ray.get_runtime_context() if ray.is_initialized() else None
         if context is None or context.get_actor_id() is None:
             return RuntimeOptions(threads=1)

@@ -1,6 +1,6 @@
-"""Spark: a function of a column, and a callable for ``mapInPandas`` and ``mapInArrow``.
+"""Spark: a column function, and a callable for ``mapInPandas`` and ``mapInArrow``.
 
-Nothing is broadcast: a Python worker opens the bundle from its path, once, however many tasks it is given.
+Nothing is broadcast. Each Python worker opens the bundle from its path once, for all its tasks.
 """
 
 import os
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spam_edge.integrations import engine
+from spam_edge.extras import import_extra
 from spam_edge.integrations.columns import COLUMNS, ColumnClassifier
-from spam_edge.session import RuntimeOptions
+from spam_edge.options import RuntimeOptions
 
 BATCH_SIZE = 1024
 
@@ -24,24 +24,27 @@ def classify_udf(
     options: RuntimeOptions | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Any:
-    """Return a function of a column of texts, made with ``predict_batch_udf``.
+    """Return a column function built with ``predict_batch_udf``.
 
     Args:
         bundle: path of the bundle, the same on every executor.
-        options: how it is run; by default on one thread in each Python worker.
-        batch_size: texts that are taken together at most.
+        options: runtime options; by default one thread per Python worker.
+        batch_size: maximum number of texts per batch.
 
     Returns:
-        A function of a Column, or of its name, to a struct of ``label``, ``spam_score`` and ``truncated``, which are
-        null where the text is.
+        A function of a Column or column name. It returns a struct of ``label``, ``spam_score`` and ``truncated``,
+        which are null if the text is.
 
     Raises:
-        ImportError: Spark, or what its Python functions need, is not installed.
-        SpamEdgeError: there is no usable bundle.
+        ExtraError: Spark or a dependency of its Python functions is not installed.
+        SpamEdgeError: the bundle is missing or invalid.
     """
-    functions, types = engine("pyspark.ml.functions", extra="spark"), engine("pyspark.sql.types", extra="spark")
+    functions, types = (
+        import_extra("pyspark.ml.functions", extra="spark"),
+        import_extra("pyspark.sql.types", extra="spark"),
+    )
     predictor = partial(_predictor, SparkClassifier(bundle, options=options))
-    # predict_batch_udf knows no booleans, and of numbers NaN alone becomes null
+    # predict_batch_udf does not support booleans, and maps only NaN to null.
     numbers = _verdict_type(truncated=types.FloatType())
     function = functions.predict_batch_udf(predictor, return_type=numbers, batch_size=batch_size)
     verdict = _verdict_type()
@@ -49,9 +52,9 @@ def classify_udf(
 
 
 class SparkClassifier(ColumnClassifier):
-    """A callable for ``DataFrame.mapInPandas`` and, with less copying, ``DataFrame.mapInArrow``.
+    """A callable for ``DataFrame.mapInPandas`` and ``DataFrame.mapInArrow``, which copies less.
 
-    All columns are kept, and three are added::
+    It keeps all columns and adds three::
 
         classify = SparkClassifier("/models/spam")
         frame.mapInArrow(classify, classify.schema(frame.schema))
@@ -59,34 +62,34 @@ class SparkClassifier(ColumnClassifier):
 
     @staticmethod
     def default_options() -> RuntimeOptions:
-        """Return one thread: there is a worker process for each core."""
+        """Return one thread, because each core has its own worker process."""
         return RuntimeOptions(threads=1)
 
     def __call__(self, batch: Iterator[Any]) -> Iterator[Any]:
-        """Classify DataFrames or RecordBatches one after the other; see :class:`ColumnClassifier`."""
+        """Classify an iterator of DataFrames or RecordBatches; see :class:`ColumnClassifier`."""
         return map(super().__call__, batch)
 
     def schema(self, schema: Any) -> Any:
-        """Return a ``StructType`` with the columns that are added.
+        """Return the schema extended by the added columns, as a ``StructType``.
 
         Raises:
-            ImportError: Spark is not installed.
-            InputError: there is no column of texts, or already one that is to be added.
+            ExtraError: Spark is not installed.
+            InputError: the text column is missing, or an added column already exists.
         """
-        types = engine("pyspark.sql.types", extra="spark")
+        types = import_extra("pyspark.sql.types", extra="spark")
         self.check(schema.names)
         fields = zip(self.added, _verdict_type().fields, strict=True)
         return types.StructType([*schema.fields, *(types.StructField(name, field.dataType) for name, field in fields)])
 
 
 def _verdict_type(truncated: Any = None) -> Any:
-    types = engine("pyspark.sql.types", extra="spark")
+    types = import_extra("pyspark.sql.types", extra="spark")
     kinds = (types.StringType(), types.FloatType(), truncated or types.BooleanType())
     return types.StructType([types.StructField(*field) for field in zip(COLUMNS, kinds, strict=True)])
 
 
 def _predictor(classifier: ColumnClassifier) -> Callable[[NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Spark calls this in each of its Python workers."""
+    """Build the prediction function; Spark calls this once per Python worker."""
 
     def predict(texts: NDArray[Any]) -> dict[str, NDArray[Any]]:
         verdicts = classifier.verdicts(texts)

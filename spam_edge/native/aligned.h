@@ -1,4 +1,4 @@
-/* Memory for whole registers and lines of the cache. */
+/* Aligned heap memory for vector registers and cache lines. */
 
 #ifndef SPAM_EDGE_ALIGNED_H
 #define SPAM_EDGE_ALIGNED_H
@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64 }; /* bytes: a 512-bit register, a cache line */
 
-/* The first aligned byte of memory from malloc() that has ALIGNMENT bytes more than are needed. What aligned_alloc()
- * gives is hardly ever used again by the C library once it was freed (glibc before 2.38, bug 14581): a process that
- * opens and closes sessions would grow with each. */
+/* Returns the first aligned byte of a block from malloc(). Allocate ALIGNMENT bytes more than needed, and free the
+ * original pointer. glibc before 2.38 hardly reuses freed memory of aligned_alloc() (bug 14581), so a process that
+ * opens and closes sessions would grow. */
 static inline void *aligned(void *memory) {
     return (void *)(((uintptr_t)memory + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
 }

@@ -1,8 +1,7 @@
-"""Compile the fused operator when the package is built: a hook of hatchling.
+"""Compile the fused operator: a build hook of hatchling.
 
-The compiler is the clang of the wheel ``ziglang``, the same everywhere and installed by pip like everything else, so
-that nobody needs one of their own. Where there is no such wheel, or the processor has another architecture, the package
-is built without the operator, and runs without it.
+The compiler is the clang of the wheel ``ziglang``, so a build needs only pip. On other architectures, and without that
+wheel, the package is built without the operator and runs without it.
 """
 
 import platform
@@ -15,28 +14,32 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _FOLDER = Path(__file__).parent
-# One library for each kind of processor, from the same files; spam_edge/fused.py takes the one that suits.
+# One library per instruction set, from the same sources. spam_edge/runtime/custom_operator.py chooses at run time.
 LIBRARIES = {
     _FOLDER / "libspam_encoder_avx512.so": [],
+    _FOLDER / "libspam_encoder_avx_vnni.so": ["-DSPAM_EDGE_AVX_VNNI"],
     _FOLDER / "libspam_encoder_avx2.so": ["-DSPAM_EDGE_AVX2"],
 }
-# The oldest C library that Python's wheels promise to need (manylinux2014, PEP 599).
+# glibc 2.17, the minimum of manylinux2014 wheels (PEP 599).
 _TARGET, _TAG = "x86_64-linux-gnu.2.17", "py3-none-manylinux_2_17_x86_64"
-# No -ffast-math: sums keep their order, so that a score does not depend on the batch.
+# No -ffast-math and no contraction: the order and rounding of sums are fixed, so scores do not depend on the batch.
 _FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-# The system calls into the library at every fork, see team.c, so it must not go when the last session does.
-_LINKED = ["-s", "-shared", "-fPIC", "-Wl,-z,nodelete", "-lm", "-lpthread"]
+# A memory fault that the checks of operator.c miss should end the process, not run code of an attacker.
+_HARDENED = ["-fstack-protector-strong", "-fstack-clash-protection", "-fcf-protection=full", "-D_FORTIFY_SOURCE=3"]
+# nodelete: the fork handler of thread_pool.c must outlive the last session.
+_LINKED = ["-s", "-shared", "-fPIC", *(f"-Wl,-z,{word}" for word in ("nodelete", "relro", "now", "noexecstack"))]
+_LIBRARIES = ["-lm", "-lpthread"]
 
 
 class NativeBuildHook(BuildHookInterface[Any]):
-    """Adds the libraries to a wheel, and to the source tree for an editable installation."""
+    """Add the libraries to a wheel, and to the source tree for an editable installation."""
 
     def dependencies(self) -> list[str]:
-        """Ask for the compiler only where it can be of use."""
+        """Require the compiler only on supported platforms."""
         return ["ziglang>=0.15"] if _is_supported() else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile before the files of the wheel are collected."""
+        """Compile the libraries before the files of the wheel are collected."""
         if self.target_name != "wheel" or not _is_supported() or find_spec("ziglang") is None:
             return
         compile_libraries()
@@ -46,16 +49,16 @@ class NativeBuildHook(BuildHookInterface[Any]):
 
 
 def compile_libraries() -> None:
-    """Compile and link all C files of this folder, once for each library.
+    """Compile and link all C files of this folder, once per library.
 
     Raises:
-        subprocess.CalledProcessError: the compiler is not there or not content; it has said why.
+        subprocess.CalledProcessError: the compiler is missing or failed; it has printed the reason.
     """
     sources = sorted(map(str, _FOLDER.glob("*.c")))
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", _TARGET, *_FLAGS]
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", _TARGET, *_FLAGS, *_HARDENED]
     for target, definitions in LIBRARIES.items():
-        scratch = target.with_suffix(".part")  # a process that runs the library must not see it change
-        subprocess.run([*command, *definitions, *sources, *_LINKED, "-o", str(scratch)], check=True)
+        scratch = target.with_suffix(".part")  # replaced atomically: a process may have loaded the library
+        subprocess.run([*command, *definitions, *sources, *_LINKED, *_LIBRARIES, "-o", str(scratch)], check=True)
         scratch.replace(target)
 
 

@@ -1,26 +1,47 @@
+/* Forward pass of DistilBERT, partitioned over the thread pool.
+ *
+ * M messages with T tokens in all, C channels, H heads of D = C / H channels, F channels in the feed-forward block,
+ * L labels. Rows are the tokens of all messages, one after the other, without padding.
+ *
+ *   embeddings  X (T, C) = layer_norm(words[id] + positions[index in the message])
+ *   each layer  Q, K, V (T, C) = X Wq + bq, X Wk + bk, X Wv + bv             int8 GEMM
+ *               A (T, C) = softmax(Q K^T / sqrt(D)) V                         per message and head
+ *               X (T, C) = layer_norm(X + A Wo + bo)                          int8 GEMM
+ *               X (T, C) = layer_norm(X + gelu(X Wu + bu) Wd + bd)            int8 GEMM, in chunks of CHUNK rows
+ *   head        logits (M, L) = relu(first rows (M, C) Wp + bp) Wc + bc       fp32
+ *
+ * The head reads the first token of each message only. So the last layer computes keys and values for all T rows, and
+ * everything else for M rows.
+ *
+ * Matrices of C channels are stored with a row stride of padded(C) floats, those of F channels with padded(F). Each
+ * step is split into units (rows, GEMM panels, heads). No sum crosses units, so results are bit-identical for any
+ * number of threads. */
+
 #include "encoder.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "rows.h"
-#include "team.h"
+#include "ops.h"
+#include "thread_pool.h"
 #include "workspace.h"
 
-/* Where other threads help: from so many products of a weight on, less takes no longer than to wake one up; with so
- * many rows at a time. */
+/* Multiply-adds below which a run uses one thread, because waking another takes longer; minimum rows per task. */
 enum { LEAST_PRODUCTS = 1 << 22, LEAST_ROWS = 4 };
 
-/* Counts the tokens of each message, of which there must be one, and nothing but padding behind them. */
-static int find_starts(const Workspace *workspace, const int64_t *mask, size_t messages, size_t tokens) {
+/* Fills starts (messages + 1) from the mask (messages, tokens), and checks that all padding is on the right, and that
+ * each token has one of `positions`. */
+static int find_starts(const Workspace *workspace, const int64_t *mask, size_t messages, size_t tokens,
+                       size_t positions) {
     size_t start = 0;
     for (size_t message = 0; message < messages; message++) {
         size_t length = 0;
         while (length < tokens && mask[message * tokens + length]) length++;
-        if (length == 0) return ENCODER_BAD_TOKEN;
+        if (length == 0) return ENCODER_BAD_MASK;
+        if (length > positions) return ENCODER_TOO_LONG;
         for (size_t token = length; token < tokens; token++)
-            if (mask[message * tokens + token]) return ENCODER_BAD_TOKEN;
+            if (mask[message * tokens + token]) return ENCODER_BAD_MASK;
         workspace->starts[message] = start;
         start += length;
     }
@@ -28,27 +49,27 @@ static int find_starts(const Workspace *workspace, const int64_t *mask, size_t m
     return ENCODER_DONE;
 }
 
-static int look_up(const Table *table, int64_t row, float *to, size_t channels) {
-    if (row < 0 || (size_t)row >= table->rows) return ENCODER_BAD_TOKEN;
+/* Adds a row of an embedding table to `to` (channels). */
+static void look_up(const Table *table, size_t row, float *to) {
+    const size_t channels = table->channels;
     float scale;
     int16_t place;
-    memcpy(&scale, (const char *)table->scales + (size_t)row * sizeof scale, sizeof scale);
-    memcpy(&place, (const char *)table->places + (size_t)row * sizeof place, sizeof place);
-    add_table_row(to, table->coarse + (size_t)row * channels, table->fine + (size_t)place * channels, scale, channels);
-    return ENCODER_DONE;
+    memcpy(&scale, (const char *)table->scales + row * sizeof scale, sizeof scale);
+    memcpy(&place, (const char *)table->places + row * sizeof place, sizeof place);
+    add_table_row(to, table->coarse + row * channels, table->fine + (size_t)place * channels, scale, channels);
 }
 
-/* What follows is work for the members of a team: each kind with what it needs, and what does a part of it. */
+/* Tasks of the thread pool: for each, its arguments, and a function that does units `from` to `to` - 1. */
 
 typedef struct {
     const Encoder *encoder;
     const Workspace *workspace;
     const int64_t *ids;
-    size_t tokens; /* of each row of ids */
+    size_t tokens; /* columns of ids */
     _Atomic(int) *status;
 } Embedding;
 
-/* Writes the rows of all messages one after the other, without padding. */
+/* Units are rows. Writes hidden rows `from` to `to` - 1: embeddings and layer norm. */
 static void embed_rows(const void *argument, size_t from, size_t to, size_t member) {
     const Embedding *work = argument;
     const Encoder *encoder = work->encoder;
@@ -57,14 +78,15 @@ static void embed_rows(const void *argument, size_t from, size_t to, size_t memb
     for (size_t at = from; at < to; at++) {
         while (starts[message + 1] <= at) message++;
         const size_t token = at - starts[message];
-        float *row = work->workspace->hidden + at * width;
-        memset(row, 0, width * sizeof *row);
-        int status = look_up(&encoder->words, work->ids[message * work->tokens + token], row, channels);
-        if (status == ENCODER_DONE) status = look_up(&encoder->positions, (int64_t)token, row, channels);
-        if (status != ENCODER_DONE) {
-            atomic_store(work->status, status);
+        const int64_t id = work->ids[message * work->tokens + token];
+        if (id < 0 || (uint64_t)id >= encoder->words.rows) {
+            atomic_store(work->status, ENCODER_BAD_ID);
             return;
         }
+        float *row = work->workspace->hidden + at * width;
+        memset(row, 0, width * sizeof *row);
+        look_up(&encoder->words, (size_t)id, row);
+        look_up(&encoder->positions, token, row);
         normalise(row, NULL, channels, encoder->norm.weight, encoder->norm.bias, encoder->epsilon);
     }
     (void)member;
@@ -77,6 +99,7 @@ typedef struct {
     Quantized to;
 } Quantizing;
 
+/* Units are rows. */
 static void quantize_part(const void *argument, size_t from, size_t to, size_t member) {
     const Quantizing *work = argument;
     const size_t size = planes(work->quantizer) * work->quantizer->depth;
@@ -85,16 +108,17 @@ static void quantize_part(const void *argument, size_t from, size_t to, size_t m
     (void)member;
 }
 
-/* Up to three products with the same rows. */
+/* Up to three linear layers with the same input. */
 typedef struct {
     const Linear *linears[3];
     float *outputs[3];
-    size_t count; /* of rows */
+    size_t count; /* rows */
     size_t stride;
     const GeluTable *gelu;
     Quantized rows;
 } Product;
 
+/* Units are the panels of all layers, one layer after the other. */
 static void multiply_panels(const void *argument, size_t from, size_t to, size_t member) {
     const Product *work = argument;
     size_t first = 0;
@@ -109,7 +133,7 @@ static void multiply_panels(const void *argument, size_t from, size_t to, size_t
     (void)member;
 }
 
-/* Attention of each message with itself; where `first_alone`, only the first token of each asks. */
+/* Self-attention within each message. `first_alone`: queries are the first token of each message only, (M, C). */
 typedef struct {
     const Encoder *encoder;
     const Workspace *workspace;
@@ -117,7 +141,7 @@ typedef struct {
     int first_alone;
 } Attention;
 
-/* Units are the heads of the messages. Writes the context of the rows that asked, one after the other. */
+/* Units are pairs of message and head. Writes one row of context per query row, without gaps. */
 static void attend_heads(const void *argument, size_t from, size_t to, size_t member) {
     const Attention *work = argument;
     const Encoder *encoder = work->encoder;
@@ -135,15 +159,16 @@ static void attend_heads(const void *argument, size_t from, size_t to, size_t me
     }
 }
 
-/* Rows of the residual stream, to be replaced by LayerNorm(hidden + output). */
+/* hidden = layer_norm(hidden + output), both (rows, channels). */
 typedef struct {
     const Encoder *encoder;
     float *hidden, *output;
     const Norm *norm;
-    const Linear *incomplete; /* the layer whose output it is, if it has to be completed; NULL otherwise */
-    const float *wide;        /* what that layer was given */
+    const Linear *incomplete; /* layer whose output still needs its fp32 residual correction; NULL if none does */
+    const float *wide;        /* fp32 input of that layer, (rows, hidden) */
 } Residual;
 
+/* Units are rows. */
 static void add_and_normalise(const void *argument, size_t from, size_t to, size_t member) {
     const Residual *work = argument;
     const size_t channels = work->encoder->channels, width = padded(channels), wide = padded(work->encoder->hidden);
@@ -156,7 +181,7 @@ static void add_and_normalise(const void *argument, size_t from, size_t to, size
     (void)member;
 }
 
-/* A run, and who does it. */
+/* A call of encoder_run, and its threads. */
 typedef struct {
     const Encoder *encoder;
     const Workspace *workspace;
@@ -169,7 +194,7 @@ static void quantize(Run *run, const Quantizer *quantizer, const float *rows, si
     team_do(&run->team, quantize_part, &work, count, LEAST_ROWS);
 }
 
-/* Multiplies what was quantised last. */
+/* Applies a linear layer to the rows that were quantised last. */
 static void multiply(Run *run, const Linear *linear, size_t count, float *output, size_t stride,
                      const GeluTable *gelu) {
     const Workspace *workspace = run->workspace;
@@ -182,6 +207,7 @@ static void attend_all(Run *run, int first_alone) {
     team_do(&run->team, attend_heads, &work, run->messages * run->encoder->heads, 1);
 }
 
+/* Feed-forward block, residual and layer norm, in chunks: the (CHUNK, F) activations stay in the cache. */
 static void feed_forward(Run *run, const Layer *layer, size_t rows) {
     const Encoder *encoder = run->encoder;
     const Workspace *workspace = run->workspace;
@@ -198,7 +224,7 @@ static void feed_forward(Run *run, const Layer *layer, size_t rows) {
     }
 }
 
-/* Moves the first row of each message to the front: of the last layer, nothing else is asked for. */
+/* Moves the first row of each message to the front, hidden (T, C) to (M, C), for the last layer. */
 static void keep_first_rows(const Encoder *encoder, const Workspace *workspace, size_t messages) {
     const size_t width = padded(encoder->channels);
     for (size_t message = 1; message < messages; message++)
@@ -218,7 +244,7 @@ static void run_layer(Run *run, const Layer *layer, int last) {
     quantize(run, &layer->key.input, workspace->hidden, width, rows);
     team_do(&run->team, multiply_panels, &all, (last ? 2 : 3) * panels(&layer->key), 1);
     const size_t asked = last ? run->messages : rows;
-    if (last) { /* whose queries were quantised for the first tokens alone */
+    if (last) { /* queries of the first tokens only */
         keep_first_rows(encoder, workspace, run->messages);
         quantize(run, &layer->query.input, workspace->hidden, width, asked);
         multiply(run, &layer->query, asked, queries, width, NULL);
@@ -231,6 +257,7 @@ static void run_layer(Run *run, const Layer *layer, int last) {
     feed_forward(run, layer, asked);
 }
 
+/* Classification head: hidden (M, C) to logits (M, L). */
 static void classify(const Encoder *encoder, Workspace *workspace, size_t messages, float *logits) {
     const size_t width = padded(encoder->channels), channels = encoder->channels;
     dense(workspace->hidden, messages, width, encoder->pooler, encoder->pooler_bias, channels, channels,
@@ -239,25 +266,33 @@ static void classify(const Encoder *encoder, Workspace *workspace, size_t messag
           logits, encoder->labels, 0);
 }
 
-/* Has the embeddings in the workspace. */
+/* Checks the mask and writes the embeddings into the workspace. */
 static int begin(Run *run, const int64_t *ids, const int64_t *mask, size_t tokens) {
-    _Atomic(int) status = find_starts(run->workspace, mask, run->messages, tokens);
+    _Atomic(int) status = find_starts(run->workspace, mask, run->messages, tokens, run->encoder->positions.rows);
     if (status != ENCODER_DONE) return status;
     const Embedding work = {run->encoder, run->workspace, ids, tokens, &status};
     team_do(&run->team, embed_rows, &work, run->workspace->starts[run->messages], LEAST_ROWS);
     return status;
 }
 
-/* Of weights with rows, more or less. */
+/* Approximate multiply-adds of the linear layers; SIZE_MAX if it is larger. */
 static size_t count_products(const Encoder *encoder, size_t rows) {
-    return rows * encoder->count * encoder->channels * (4 * encoder->channels + 2 * encoder->hidden);
+    size_t products = encoder->channels * (4 * encoder->channels + 2 * encoder->hidden);
+    if (__builtin_mul_overflow(products, encoder->count, &products) ||
+        __builtin_mul_overflow(products, rows, &products))
+        return SIZE_MAX;
+    return products;
 }
 
 int encoder_run(Encoder *encoder, const int64_t *ids, const int64_t *mask, size_t messages, size_t tokens,
                 float *logits) {
     Run run = {.encoder = encoder, .messages = messages};
-    team_begin(&run.team, count_products(encoder, messages * tokens) < LEAST_PRODUCTS ? 1 : encoder->threads);
-    Workspace *workspace = workspace_take(encoder, messages * tokens);
+    size_t rows, units;
+    if (__builtin_mul_overflow(messages, tokens, &rows) || __builtin_mul_overflow(rows, encoder->heads, &units) ||
+        units > UNITS_MOST)
+        return ENCODER_TOO_LARGE;
+    team_begin(&run.team, count_products(encoder, rows) < LEAST_PRODUCTS ? 1 : encoder->threads);
+    Workspace *workspace = workspace_take(encoder, rows);
     int status = ENCODER_NO_MEMORY;
     if (workspace) {
         run.workspace = workspace;

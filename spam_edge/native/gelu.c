@@ -1,9 +1,10 @@
-#include "gelu.h"
+/* Computes the coefficient table (GELU_DEGREE + 1, GELU_INTERVALS) of gelu.h. */
 
+#include "gelu.h"
 #include <math.h>
 
-/* Taylor polynomials of t (1 - distribution(t)) around the middle of each interval, in units of an interval. The
- * derivatives from the second on are those of the density times polynomials. */
+/* Taylor polynomials of t (1 - cdf(t)) around the centre of each interval, in units of the interval width. From the
+ * second derivative on, derivatives are the normal density times a polynomial. */
 void gelu_prepare(GeluTable *table) {
     const double width = 1 / GELU_PER_UNIT;
     for (int interval = 0; interval < GELU_INTERVALS; interval++) {

@@ -1,3 +1,17 @@
+/* int8 GEMM: y (R, N) = x (R, C) W (C, N) + b, for R rows, C channels and N outputs.
+ *
+ * K columns hold the C channels after splitting, padded with zeros to `depth`. Row r of x is quantised to q (R, K) with
+ * zero point z and scale s[r]; output n has the weights w (K, N) and the scale t[n]:
+ *
+ *   8 bits    y[r][n] = sum[r][n] t[n] s[r] + b[n],   sum[r][n] = sum over k of (q[r][k] - z) w[k][n]
+ *   16 bits   y[r][n] = (coarse sum + fine sum / 254) t[n] step + b[n], with one step for all rows
+ *
+ * Sums are exact in int32: |(q - z) w| is at most 223 x 128, so columns may be up to DEEPEST. Exact sums do not depend
+ * on their order, and the rescaling in fp32 is the same for every instruction set, so y is bit-identical.
+ *
+ * A panel is PANEL outputs. A GEMM tile is up to TILE rows of q by one panel, with all its sums in registers. Panels
+ * are the outer loop, so that the weights of a panel stay in the cache for all rows. */
+
 #include "linear.h"
 
 #include <stdlib.h>
@@ -5,25 +19,30 @@
 
 #include "aligned.h"
 #include "gelu.h"
-#include "vectors.h"
+#include "simd/vectors.h"
 
-#ifdef SPAM_EDGE_AVX2
-#include "products_avx2.h"
+#if defined SPAM_EDGE_AVX2
+#include "simd/products_avx2.h"
+#elif defined SPAM_EDGE_AVX_VNNI
+#include "simd/products_avx_vnni.h"
 #else
-#include "products_avx512.h"
+#include "simd/products_avx512.h"
 #endif
 
-enum { TILE = 6 };                /* rows of steps whose sums stay in registers */
-enum { VECTORS = PANEL / LANES }; /* registers for the outputs of a panel */
+enum { TILE = 6 };                /* rows of quantised values per GEMM tile; TILE x VECTORS sums fit in registers */
+enum { VECTORS = PANEL / LANES }; /* vectors per row of a tile */
 
 int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias) {
     const size_t outputs = linear->outputs, width = padded(outputs);
-    linear->memory = malloc(linear->input.depth * width + ALIGNMENT);
-    linear->packed = aligned(linear->memory);
+    size_t size;
+    if (__builtin_mul_overflow(linear->input.depth, width, &size) || __builtin_add_overflow(size, ALIGNMENT, &size))
+        return -1;
+    linear->memory = malloc(size);
     linear->starts = calloc(width, sizeof *linear->starts);
     linear->scales = calloc(width, sizeof *linear->scales);
     linear->bias = calloc(width, sizeof *linear->bias);
     if (!linear->memory || !linear->starts || !linear->scales || !linear->bias) return -1;
+    linear->packed = aligned(linear->memory);
     for (size_t first = 0; first < width; first += PANEL) pack_panel(linear, weights, first);
     memcpy(linear->scales, scales, outputs * sizeof *scales);
     if (bias) memcpy(linear->bias, bias, outputs * sizeof *bias);
@@ -37,16 +56,16 @@ void linear_free(Linear *linear) {
     free(linear->bias);
 }
 
-/* What is fetched from memory while a tile is computed: a share of the next panel, spread over the whole tile, which
- * hides how far away the weights are. */
+/* Prefetch of the next panel, spread over the tiles of this one to hide memory latency. It may run past the end of the
+ * weights, which is harmless: a prefetch never faults. */
 typedef struct {
     const char *from;
-    size_t stretch; /* bytes from one group of four columns to the next */
-    int lines;      /* of 64 bytes, fetched for each; a constant where this is inlined */
+    size_t stretch; /* bytes to advance per column group */
+    int lines;      /* cache lines to fetch per column group; a constant after inlining */
 } Ahead;
 
-/* Sums of products of `rows` rows with one panel. `rows` is a constant where this is
- * inlined, and the loops over it are unrolled, or the compiler would keep the sums in memory. */
+/* Computes the sums (rows, PANEL) of a tile, from values (rows, depth) and one panel. `rows` is a constant after
+ * inlining, and the loops over it are unrolled, or the compiler would keep the sums in memory. */
 INLINED void sum_products(const Step *values, size_t depth, const int8_t *panel, const int32_t *starts, int rows,
                           Ahead ahead, Integers sums[TILE][VECTORS]) {
 #pragma GCC unroll 4
@@ -71,8 +90,8 @@ INLINED void sum_products(const Step *values, size_t depth, const int8_t *panel,
     }
 }
 
-/* `rows_of_steps` rows of steps with one panel: as many rows of outputs, or half as many where `fine`. Both are
- * constants where this is inlined. */
+/* Computes one tile of the output: `rows_of_steps` rows of quantised values by one panel. With `fine` (16 bits), two
+ * such rows, coarse and fine, make one row of output. Both are constants after inlining. */
 INLINED void multiply_tile(const Linear *linear, const Quantized *rows, size_t row, size_t panel, int rows_of_steps,
                            int fine, Ahead ahead, float *output, size_t stride, const GeluTable *gelu) {
     const size_t depth = linear->input.depth, first = panel * PANEL;
@@ -99,7 +118,7 @@ INLINED void multiply_tile(const Linear *linear, const Quantized *rows, size_t r
     }
 }
 
-/* `fine` and `lines` are constants where this is inlined. */
+/* Computes panels `from` to `to` - 1 of the output. `fine` and `lines` are constants after inlining. */
 INLINED void multiply(const Linear *linear, size_t from, size_t to, const Quantized *rows, size_t count, float *output,
                       size_t stride, const GeluTable *gelu, int fine, int lines) {
     const size_t per_row = fine ? 2 : 1, whole = TILE / per_row, tiles = (count + whole - 1) / whole;
@@ -122,7 +141,7 @@ INLINED void multiply(const Linear *linear, size_t from, size_t to, const Quanti
 
 VECTORISED void linear_multiply(const Linear *linear, size_t from, size_t to, const Quantized *rows, size_t count,
                                 float *output, size_t stride, const GeluTable *gelu) {
-    if (count == 0) return; /* there is nothing to spread over */
+    if (count == 0) return; /* multiply() divides by the number of tiles */
     const int fine = linear->input.limit > 0, few = count * (fine ? 2 : 1) <= 3 * TILE;
     if (fine && few)
         multiply(linear, from, to, rows, count, output, stride, gelu, 1, LINES);
@@ -134,6 +153,8 @@ VECTORISED void linear_multiply(const Linear *linear, size_t from, size_t to, co
         multiply(linear, from, to, rows, count, output, stride, gelu, 0, 1);
 }
 
+/* Adds up to STRIDE products of a row with weights to four vectors of sums, with fused multiply-add. `whole` is a
+ * constant after inlining. */
 INLINED void add_products(int whole, const float *row, const float *weights, size_t from, size_t channels,
                           Floats sums[4]) {
 #pragma GCC unroll 4
@@ -157,7 +178,9 @@ VECTORISED void linear_complete(const Linear *linear, const float *rows, size_t 
             size_t i = 0;
             for (; i + STRIDE <= channels; i += STRIDE) add_products(1, values, remainder, i, channels, sums);
             if (i < channels) add_products(0, values, remainder, i, channels, sums);
-            output[row * output_stride + (size_t)linear->completed_outputs[each]] += v_sum(sum_of_four(sums));
+            int32_t at;
+            memcpy(&at, (const char *)linear->completed_outputs + each * sizeof at, sizeof at);
+            output[row * output_stride + (size_t)at] += v_sum(sum_of_four(sums));
         }
     }
 }

@@ -1,4 +1,7 @@
-/* Linear layers with int8 weights on rows of activations in steps, summed exactly in int32. */
+/* Linear layers: output (rows, outputs) = input (rows, channels) x weights (channels, outputs) + bias, optionally GELU.
+ *
+ * Weights are int8 with one scale per output. The input is quantised per row (quantize.h), products are summed exactly
+ * in int32, and the sum is rescaled in fp32. */
 
 #ifndef SPAM_EDGE_LINEAR_H
 #define SPAM_EDGE_LINEAR_H
@@ -9,36 +12,39 @@
 #include "gelu.h"
 #include "quantize.h"
 
-/* Rounds up to whole panels: rows of outputs are stored so far apart, so that no product has a remainder. */
+enum { DEEPEST = 75000 }; /* columns up to which sums are exact in int32; see linear.c */
+
+/* Rounds up to whole panels. This is the row stride of all fp32 matrices, so that the GEMM has no partial panel. */
 static inline size_t padded(size_t outputs) { return (outputs + PANEL - 1) / PANEL * PANEL; }
 
-/* One linear layer, ready to be multiplied with. */
+/* A linear layer with packed weights. */
 typedef struct {
     Quantizer input;
     size_t outputs;
-    void *memory;     /* of `packed` */
-    int8_t *packed;   /* (panels, depth / GROUP, PANEL, GROUP): weights whose products are added at once lie together */
-    int32_t *starts;  /* (padded outputs): what sums start from: less what the zero point adds to them */
+    void *memory;     /* allocation that holds `packed` */
+    int8_t *packed;   /* (panels, depth / GROUP, PANEL, GROUP): one instruction sums GROUP adjacent products */
+    int32_t *starts;  /* (padded outputs) initial sums: minus the contribution of the zero point */
     float *scales;    /* (padded outputs) */
     float *bias;      /* (padded outputs) */
-    size_t completed; /* outputs that get back in fp32 what their weights lost in rounding */
-    const int32_t *completed_outputs; /* (completed) */
-    const float *remainder;           /* (completed, channels) */
+    size_t completed; /* outputs with an fp32 residual correction */
+    const void *completed_outputs; /* (completed) of int32_t, unaligned: their indices */
+    const float *remainder;           /* (completed, channels) rounding error of their weights */
 } Linear;
 
-/* Fills packed, starts, scales and bias from weights (columns, outputs), scales and bias (outputs; NULL for none).
- * Returns 0, or -1 without memory. */
+/* Fills packed, starts, scales and bias from weights (columns, outputs), scales (outputs) and bias (outputs), which may
+ * be NULL. `input` and `outputs` must be set. Returns 0, or -1 if out of memory; call linear_free() in either case. */
 int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias);
 void linear_free(Linear *linear);
 
 static inline size_t panels(const Linear *linear) { return padded(linear->outputs) / PANEL; }
 
-/* Multiplies: output (rows, `stride` apart) = activations x weights + bias, then Gelu where asked for. Only panels
- * `from` to `to` - 1 of the outputs are computed. */
+/* Computes panels `from` to `to` - 1 of output (count, outputs), with a row stride of `stride` floats: rows x weights +
+ * bias, then GELU unless `gelu` is NULL. Writes whole panels, so outputs up to padded(outputs). */
 void linear_multiply(const Linear *linear, size_t from, size_t to, const Quantized *rows, size_t count, float *output,
                      size_t stride, const GeluTable *gelu);
 
-/* Adds what the completed outputs lack; `rows` are the activations before they were quantised. */
+/* fp32 residual correction: output[r][completed_outputs[i]] += rows[r] . remainder[i] for `count` rows. `rows` is the
+ * input before quantisation, (count, channels), with a row stride of `stride` floats. */
 void linear_complete(const Linear *linear, const float *rows, size_t stride, size_t count, float *output,
                      size_t output_stride);
 

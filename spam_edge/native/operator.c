@@ -1,11 +1,28 @@
-/* The encoder as an operator of onnxruntime's CPU provider, named spam_edge.SpamEncoder.
+/* onnxruntime custom operator spam_edge.SpamEncoder for the CPU provider: logits (M, L) of token ids (M, S).
  *
- * Inputs: token ids and attention mask, both int64 of shape (messages, tokens), then the constants of the model in the
- * order in which export/fused.py writes them. Output: logits, fp32 of shape (messages, labels). */
+ * Inputs: token ids and attention mask, int64 (M, S), for M messages of up to S tokens; then constants, in the order in
+ * which export/quantization/fused.py writes them, with C channels, V ids, P positions, F channels in the feed-forward
+ * block:
+ *
+ *   words          coarse int8 (V, C), scales fp32 (V), places int16 (V), fine int8 (rows, C); see Table
+ *   positions      the same with P rows
+ *   norm           weight, bias fp32 (C)
+ *   each layer     query, key, value, out, up, down; attention norm, output norm
+ *     linear       weights int8 (columns, outputs), scales and bias fp32 (outputs); then, each empty if not used:
+ *                  shares fp32 (channels), repeated int32 and offsets fp32 (columns - channels), limit fp32 (1),
+ *                  completed int32 (completed), remainder fp32 (completed, channels); see Quantizer and Linear
+ *   pooler         weights fp32 (C, C), bias (C)
+ *   classifier     weights fp32 (C, L), bias (L)
+ *
+ * Attributes: layers, heads (int), epsilon (float). Output: logits, fp32 (M, L). Session option
+ * custom_op.SpamEncoder.threads: maximum busy threads in this process. */
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "constants.h"
 #include "encoder.h"
 #include "onnxruntime.h"
 
@@ -20,148 +37,200 @@ typedef struct {
     Encoder *encoder;
 } Kernel;
 
-/* An operator, and what the options of the session say of it. */
+/* The operator with its session options. onnxruntime passes a pointer to the first member back. */
 typedef struct {
     Operator operator_;
-    size_t threads; /* that may be busy in this process */
+    size_t threads; /* maximum busy threads in this process */
 } ConfiguredOperator;
 
-/* Hands out the constants one after the other. After the first failure, which is kept, all of them are empty. */
-typedef struct {
-    Api api;
-    const KernelInfo *info;
-    size_t next;
-    Status *status;
-} Constants;
+/* Inputs of the operator: ids, mask, and constants outside the layers; constants of a layer. */
+enum { OUTSIDE_LAYERS = 16, OF_A_LAYER = 58 };
 
-typedef struct {
-    const void *data;
-    size_t rows, columns; /* a vector is one column */
-} Constant;
+/* Widest matrix. No product of sizes that a model decides overflows below it. */
+enum { WIDEST = 1 << 20 };
 
-static Status *fail(Api api, const char *message) { return CALL(api, create_status)(INVALID_ARGUMENT, message); }
-
-static Status *read_shape(Api api, const Value *value, size_t *rows, size_t *columns) {
-    Shape *shape = NULL;
-    int64_t sizes[2] = {1, 1};
-    size_t count = 0;
-    Status *status = CALL(api, shape_of)(value, &shape);
-    if (status) return status;
-    status = CALL(api, dimensions_count)(shape, &count);
-    if (!status && count > 2) status = fail(api, "SpamEncoder takes vectors and matrices");
-    if (!status) status = CALL(api, dimensions)(shape, sizes, count);
-    CALL(api, release_shape)(shape);
-    *rows = (size_t)sizes[0];
-    *columns = (size_t)sizes[1];
-    return status;
+/* Names the part of the model to which the next constants belong. */
+static void enter(Constants *constants, const char *part) {
+    snprintf(constants->part, sizeof constants->part, "%s", part);
 }
 
-static Constant take(Constants *constants) {
-    Constant constant = {NULL, 0, 0};
-    const Value *value = NULL;
-    int is_constant = 0;
-    void *data = NULL;
-    if (!constants->status)
-        constants->status =
-            CALL(constants->api, constant_input)(constants->info, constants->next++, &is_constant, &value);
-    if (!constants->status && !is_constant)
-        constants->status = fail(constants->api, "SpamEncoder takes constants behind ids and mask");
-    if (!constants->status) constants->status = read_shape(constants->api, value, &constant.rows, &constant.columns);
-    /* a constant is only read, but onnxruntime has one function for both */
-    if (!constants->status) constants->status = CALL(constants->api, tensor_data)((Value *)value, &data);
-    constant.data = data;
-    return constants->status ? (Constant){NULL, 0, 0} : constant;
+static void enter_layer(Constants *constants, size_t layer, const char *part) {
+    snprintf(constants->part, sizeof constants->part, "layer %zu %s", layer, part);
 }
 
-/* Returns NULL for an empty constant: what it stands for is not there. */
-static const void *take_optional(Constants *constants, size_t *rows) {
-    const Constant constant = take(constants);
-    if (rows) *rows = constant.rows;
-    return constant.rows ? constant.data : NULL;
-}
-
-static void read_table(Constants *constants, Table *table, size_t *channels) {
-    const Constant coarse = take(constants);
+/* `channels` is ANY for the first table. */
+static void read_table(Constants *constants, const char *part, Table *table, size_t channels) {
+    enter(constants, part);
+    const Tensor coarse = take_matrix(constants, "coarse", INT8, ANY, channels);
     table->rows = coarse.rows;
+    table->channels = coarse.columns;
     table->coarse = coarse.data;
-    *channels = coarse.columns;
-    table->scales = take(constants).data;
-    table->places = take(constants).data;
-    table->fine = take(constants).data;
+    table->scales = take_vector(constants, "scales", FLOAT, table->rows).data;
+    const Tensor places = take_vector(constants, "places", INT16, table->rows);
+    table->places = places.data;
+    const Tensor fine = take_matrix(constants, "fine", INT8, ANY, table->channels);
+    table->fine = fine.data;
+    check_indices(constants, "places", INT16, places, fine.rows);
 }
 
-static void read_norm(Constants *constants, Norm *norm) {
-    norm->weight = take(constants).data;
-    norm->bias = take(constants).data;
+static void read_norm(Constants *constants, Norm *norm, size_t channels) {
+    norm->weight = take_vector(constants, "weight", FLOAT, channels).data;
+    norm->bias = take_vector(constants, "bias", FLOAT, channels).data;
 }
 
-static void read_linear(Constants *constants, Linear *linear, size_t channels, int after_gelu) {
-    const Constant weights = take(constants);
-    const float *scales = take(constants).data, *bias = take(constants).data;
-    Quantizer *input = &linear->input;
-    input->channels = channels;
-    input->columns = weights.rows;
-    input->depth = (weights.rows + 3) / 4 * 4;
-    input->after_gelu = after_gelu;
-    input->shares = take_optional(constants, NULL);
-    input->repeated = take_optional(constants, NULL);
-    input->offsets = take_optional(constants, NULL);
-    const float *limit = take_optional(constants, NULL);
-    input->limit = limit ? *limit : 0;
+/* Reads the constants of channel splitting, which are empty if no column is repeated, and the limit. */
+static void read_quantizer(Constants *constants, Quantizer *input) {
+    const size_t more = input->columns - input->channels;
+    input->shares = take_vector(constants, "shares", FLOAT, more ? input->channels : 0).data;
+    const Tensor repeated = take_vector(constants, "repeated", INT32, more);
+    check_indices(constants, "repeated", INT32, repeated, input->channels);
+    input->repeated = repeated.data;
+    input->offsets = take_vector(constants, "offsets", FLOAT, more).data;
+    if (!more) input->shares = input->offsets = NULL, input->repeated = NULL;
+    const Tensor limit = take_optional(constants, "limit", FLOAT, 1);
+    if (limit.rows) memcpy(&input->limit, limit.data, sizeof input->limit);
+    if (limit.rows && !(input->limit > 0 && isfinite(FINER / coarse_step(input))))
+        refuse(constants, "limit", "must be above 0, not %g", (double)input->limit);
+    if (limit.rows && more) refuse(constants, "limit", "must be empty where channels are split");
+}
+
+/* Reads the outputs with an fp32 residual correction. Only the last layer of the feed-forward block can have one. */
+static void read_completed(Constants *constants, Linear *linear) {
+    const size_t most = linear->input.after_gelu ? linear->outputs : 0;
+    const Tensor completed = take_optional(constants, "completed", INT32, most);
+    check_indices(constants, "completed", INT32, completed, linear->outputs);
+    linear->completed = completed.rows;
+    linear->completed_outputs = completed.data;
+    linear->remainder = completed.rows ? take_matrix(constants, "remainder", FLOAT, completed.rows,
+                                                     linear->input.channels).data
+                                       : take_vector(constants, "remainder", FLOAT, 0).data;
+}
+
+/* `outputs` is ANY for the first layer of the first feed-forward block. */
+static void read_linear(Constants *constants, Linear *linear, size_t channels, size_t outputs, int after_gelu) {
+    const Tensor weights = take_matrix(constants, "weights", INT8, ANY, outputs);
+    if (!constants->status && (weights.rows < channels || weights.rows > DEEPEST))
+        refuse(constants, "weights", "must have %zu to %d rows, not %zu", channels, DEEPEST, weights.rows);
+    if (weights.columns > WIDEST) refuse(constants, "weights", "must have at most %d columns", WIDEST);
+    if (constants->status) return;
     linear->outputs = weights.columns;
-    linear->completed_outputs = take_optional(constants, &linear->completed);
-    linear->remainder = take_optional(constants, NULL);
+    linear->input = (Quantizer){.channels = channels,
+                                .columns = weights.rows,
+                                .depth = (weights.rows + 3) / 4 * 4,
+                                .after_gelu = after_gelu};
+    const float *scales = take_vector(constants, "scales", FLOAT, linear->outputs).data;
+    const float *bias = take_vector(constants, "bias", FLOAT, linear->outputs).data;
+    read_quantizer(constants, &linear->input);
+    read_completed(constants, linear);
     if (!constants->status && linear_pack(linear, weights.data, scales, bias))
-        constants->status = fail(constants->api, "SpamEncoder: out of memory");
+        constants->status = fail(constants->api, "out of memory");
 }
 
-static void read_layer(Constants *constants, Layer *layer, size_t channels) {
-    read_linear(constants, &layer->query, channels, 0);
-    read_linear(constants, &layer->key, channels, 0);
-    read_linear(constants, &layer->value, channels, 0);
-    read_linear(constants, &layer->out, channels, 0);
-    read_linear(constants, &layer->up, channels, 0);
-    read_linear(constants, &layer->down, layer->up.outputs, 1);
-    read_norm(constants, &layer->attention_norm);
-    read_norm(constants, &layer->output_norm);
+static int same_values(const void *a, const void *b, size_t bytes) {
+    return a == b || (a && b && !memcmp(a, b, bytes));
 }
 
-static Status *read_encoder(Api api, const KernelInfo *info, Encoder *encoder) {
+/* Checks that two layers quantise alike: they share the quantised rows. */
+static void check_alike(Constants *constants, const Linear *linear, const Linear *other) {
+    const Quantizer *a = &linear->input, *b = &other->input;
+    if (constants->status) return;
+    const size_t more = a->columns - a->channels;
+    if (a->columns != b->columns || memcmp(&a->limit, &b->limit, sizeof a->limit) ||
+        !same_values(a->shares, b->shares, a->channels * sizeof *a->shares) ||
+        !same_values(a->repeated, b->repeated, more * sizeof *a->repeated) ||
+        !same_values(a->offsets, b->offsets, more * sizeof *a->offsets))
+        refuse(constants, "input", "must be quantised like that of key");
+}
+
+static void read_layer(Constants *constants, Encoder *encoder, size_t number) {
+    Layer *layer = &encoder->layers[number];
+    const size_t channels = encoder->channels;
+    enter_layer(constants, number, "query");
+    read_linear(constants, &layer->query, channels, channels, 0);
+    enter_layer(constants, number, "key");
+    read_linear(constants, &layer->key, channels, channels, 0);
+    if (number + 1 < encoder->count) { /* the last layer quantises queries on their own */
+        enter_layer(constants, number, "query");
+        check_alike(constants, &layer->query, &layer->key);
+    }
+    enter_layer(constants, number, "value");
+    read_linear(constants, &layer->value, channels, channels, 0);
+    check_alike(constants, &layer->value, &layer->key);
+    enter_layer(constants, number, "out");
+    read_linear(constants, &layer->out, channels, channels, 0);
+    enter_layer(constants, number, "up");
+    read_linear(constants, &layer->up, channels, number ? encoder->hidden : ANY, 0);
+    if (!number) encoder->hidden = layer->up.outputs;
+    enter_layer(constants, number, "down");
+    read_linear(constants, &layer->down, encoder->hidden, channels, 1);
+    enter_layer(constants, number, "attention norm");
+    read_norm(constants, &layer->attention_norm, channels);
+    enter_layer(constants, number, "output norm");
+    read_norm(constants, &layer->output_norm, channels);
+}
+
+static void read_head(Constants *constants, Encoder *encoder) {
+    const size_t channels = encoder->channels;
+    enter(constants, "pooler");
+    encoder->pooler = take_matrix(constants, "weights", FLOAT, channels, channels).data;
+    encoder->pooler_bias = take_vector(constants, "bias", FLOAT, channels).data;
+    enter(constants, "classifier");
+    const Tensor classifier = take_matrix(constants, "weights", FLOAT, channels, ANY);
+    encoder->classifier = classifier.data;
+    encoder->labels = classifier.columns;
+    if (encoder->labels > WIDEST) refuse(constants, "weights", "must have at most %d columns", WIDEST);
+    encoder->classifier_bias = take_vector(constants, "bias", FLOAT, encoder->labels).data;
+}
+
+/* Reads attributes, and allocates the layers. Their number must fit the number of inputs. */
+static Status *read_attributes(Api api, const KernelInfo *info, Encoder *encoder) {
     int64_t layers = 0, heads = 0;
+    size_t inputs = 0;
     Status *status = CALL(api, attribute_int)(info, "layers", &layers);
     if (!status) status = CALL(api, attribute_int)(info, "heads", &heads);
     if (!status) status = CALL(api, attribute_float)(info, "epsilon", &encoder->epsilon);
-    if (!status && (layers < 1 || heads < 1)) status = fail(api, "SpamEncoder needs at least one layer and one head");
+    if (!status) status = CALL(api, input_count)(info, &inputs);
     if (status) return status;
+    const size_t count = inputs < OUTSIDE_LAYERS ? 0 : (inputs - OUTSIDE_LAYERS) / OF_A_LAYER;
+    if (layers < 1 || (uint64_t)layers != count || inputs != OUTSIDE_LAYERS + OF_A_LAYER * count)
+        return fail(api, "%zu inputs do not fit the attribute layers, %lld", inputs, (long long)layers);
+    if (heads < 1) return fail(api, "attribute heads must be at least 1, not %lld", (long long)heads);
+    if (!(encoder->epsilon > 0 && isfinite(encoder->epsilon)))
+        return fail(api, "attribute epsilon must be finite and above 0");
     encoder->heads = (size_t)heads;
-    encoder->layers = calloc((size_t)layers, sizeof *encoder->layers);
-    if (!encoder->layers) return fail(api, "SpamEncoder: out of memory");
-    encoder->count = (size_t)layers;
+    encoder->layers = calloc(count, sizeof *encoder->layers);
+    if (!encoder->layers) return fail(api, "out of memory");
+    encoder->count = count;
+    return NULL;
+}
 
-    Constants constants = {api, info, 2, NULL};
-    read_table(&constants, &encoder->words, &encoder->channels);
-    read_table(&constants, &encoder->positions, &encoder->channels);
-    read_norm(&constants, &encoder->norm);
-    for (size_t i = 0; i < encoder->count && !constants.status; i++)
-        read_layer(&constants, &encoder->layers[i], encoder->channels);
+static Status *read_encoder(Api api, const KernelInfo *info, Encoder *encoder) {
+    Status *status = read_attributes(api, info, encoder);
+    if (status) return status;
+    Constants constants = {.api = api, .info = info, .next = 2};
+    read_table(&constants, "words", &encoder->words, ANY);
+    encoder->channels = encoder->words.channels;
+    if (encoder->channels > WIDEST) refuse(&constants, "coarse", "must have at most %d columns", WIDEST);
+    if (encoder->channels % encoder->heads)
+        refuse(&constants, "coarse", "has %zu columns, which %zu heads do not divide", encoder->channels,
+               encoder->heads);
+    read_table(&constants, "positions", &encoder->positions, encoder->channels);
+    enter(&constants, "norm");
+    read_norm(&constants, &encoder->norm, encoder->channels);
+    for (size_t i = 0; i < encoder->count && !constants.status; i++) read_layer(&constants, encoder, i);
+    read_head(&constants, encoder);
     gelu_prepare(&encoder->gelu);
-    encoder->hidden = encoder->layers[0].up.outputs;
-    encoder->pooler = take(&constants).data;
-    encoder->pooler_bias = take(&constants).data;
-    const Constant classifier = take(&constants);
-    encoder->classifier = classifier.data;
-    encoder->labels = classifier.columns;
-    encoder->classifier_bias = take(&constants).data;
     return constants.status;
 }
 
+/* Creates the kernel of a node when a session is created. */
 static Status *create(const Operator *operator_, Api api, const KernelInfo *info, void **result) {
     Kernel *kernel = calloc(1, sizeof *kernel);
     Encoder *encoder = encoder_new(((const ConfiguredOperator *)operator_)->threads);
     if (!kernel || !encoder) {
         free(kernel);
         encoder_free(encoder);
-        return fail(api, "SpamEncoder: out of memory");
+        return fail(api, "out of memory");
     }
     Status *status = read_encoder(api, info, encoder);
     if (status) {
@@ -175,34 +244,39 @@ static Status *create(const Operator *operator_, Api api, const KernelInfo *info
     return NULL;
 }
 
+/* Explains a status of encoder_run(). */
+static Status *explain(const Kernel *kernel, int result) {
+    const Api api = kernel->api;
+    switch (result) {
+        case ENCODER_DONE: return NULL;
+        case ENCODER_NO_MEMORY: return fail(api, "out of memory");
+        case ENCODER_TOO_LARGE: return fail(api, "the batch is too large");
+        case ENCODER_BAD_ID: return fail(api, "a token id is not below %zu", kernel->encoder->words.rows);
+        case ENCODER_TOO_LONG: return fail(api, "a message has more than %zu tokens", kernel->encoder->positions.rows);
+        default: return fail(api, "a message has no token, or tokens behind its padding");
+    }
+}
+
+/* Runs the kernel. Thread-safe. */
 static Status *compute(void *pointer, KernelContext *context) {
     const Kernel *kernel = pointer;
     const Api api = kernel->api;
-    const Value *ids = NULL, *mask = NULL;
+    const Value *ids_value = NULL, *mask_value = NULL;
     Value *result = NULL;
-    void *ids_data = NULL, *mask_data = NULL, *logits = NULL;
-    size_t messages = 0, tokens = 0, mask_messages = 0, mask_tokens = 0;
+    Tensor ids = {NULL, 0, 0}, mask = {NULL, 0, 0};
+    void *logits = NULL;
 
-    Status *status = CALL(api, input)(context, 0, &ids);
-    if (!status) status = CALL(api, input)(context, 1, &mask);
-    if (!status) status = read_shape(api, ids, &messages, &tokens);
-    if (!status) status = read_shape(api, mask, &mask_messages, &mask_tokens);
-    if (!status && (messages != mask_messages || tokens != mask_tokens))
-        status = fail(api, "SpamEncoder: ids and mask differ in shape");
-    const int64_t shape[] = {(int64_t)messages, (int64_t)kernel->encoder->labels};
+    Status *status = CALL(api, input)(context, 0, &ids_value);
+    if (!status) status = CALL(api, input)(context, 1, &mask_value);
+    if (!status) status = read_matrix(api, ids_value, INT64, &ids);
+    if (!status) status = read_matrix(api, mask_value, INT64, &mask);
+    if (!status && (ids.rows != mask.rows || ids.columns != mask.columns))
+        status = fail(api, "ids and mask differ in shape");
+    const int64_t shape[] = {(int64_t)ids.rows, (int64_t)kernel->encoder->labels};
     if (!status) status = CALL(api, output)(context, 0, shape, 2, &result);
-    if (!status) status = CALL(api, tensor_data)((Value *)ids, &ids_data);
-    if (!status) status = CALL(api, tensor_data)((Value *)mask, &mask_data);
     if (!status) status = CALL(api, tensor_data)(result, &logits);
     if (status) return status;
-    switch (encoder_run(kernel->encoder, ids_data, mask_data, messages, tokens, logits)) {
-        case ENCODER_DONE: return NULL;
-        case ENCODER_NO_MEMORY: return fail(api, "SpamEncoder: out of memory");
-        default:
-            return fail(api,
-                        "SpamEncoder: a token id or position is not in its table, or a message has no token or "
-                        "has tokens behind its padding");
-    }
+    return explain(kernel, encoder_run(kernel->encoder, ids.data, mask.data, ids.rows, ids.columns, logits));
 }
 
 static void destroy(void *pointer) {
@@ -211,6 +285,7 @@ static void destroy(void *pointer) {
     free(kernel);
 }
 
+/* Callbacks of OrtCustomOp. The constants are one variadic input of mixed types. */
 static const char *name(const Operator *operator_) { return (void)operator_, "SpamEncoder"; }
 static const char *provider(const Operator *operator_) { return (void)operator_, "CPUExecutionProvider"; }
 static size_t inputs(const Operator *operator_) { return (void)operator_, 3; }
@@ -251,7 +326,7 @@ static const Operator encoder_operator = {
     .compute = compute,
 };
 
-/* One thread where the options do not say how many. */
+/* Reads the thread limit from the session options; 1 if it is not set. */
 static Status *read_threads(Api api, const SessionOptions *options, size_t *threads) {
     static const char *const key = "custom_op.SpamEncoder.threads";
     char text[24] = "1", *end = text;
@@ -266,18 +341,31 @@ static Status *read_threads(Api api, const SessionOptions *options, size_t *thre
     return NULL;
 }
 
-/* Called by onnxruntime when a session is given this library. */
+/* Returns the status for an onnxruntime without API_VERSION. Without FIRST_API_VERSION nothing can make a status: then
+ * the reason is printed, and no operator is registered. */
+static Status *refuse_version(const ApiBase *base) {
+    char message[128];
+    snprintf(message, sizeof message, "SpamEncoder needs onnxruntime 1.%d or later; this is onnxruntime %s",
+             API_VERSION, base->get_version());
+    const Api api = base->get_api(FIRST_API_VERSION);
+    if (api) return CALL(api, create_status)(FAIL, message);
+    fprintf(stderr, "%s\n", message);
+    return NULL;
+}
+
+/* Entry point: onnxruntime calls it when the library is registered with the options of a session. */
 EXPORTED Status *RegisterCustomOps(SessionOptions *options, const ApiBase *base) {
     const Api api = base->get_api(API_VERSION);
+    if (!api) return refuse_version(base);
     size_t threads = 1;
     Status *status = read_threads(api, options, &threads);
     if (status) return status;
     Domain *domain = NULL;
     ConfiguredOperator *configured = calloc(1, sizeof *configured);
-    if (!configured) return fail(api, "SpamEncoder: out of memory");
+    if (!configured) return fail(api, "out of memory");
     *configured = (ConfiguredOperator){encoder_operator, threads};
     status = CALL(api, create_domain)("spam_edge", &domain);
     if (!status) status = CALL(api, domain_add)(domain, &configured->operator_);
     if (!status) status = CALL(api, add_domain)(options, domain);
-    return status; /* domain and operator have to outlive every session, and are small */
+    return status; /* domain and operator must outlive every session: never freed, and small */
 }

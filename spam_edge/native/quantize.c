@@ -1,11 +1,26 @@
+/* Quantises activations: x (rows, channels) in fp32 to q (rows x planes, depth) and scales (rows).
+ *
+ * The columns are x[c] shares[c] of each channel, then x[c] shares[c] + offsets[j] scale of each repeated column j of a
+ * channel c, then zeros up to depth. For a column x, with rounding to nearest, halves to even, and clamping to a byte:
+ *
+ *   8 bits              scale = max |x| / 127,   q = round(x / scale) + 128
+ *   8 bits, after GELU  scale = max x / 223,     q = round(x / scale) + 32
+ *   16 bits             step = limit / 127,      coarse = round(x / step) + 128,
+ *                                                fine = round(254 (x / step - (coarse - 128))) + 128
+ *
+ * The maximum is taken over first columns: repeated columns differ by their offset, less than half a step. With 16 bits
+ * no channel is split. Divisions are multiplications by the reciprocal. Step says how q is stored; see
+ * simd/vectors.h. */
+
 #include "quantize.h"
 
 #include <string.h>
-
 static const float GELU_STEPS = 223, SMALLEST = 1e-12f, SMALLEST_AFTER_GELU = 0.17f / 32;
 
-/* STRIDE values of a row, or what is left of it, times what one column has of its channel. `whole` is a constant where
- * this is inlined. */
+/* In the functions below, `whole` says that all STRIDE values from `from` on are in the row. It is a constant after
+ * inlining, so that whole blocks need no masks. */
+
+/* Loads up to STRIDE values of a row, multiplied by their channel-split factors; 0 beyond the row. */
 INLINED void load_shares(int whole, const Quantizer *quantizer, const float *row, size_t from, Floats values[4]) {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; v++) {
@@ -17,6 +32,7 @@ INLINED void load_shares(int whole, const Quantizer *quantizer, const float *row
     }
 }
 
+/* Quantises up to STRIDE values to 16 bits. */
 INLINED void quantize_finely(int whole, const Quantizer *quantizer, const float *row, size_t from, Step *coarse,
                              Step *fine) {
     const float step = coarse_step(quantizer);
@@ -34,7 +50,7 @@ INLINED void quantize_finely(int whole, const Quantizer *quantizer, const float 
     v_store_steps(whole, fine, from, quantizer->channels, values, SYMMETRIC_ZERO);
 }
 
-/* 16 bits: what rounding to coarse steps took away is rounded again, to steps 254 times as fine. */
+/* Quantises a row to 16 bits: the rounding error of the coarse plane is quantised again, in steps 1/254 as large. */
 VECTORISED static void quantize_in_two_planes(const Quantizer *quantizer, const float *row, Step *coarse,
                                               Step *fine) {
     size_t i = 0;
@@ -42,6 +58,7 @@ VECTORISED static void quantize_in_two_planes(const Quantizer *quantizer, const 
     if (i < quantizer->channels) quantize_finely(0, quantizer, row, i, coarse, fine);
 }
 
+/* Updates the maximum of each lane. */
 INLINED void find_largest(int whole, const Quantizer *quantizer, const float *row, size_t from, Floats largest[4]) {
     Floats values[4];
     load_shares(whole, quantizer, row, from, values);
@@ -50,7 +67,8 @@ INLINED void find_largest(int whole, const Quantizer *quantizer, const float *ro
         largest[v] = v_larger(largest[v], quantizer->after_gelu ? values[v] : v_absolute(values[v]));
 }
 
-/* The step of a row: from its largest value, or its largest absolute value, after split channels were divided. */
+/* Returns the scale of a row, from its largest (absolute) value after channel splitting. A lower bound keeps a row of
+ * zeros harmless and, after GELU, the negative values in range. */
 VECTORISED static float step_of(const Quantizer *quantizer, const float *row) {
     Floats largest[4];
 #pragma GCC unroll 4
@@ -64,6 +82,7 @@ VECTORISED static float step_of(const Quantizer *quantizer, const float *row) {
     return reached > SMALLEST * SYMMETRIC_STEPS ? reached / SYMMETRIC_STEPS : SMALLEST;
 }
 
+/* Quantises up to STRIDE first columns to 8 bits. */
 INLINED void quantize_some(int whole, const Quantizer *quantizer, const float *row, size_t from, Floats inverse,
                            Step *to) {
     Floats values[4];
@@ -73,7 +92,7 @@ INLINED void quantize_some(int whole, const Quantizer *quantizer, const float *r
     v_store_steps(whole, to, from, quantizer->channels, values, zero_point(quantizer));
 }
 
-/* The columns of split channels beyond the first of each. */
+/* Quantises the repeated columns of split channels. */
 INLINED void quantize_repeated(const Quantizer *quantizer, const float *row, Floats inverse, Step *to) {
     const size_t more = quantizer->columns - quantizer->channels;
     for (size_t from = 0; from < more; from += STRIDE) {
@@ -91,6 +110,7 @@ INLINED void quantize_repeated(const Quantizer *quantizer, const float *row, Flo
     }
 }
 
+/* Quantises a row to 8 bits and returns its scale. */
 VECTORISED static float quantize_in_one_plane(const Quantizer *quantizer, const float *row, Step *to) {
     const float step = step_of(quantizer, row);
     const Floats inverse = v_all(1 / step);
@@ -111,6 +131,6 @@ void quantize_rows(const Quantizer *quantizer, const float *rows, size_t stride,
         } else {
             to->scales[row] = quantize_in_one_plane(quantizer, rows + row * stride, first);
         }
-        memset(first + quantizer->columns, 0, filler * sizeof(Step)); /* its weights are 0, but no byte is left unset */
+        memset(first + quantizer->columns, 0, filler * sizeof(Step)); /* weights are 0 there */
     }
 }

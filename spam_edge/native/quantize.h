@@ -1,4 +1,8 @@
-/* Rows of fp32 activations to 256 steps, each with a scale of its own, or to 16 bits. */
+/* Dynamic quantisation of fp32 activations, (rows, channels) to (rows, depth): to 8 bits with one scale per row, or to
+ * 16 bits with a fixed scale.
+ *
+ * A "step" is the scale, and a value of type Step is a quantised value. See export/quantization/per_token.py for the
+ * ONNX graph that computes the same. */
 
 #ifndef SPAM_EDGE_QUANTIZE_H
 #define SPAM_EDGE_QUANTIZE_H
@@ -6,42 +10,44 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vectors.h"
+#include "simd/vectors.h"
 
 enum { SYMMETRIC_ZERO = 128, GELU_ZERO = 32 };
 #define SYMMETRIC_STEPS 127.0f
-#define FINER 254.0f /* fine steps in a coarse one */
+#define FINER 254.0f /* fine steps per coarse step */
 
-/* How a row of fp32 activations becomes steps of a byte. See export/per_token.py, whose file this computes. */
+/* How the rows of an activation are quantised. Outlier channels are split: a channel with n columns has x / n in each,
+ * all with its weights (Zhao et al. 2019, "Improving Neural Network Quantization without Retraining using Outlier
+ * Channel Splitting"). */
 typedef struct {
-    size_t channels;         /* of the activation */
-    size_t columns;          /* channels, then the repeated columns of those that were split */
-    size_t depth;            /* columns, rounded up to whole groups of four */
-    const float *shares;     /* (channels): what one column has of its channel; NULL where none is split */
-    const int32_t *repeated; /* (columns - channels): the channel of each column beyond the first */
-    const float *offsets;    /* (columns - channels): what is added before rounding, in steps */
-    float limit;             /* largest value where two planes of 8 bits hold 16; 0 where one plane does */
-    int after_gelu;          /* values are never below -0.17 */
+    size_t channels;         /* channels of the activation */
+    size_t columns;          /* first columns of all channels, then the repeated columns of split channels */
+    size_t depth;            /* columns, rounded up to a multiple of four */
+    const float *shares;     /* (channels) channel-split factors 1 / n; NULL if no channel is split */
+    const int32_t *repeated; /* (columns - channels) channel of each repeated column */
+    const float *offsets;    /* (columns - channels) rounding offset of each repeated column, in steps */
+    float limit;             /* largest absolute value of 16 bits, in two 8-bit planes; 0 for 8 bits */
+    int after_gelu;          /* the input is a GELU, so at least -0.17: asymmetric range */
 } Quantizer;
 
-/* Activations in steps. Where there are 16 bits, row r is the pair of rows 2r, coarse, and 2r + 1, fine. */
+/* Quantised activations. With 16 bits, row r is the pair of rows 2r (coarse) and 2r + 1 (fine). */
 typedef struct {
-    Step *values;  /* (rows, depth) */
-    float *scales;   /* (rows): steps of each row; unused where there are 16 bits */
+    Step *values;  /* (rows x planes, depth) */
+    float *scales;   /* (rows) scale of each row; unused with 16 bits */
 } Quantized;
 
-/* The step that stands for 0, of those that a byte holds. */
+/* The zero point, from 0 to 255. */
 static inline int zero_point(const Quantizer *quantizer) {
     return quantizer->after_gelu && !(quantizer->limit > 0) ? GELU_ZERO : SYMMETRIC_ZERO;
 }
 
-/* The step of the coarse one of two planes. */
+/* The scale of the coarse plane. */
 static inline float coarse_step(const Quantizer *quantizer) { return quantizer->limit / SYMMETRIC_STEPS; }
 
-/* Rows of steps for each row of activations. */
+/* Rows of quantised values per row of activations. */
 static inline size_t planes(const Quantizer *quantizer) { return quantizer->limit > 0 ? 2 : 1; }
 
-/* Quantises rows of fp32, `stride` apart. */
+/* Quantises rows (count, channels) with a row stride of `stride` floats. */
 void quantize_rows(const Quantizer *quantizer, const float *rows, size_t stride, size_t count, Quantized *to);
 
 #endif

@@ -1,36 +1,36 @@
-/* Memory of a run of an encoder. */
+/* Scratch memory of a run: one block, cached in the encoder and reused by later runs. */
 
 #ifndef SPAM_EDGE_WORKSPACE_H
 #define SPAM_EDGE_WORKSPACE_H
 
 #include "encoder.h"
 
-/* Rows that pass through a feed-forward block together: few enough that what is between its layers stays in the cache,
- * and a whole number of tiles. */
+/* Rows per chunk of the feed-forward block: few enough that the activations in it, (CHUNK, hidden), stay in the cache,
+ * and a multiple of the GEMM tile. */
 enum { CHUNK = 96 };
 
-/* Memory of one run. It is kept for the next: a fresh one would be handed over page by page by the kernel. */
+/* Width is padded(channels). Every part is aligned to 64 bytes. Reuse avoids the page faults of fresh memory. */
 typedef struct {
-    size_t tokens;  /* what it is large enough for */
-    float *hidden;  /* (tokens, width) the residual stream */
-    float *heads;   /* (3, tokens, width) queries, keys and values */
-    float *context; /* (tokens, width) */
-    float *wide;    /* (CHUNK, width of the feed-forward block) */
-    float *scratch; /* of attention, `scratch_size` for each member of a team */
-    Step *quantised; /* rows in steps */
-    float *scales;   /* and what a step is in each */
+    size_t tokens;  /* capacity */
+    float *hidden;  /* (tokens, width) residual stream */
+    float *heads;   /* (3, tokens, width) queries, keys and values, packed to the rows of the run */
+    float *context; /* (tokens, width) output of attention, or of a chunk of the feed-forward block */
+    float *wide;    /* (CHUNK, padded(hidden)) activations inside the feed-forward block */
+    float *scratch; /* (members of a team, scratch_size) attention scratch */
+    Step *quantised; /* (rows, planes x depth) quantised input of the current linear layer */
+    float *scales;   /* (rows) its scales */
     size_t scratch_size;
-    size_t *starts; /* (tokens + 1) first row of each message, of which there are no more than tokens */
+    size_t *starts; /* (tokens + 1) first row of each message; a message has at least one token */
     void *memory;
 } Workspace;
 
-/* Takes a workspace that an earlier run left and that is large enough, or makes one; NULL without memory. */
+/* Returns a cached workspace of sufficient size, or a new one; NULL if out of memory. Thread-safe. */
 Workspace *workspace_take(Encoder *encoder, size_t tokens);
 
-/* Leaves it for the next run. */
+/* Returns a workspace to the cache, or frees it if the cache is full. Thread-safe. */
 void workspace_leave(Encoder *encoder, Workspace *workspace);
 
-/* Frees all that were left. */
+/* Frees all cached workspaces. */
 void workspaces_free(Encoder *encoder);
 
 #endif

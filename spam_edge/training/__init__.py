@@ -1,10 +1,10 @@
-"""From labelled messages to a fine-tuned DistilBERT checkpoint: ``python -m spam_edge.training``.
+"""Fine-tune a DistilBERT on labelled messages and write a checkpoint: ``python -m spam_edge.training``.
 
-    sources ─▶ corpus (cleaning, splits) ─┐
-                                          ├─▶ fit (metrics, by_corpus, progress) ─▶ checkpoint (curves)
-    base_model (minilm) ──────────────────┘
+    data (sources, cleaning, splits) ─┐
+                                      ├─▶ fit (model, metrics) ─▶ checkpoint
+    model (base_model) ───────────────┘
 
-``disguises`` is what spammers do to messages, and ham that looks as if they had.
+``attacks`` holds the obfuscation attacks of spammers and the ham controls for them.
 
-Needs the extra ``train``. The runtime never imports this package.
+Requires the extra ``train``. The runtime never imports this package.
 """

@@ -1,4 +1,4 @@
-"""How long a training will take on this machine, measured on a few steps before it begins."""
+"""Estimate the duration of a training run on this machine from a few timed steps."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -7,69 +7,70 @@ import torch
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from spam_edge.errors import InputError
-from spam_edge.threads import available_threads
-from spam_edge.training.base_model import BaseModel, load_config, packaged_base_model
-from spam_edge.training.fit import steps_per_epoch, with_repeats
-from spam_edge.training.hardware import Hardware, detect
-from spam_edge.training.optimizer import make_optimizer, set_dropout
+from spam_edge.resources import available_threads
+from spam_edge.training.data.mixture import mix
+from spam_edge.training.data.sources import PACKAGED
+from spam_edge.training.data.splits import SPLITS, Example
+from spam_edge.training.fit import steps_per_epoch
+from spam_edge.training.model.base_model import BaseModel, load_config, packaged_base_model
+from spam_edge.training.model.hardware import Hardware, detect
+from spam_edge.training.model.optimizer import make_optimizer, set_dropout, set_trainable
 from spam_edge.training.progress import in_words
 from spam_edge.training.settings import TrainingSettings
-from spam_edge.training.sources import PACKAGED
-from spam_edge.training.splits import SPLITS, Example
 
 SLOW_MINUTES = 15
 _CHARACTERS_PER_TOKEN = 3.4
-"""Of the packaged corpus and the notices in DistilBERT's vocabulary, which is not at hand before it is downloaded."""
+"""Mean of the packaged corpus and the notices in DistilBERT's vocabulary. The tokenizer is not downloaded yet."""
 _TIMED_STEPS = 3
 _FORWARD_SHARE = 1 / 3
-"""Of a step, what an evaluation takes: the gradients cost two thirds."""
+"""Cost of a forward pass as a share of a training step; the backward pass takes two thirds."""
 
 
 def slow_warning(
-    base: BaseModel, settings_of: Callable[[BaseModel], TrainingSettings], sides: Mapping[str, Sequence[Example]]
+    base: BaseModel, settings_of: Callable[[BaseModel], TrainingSettings], splits: Mapping[str, Sequence[Example]]
 ) -> str | None:
-    """Return a line that says how long training takes and what is quicker; None with a GPU and below 15 minutes.
+    """Return a warning with the duration and a faster alternative; None with a GPU or below 15 minutes.
 
     Args:
         base: model to start from; only its configuration is read.
-        settings_of: the settings with a base model.
-        sides: ``train``, ``validation`` and ``test``.
+        settings_of: returns the settings for a base model.
+        splits: examples of ``train``, ``validation`` and ``test``.
 
     Raises:
-        InputError: the configuration cannot be read or is not that of a DistilBERT.
+        InputError: the configuration is unreadable or is not a DistilBERT configuration.
     """
     config = load_config(base)
     hardware = detect()
     if hardware.device != "cpu":
         return None
-    seconds = estimate_seconds(config, sides, settings_of(base), hardware)
+    seconds = estimate_seconds(config, splits, settings_of(base), hardware)
     if seconds < 60 * SLOW_MINUTES:
         return None
-    line = f"training {base.name} takes about {in_words(seconds)} from its beginning on this machine, without a GPU"
+    line = f"training {base.name} takes about {in_words(seconds)} in total on this machine, without a GPU"
     if base.source == PACKAGED:
         return line
     quicker = packaged_base_model()
     try:
-        seconds = estimate_seconds(load_config(quicker), sides, settings_of(quicker), hardware)
-    except InputError:  # it is not installed
-        return f"{line}; quicker is --base-model packaged (BASE_MODEL=packaged with make)"
+        seconds = estimate_seconds(load_config(quicker), splits, settings_of(quicker), hardware)
+    except InputError:  # the packaged base model is not installed
+        return f"{line}; --base-model packaged (BASE_MODEL=packaged with make) is faster"
     return f"{line}; --base-model packaged (BASE_MODEL=packaged with make) takes about {in_words(seconds)}"
 
 
 def estimate_seconds(
-    config: DistilBertConfig, sides: Mapping[str, Sequence[Example]], settings: TrainingSettings, hardware: Hardware
+    config: DistilBertConfig, splits: Mapping[str, Sequence[Example]], settings: TrainingSettings, hardware: Hardware
 ) -> float:
-    """Time some steps of a model of random weights on the CPU, and count how many there will be.
+    """Time a few steps of a randomly initialised model on the CPU and multiply by the number of steps.
 
     Returns:
-        Seconds from the first step to the last, without what is read, tokenised and written.
+        Seconds of all training and evaluation steps, without input, tokenisation and output.
     """
-    train = with_repeats(sides["train"], settings.corpus_repeats)
+    train = mix(splits["train"], settings)
     lengths = [2 + len(example.text) / _CHARACTERS_PER_TOKEN for example in train]
     length = sum(min(length, settings.max_length) for length in lengths) / len(lengths)
     step = _seconds_per_step(config, settings, hardware, length=round(length))
-    sizes = {**{side: len(sides[side]) for side in SPLITS}, "train": len(train)}
-    trained, validated, tested = (steps_per_epoch(sizes[side], settings) for side in SPLITS)
+    sizes = {**{split: len(splits[split]) for split in SPLITS}, "train": len(train)}
+    trained, validated, tested = (steps_per_epoch(sizes[split], settings) for split in SPLITS)
     steps = settings.epochs * (trained + _FORWARD_SHARE * validated) + _FORWARD_SHARE * (validated + tested)
     return step * steps * len(settings.learning_rates)
 
@@ -82,7 +83,7 @@ def _seconds_per_step(
     try:
         with torch.random.fork_rng(devices=[]):
             model = DistilBertForSequenceClassification(config).train()
-            model.base_model.requires_grad_(not settings.freeze_body)
+            set_trainable(model, body=not settings.freeze_body, embeddings=settings.trains_embeddings)
             set_dropout(model, settings.dropout)
             optimizer = make_optimizer(model, learning_rate=1e-5, head_factor=1, weight_decay=settings.weight_decay)
             ids = torch.randint(config.vocab_size, (settings.batch_size, min(length, config.max_position_embeddings)))
@@ -98,4 +99,4 @@ def _seconds_per_step(
                 seconds.append(time.perf_counter() - began)
     finally:
         torch.set_num_threads(threads)
-    return sum(seconds[1:]) / _TIMED_STEPS  # the first one allocates
+    return sum(seconds[1:]) / _TIMED_STEPS  # the first step is warm-up

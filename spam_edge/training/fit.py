@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +19,53 @@ from transformers import (
     TrainingArguments,
 )
 
-from spam_edge.normalization import Normalizer
-from spam_edge.threads import available_threads
-from spam_edge.training.augmentation import Augmenter, Chances
+from spam_edge.resources import available_threads
+from spam_edge.text.normalization import Normalizer
+from spam_edge.training.averaging import AverageWeights
 from spam_edge.training.batches import LengthGroupedTrainer
-from spam_edge.training.encoding import CountEpochs, TrainingMessages, encode_examples, encoder
-from spam_edge.training.evaluation import SELECTION_METRIC, KeepEpoch, MetricsOfLogits, evaluate, kept_epoch
-from spam_edge.training.hardware import Hardware
-from spam_edge.training.messages import HAM
-from spam_edge.training.optimizer import set_dropout
+from spam_edge.training.checkpoint import named_write_errors
+from spam_edge.training.data.augmentation import Augmenter, Probabilities
+from spam_edge.training.data.messages import HAM
+from spam_edge.training.data.mixture import mix
+from spam_edge.training.data.splits import Example
+from spam_edge.training.metrics.evaluation import (
+    SELECTION_METRIC,
+    KeepEpoch,
+    MetricsOfLogits,
+    calibrated_loss,
+    evaluate,
+    select_epoch,
+)
+from spam_edge.training.model.encoding import CountEpochs, TrainingMessages, encode_examples, encoder
+from spam_edge.training.model.hardware import Hardware
+from spam_edge.training.model.optimizer import set_dropout, set_trainable
+from spam_edge.training.model.quiet import quiet_transformers
 from spam_edge.training.progress import FreezeBody, Progress
-from spam_edge.training.quiet import quiet_transformers
 from spam_edge.training.settings import TrainingSettings
-from spam_edge.training.splits import Example
 
 _LOSSES_PER_EPOCH = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained model, as it was after the epoch that is kept.
+    """A trained model: the average of the last steps, or the selected epoch if that has a lower validation loss.
 
     Attributes:
         model: on the device it was trained on.
-        learning_rate: its peak learning rate.
-        best: the entry of ``epochs`` whose weights the model has.
-        epochs: metrics on validation and mean training loss, one entry per epoch.
-        losses: (epoch as a fraction, training loss), about 20 per epoch.
-        validation: metrics of that epoch.
-        test: metrics per message, and ``one_per_cluster`` with one vote per near-duplicate cluster. Not to be
-            looked at when choosing anything.
+        learning_rate: peak learning rate.
+        epoch: the selected epoch, counted from 1.
+        averaged: the weights are the average, not those of the epoch.
+        epochs: validation metrics and mean training loss, one entry per epoch.
+        losses: (fractional epoch, training loss), about 20 per epoch.
+        validation: metrics of the model on the validation split.
+        test: metrics on the test split per message, and ``one_per_cluster`` with one vote per near-duplicate cluster.
+            Never used for model selection.
     """
 
     model: PreTrainedModel
     learning_rate: float
-    best: dict[str, float]
+    epoch: int
+    averaged: bool
     epochs: list[dict[str, float]]
     losses: list[tuple[float, float]]
     validation: dict[str, Any]
@@ -71,40 +85,40 @@ def fit(
     report: Callable[[str], None],
     bar: bool = False,
 ) -> Fitted:
-    """Train, evaluating and saving after each epoch, and go back to the epoch that is kept at the end.
+    """Train, evaluate and checkpoint after each epoch, then load the selected epoch or the average of the last steps.
 
     Args:
-        model: with a fresh head; changed in place.
-        tokenizer: of the model.
-        normalizer: what messages go through before.
-        splits: ``train``, ``validation`` and ``test``.
-        settings: hyper-parameters but the learning rate.
+        model: encoder with a new head; modified in place.
+        tokenizer: tokenizer of the model.
+        normalizer: applied to each message before tokenisation.
+        splits: examples of ``train``, ``validation`` and ``test``.
+        settings: hyper-parameters except the learning rate.
         learning_rate: peak of the schedule.
         hardware: device and precision.
-        folder: for the Trainer's own checkpoints; a whole one found there is gone on from.
+        folder: the Trainer's checkpoints; training resumes from the latest complete one.
         report: called with one line per epoch.
         bar: draw a progress bar.
 
     Raises:
-        InputError: the learning rate was so high that the weights left the numbers.
+        InputError: training diverged, or a checkpoint cannot be written.
     """
     torch.set_num_threads(available_threads())
     progress = Progress(report, f"lr {learning_rate:g}", bar=bar)
-    callbacks: list[TrainerCallback] = [progress, KeepEpoch()]
-    if settings.freeze_body:
-        model.base_model.requires_grad_(False)
-    elif settings.freeze_epochs:
-        callbacks.append(FreezeBody(settings.freeze_epochs))
+    average = AverageWeights(settings.average, folder)
+    callbacks: list[TrainerCallback] = [progress, KeepEpoch(), average]
+    set_trainable(model, body=not settings.freeze_body, embeddings=settings.trains_embeddings)
+    if settings.freeze_epochs:
+        callbacks.append(FreezeBody(settings.freeze_epochs, embeddings=settings.trains_embeddings))
     encode = encoder(tokenizer, normalizer, settings.max_length)
     set_dropout(model, settings.dropout)
     train = TrainingMessages(
-        with_repeats(splits["train"], settings.corpus_repeats),
+        lambda epoch: mix(splits["train"], settings, epoch),
         encode,
         augmenter=_augmenter(splits["train"], settings),
         seed=settings.seed,
     )
     callbacks.append(CountEpochs(train))
-    data = {side: encode_examples(splits[side], encode) for side in ("validation", "test")}
+    data = {split: encode_examples(splits[split], encode) for split in ("validation", "test")}
     with quiet_transformers():
         trainer = LengthGroupedTrainer(
             head_factor=settings.head_factor,
@@ -119,28 +133,40 @@ def fit(
         )
         trainer.remove_callback(PrinterCallback)
         try:
-            trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
+            with named_write_errors(folder):
+                trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
         finally:
             progress.close()
-        evaluations = {side: evaluate(trainer, data[side], splits[side]) for side in data}
-    epochs, losses = _history(trainer.state.log_history)
-    return Fitted(model, learning_rate, epochs[kept_epoch(epochs)], epochs, losses, **evaluations)
+        epochs, losses = _history(trainer.state.log_history)
+        epoch = 1 + select_epoch(epochs)
+        loss_of_average = partial(calibrated_loss, trainer, data["validation"])
+        averaged = _take_average(model, average, loss_of_average, limit=epochs[epoch - 1]["calibrated_loss"])
+        evaluations = {split: evaluate(trainer, data[split], splits[split]) for split in data}
+    return Fitted(model, learning_rate, epoch, averaged, epochs, losses, **evaluations)
 
 
-def with_repeats(examples: Sequence[Example], corpus_repeats: int) -> list[Example]:
-    """Return training examples with those of the corpus repeated, where notices stand beside them."""
-    if not any(example.template for example in examples):
-        return list(examples)
-    return [example for example in examples for _ in range(1 if example.template else corpus_repeats)]
+def _take_average(model: PreTrainedModel, average: AverageWeights, loss: Callable[[], float], *, limit: float) -> bool:
+    """Load the average of the last steps; restore the weights if its validation loss is above the limit.
+
+    Returns:
+        Whether the model has the average.
+    """
+    of_epoch = deepcopy(model.state_dict())
+    if not average.load_into(model):
+        return False
+    if loss() <= limit:
+        return True
+    model.load_state_dict(of_epoch)
+    return False
 
 
 def steps_per_epoch(n: int, settings: TrainingSettings) -> int:
-    """Optimiser steps for ``n`` messages."""
+    """Return the number of batches for ``n`` messages."""
     return -(-n // settings.batch_size)
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:
-    """Latest of the Trainer's checkpoints that was written to its end; its state file is written last."""
+    """Return the latest complete checkpoint of the Trainer, or None. The Trainer writes the state file last."""
     whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     latest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
     return str(latest) if latest else None
@@ -154,7 +180,7 @@ def _arguments(
         learning_rate=learning_rate,
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=4 * settings.batch_size,  # no gradients to hold
+        per_device_eval_batch_size=4 * settings.batch_size,  # no gradients in memory
         weight_decay=settings.weight_decay,
         warmup_ratio=settings.warmup_ratio,
         lr_scheduler_type="warmup_stable_decay",
@@ -181,7 +207,7 @@ def _augmenter(examples: Sequence[Example], settings: TrainingSettings) -> Augme
     if not settings.augment:
         return None
     ham = [example.text for example in examples if example.label == HAM]
-    return Augmenter(ham, Chances(), seed=settings.seed)
+    return Augmenter(ham, Probabilities(), seed=settings.seed)
 
 
 def _history(log: Sequence[Mapping[str, float]]) -> tuple[list[dict[str, float]], list[tuple[float, float]]]:

@@ -1,17 +1,17 @@
-"""The command-line options that name a corpus and say how its files are read."""
+"""Command-line options for the corpus and its file format."""
 
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from spam_edge.training.messages import DEFAULT_LABEL_MAP, parse_label_map
-from spam_edge.training.readers import ReadOptions
-from spam_edge.training.sources import FILES, Corpus
+from spam_edge.training.data.messages import DEFAULT_LABEL_MAP, parse_label_map
+from spam_edge.training.data.readers import CorpusOptions
+from spam_edge.training.data.sources import FILES, Corpus
 
 
 def corpus_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command ``--data``, ``--notices``, and the options of the readers for :func:`take_read_options`."""
+    """Add ``--data``, ``--notices`` and the reader options of :func:`take_read_options` to a command."""
     options = (
         click.option(
             "--data",
@@ -19,38 +19,47 @@ def corpus_options(command: Callable[..., None]) -> Callable[..., None]:
             default=("auto",),
             show_default=True,
             metavar="auto|hub|packaged|FILE",
-            help="Corpus; repeat for several files (.tsv and .txt in UCI form, .csv, .jsonl, .parquet).",
+            help="Corpus; repeat for several files (.csv, .tsv, .jsonl, .parquet, or .txt as label<TAB>text).",
         ),
         click.option(
             "--notices/--no-notices",
             default=None,
-            help="Train on the messages of today that come with the package, too. Default: beside the SMS Spam "
-            "Collection, not beside files of your own.",
+            help="Add the packaged corpus of contemporary messages. Default: with the SMS Spam Collection, not with "
+            "your own files.",
         ),
-        click.option("--text-column", default="text", show_default=True, help="Column or key of the message."),
-        click.option("--label-column", default="label", show_default=True, help="Column or key of the label."),
+        click.option(
+            "--text-column",
+            metavar="NAME",
+            help="Column or JSON key of the text [default: the only one beside the label, else text, message, sms or "
+            "body].",
+        ),
+        click.option(
+            "--label-column",
+            metavar="NAME",
+            help="Column or JSON key of the label [default: label, class or category].",
+        ),
         click.option("--label-map", help="Labels of the corpus, as name=SPAM,name=HAM; default: spam, ham, 1, 0."),
         click.option("--encoding", default="utf-8", show_default=True, help="Encoding of text files."),
     )
-    for option in reversed(options):  # the last one that is added comes first in the help
+    for option in reversed(options):  # click lists the option added last first
         command = option(command)
     return command
 
 
 def wants_notices(notices: bool | None, corpus: Corpus) -> bool:
-    """Whether notices are added: as asked for, else beside the collection.
+    """Return whether to add the notices; by default only to the SMS Spam Collection.
 
-    Files of the user's own have labels whose meaning is his to choose; the notices come with a meaning of theirs.
+    The user's files may define the labels differently from the notices.
     """
     return corpus.source != FILES if notices is None else notices
 
 
-def take_read_options(options: dict[str, Any]) -> ReadOptions:
-    """Take the options that say how files are read out of ``options``.
+def take_read_options(options: dict[str, Any]) -> CorpusOptions:
+    """Remove the reader options from ``options`` and return them.
 
     Raises:
-        InputError: the label map is not understood.
+        InputError: the label map is malformed.
     """
     label_map = options.pop("label_map")
     named = {name: options.pop(name) for name in ("text_column", "label_column", "encoding")}
-    return ReadOptions(label_map={**DEFAULT_LABEL_MAP, **(parse_label_map(label_map) if label_map else {})}, **named)
+    return CorpusOptions(label_map={**DEFAULT_LABEL_MAP, **(parse_label_map(label_map) if label_map else {})}, **named)

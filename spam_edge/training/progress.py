@@ -1,4 +1,4 @@
-"""Callbacks for the ``Trainer``: what a person sees while it runs, and which weights may move."""
+"""``Trainer`` callbacks: progress output and freezing of the encoder."""
 
 import time
 from collections.abc import Callable
@@ -7,16 +7,18 @@ from typing import Any
 from tqdm import tqdm
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from spam_edge.training.model.optimizer import set_trainable
+
 _SECONDS_BETWEEN_LINES = 120
 
 
 class Progress(TrainerCallback):
-    """One line per epoch, and a bar of steps where ``bar`` says that someone is watching, else a line every 2 minutes.
+    """Report one line per epoch, and a progress bar or a line every 2 minutes in between.
 
     Args:
         report: called with each line.
-        title: what is being trained, in two words.
-        bar: draw the bar on stderr.
+        title: prefix of each line, such as ``lr 2e-05``.
+        bar: draw a progress bar on stderr in place of the lines every 2 minutes.
     """
 
     def __init__(self, report: Callable[[str], None], title: str, *, bar: bool) -> None:
@@ -30,7 +32,7 @@ class Progress(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Start the clock and open the bar, at the step where a resumed run goes on."""
+        """Start the clock and open the bar, at the first step of a resumed run."""
         self._train_began = self._last_line = time.monotonic()
         self._first_step = state.global_step
         self._bar = tqdm(
@@ -49,7 +51,7 @@ class Progress(TrainerCallback):
         self._epoch_began = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Move the bar, or say how far it is."""
+        """Advance the bar, or report the step every 2 minutes."""
         if self._bar is not None:
             self._bar.update(state.global_step - self._bar.n)
         if not self._show and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
@@ -62,7 +64,7 @@ class Progress(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Say how the epoch went."""
+        """Report the validation metrics of the epoch."""
         metrics: dict[str, float] = kwargs["metrics"]
         self._say(
             f"epoch {round(state.epoch or 0)} of {round(args.num_train_epochs)}: "
@@ -72,7 +74,7 @@ class Progress(TrainerCallback):
         )
 
     def _say(self, line: str, state: TrainerState) -> None:
-        """Report a line with the time that is left, at the speed so far."""
+        """Report a line with the remaining time, extrapolated from the mean step time."""
         self._last_line = now = time.monotonic()
         done, left = state.global_step - self._first_step, state.max_steps - state.global_step
         if done and left:
@@ -83,27 +85,29 @@ class Progress(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take the bar away."""
+        """Close the bar."""
         self.close()
 
     def close(self) -> None:
-        """Take the bar away, also after an interruption."""
+        """Close the bar. Also called after an interruption."""
         if self._bar is not None:
             self._bar.close()
 
 
 class FreezeBody(TrainerCallback):
-    """Train the head alone for the first epochs, then everything.
+    """Train only the head for the first epochs, then all weights.
 
-    The body is frozen after the optimiser was made, so that its weights are in the optimiser when their turn comes;
-    until then they have no gradient and AdamW leaves them, decay included.
+    The body is frozen after the optimiser is created, so the optimiser already holds its weights. AdamW skips weights
+    without a gradient, weight decay included.
 
     Args:
-        epochs: how many epochs the body stands still.
+        epochs: number of epochs with a frozen body.
+        embeddings: train the embeddings after those epochs.
     """
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, *, embeddings: bool) -> None:
         self._epochs = epochs
+        self._embeddings = embeddings
 
     def on_epoch_begin(
         self,
@@ -112,13 +116,14 @@ class FreezeBody(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Freeze or free the body."""
+        """Freeze or unfreeze the body."""
         model: PreTrainedModel = kwargs["model"]
-        model.base_model.requires_grad_(round(state.epoch or 0) >= self._epochs)
+        body = round(state.epoch or 0) >= self._epochs
+        set_trainable(model, body=body, embeddings=body and self._embeddings)
 
 
 def in_words(seconds: float) -> str:
-    """Return a duration, as ``40 s``, ``12 min`` or ``1 h 20 min``."""
+    """Format a duration as ``40 s``, ``12 min`` or ``1 h 20 min``."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"

@@ -1,19 +1,21 @@
-"""The whole way from a corpus to a checkpoint."""
+"""Training pipeline from a prepared corpus to a checkpoint."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from spam_edge.normalization import VERSION, Normalizer
-from spam_edge.threads import available_threads
-from spam_edge.training import base_model, checkpoint, hardware, splits
-from spam_edge.training.corpus import Prepared
-from spam_edge.training.curves import draw_curves
-from spam_edge.training.evaluation import selection_score
+from spam_edge.resources import available_threads
+from spam_edge.text.normalization import VERSION, Normalizer
+from spam_edge.training import checkpoint
+from spam_edge.training.data import splits
+from spam_edge.training.data.corpus import Prepared
+from spam_edge.training.data.normalizer_tables import make_tables
 from spam_edge.training.fit import Fitted, fit
-from spam_edge.training.normalizer_tables import make_tables
+from spam_edge.training.metrics.curves import draw_curves
+from spam_edge.training.metrics.evaluation import selection_score
+from spam_edge.training.model import base_model, hardware
 from spam_edge.training.settings import TrainingSettings
 
 RECORD_SCHEMA_VERSION = 1
@@ -29,14 +31,14 @@ def train(
     report: Callable[[str], None],
     bar: bool = False,
 ) -> Mapping[str, Any]:
-    """Train and write the checkpoint; what stood at ``output`` is replaced at the very end.
+    """Train and write the checkpoint to ``output``. An earlier checkpoint is replaced at the end.
 
     Args:
         prepared: corpus and splits.
         base: model to start from.
         settings: hyper-parameters.
         output: folder of the checkpoint.
-        resume: go on with an interrupted run of the same settings and data.
+        resume: resume an interrupted run of the same settings and data.
         report: called with each line of progress.
         bar: draw a progress bar.
 
@@ -44,16 +46,61 @@ def train(
         The contents of ``training.json``.
 
     Raises:
-        InputError: base model or output folder cannot be used.
+        InputError: base model or output folder is unusable, or training diverged.
     """
     began = time.monotonic()
     checkpoint.prepare_output(output)
+    partial = checkpoint.PartialRun(output)
     machine = hardware.detect()
+    if resume and machine.device == "cpu":
+        machine = replace(machine, precision=partial.precision() or machine.precision)
     tokenizer = base_model.load_tokenizer(base, settings.max_length)
-    tables = make_tables(example.text for example in prepared.sides["train"])
+    tables = make_tables(example.text for example in prepared.splits["train"])
     vocabulary = tokenizer.get_vocab()
     normalizer = Normalizer(lambda: tables, vocabulary.__contains__)
-    identity = {
+    identity = _identity(prepared, base, settings, machine)
+    report(partial.begin(identity, resume=resume))
+    fitted = [
+        fit(
+            base_model.load_model(base, settings.seed),
+            tokenizer,
+            normalizer,
+            prepared.splits,
+            settings,
+            learning_rate=rate,
+            hardware=machine,
+            folder=partial.path / f"lr-{rate:g}",
+            report=report,
+            bar=bar,
+        )
+        for rate in settings.learning_rates
+    ]
+    best = max(fitted, key=lambda result: selection_score(result.validation["pr_auc"], result.validation["loss"]))
+    record = _record(identity, prepared, base, fitted, best) | {"seconds": round(time.monotonic() - began, 1)}
+    title = (
+        f"{Path(base.name).name} on {len(prepared.splits['train'])} messages: learning rate {best.learning_rate:g}, "
+        f"batch {settings.batch_size}"
+    )
+    plot = draw_curves(best.epochs, best.losses, best.epoch, title)
+    checkpoint.write_checkpoint(
+        output,
+        model=best.model,
+        tokenizer=tokenizer,
+        tables=tables,
+        splits=prepared.splits,
+        cleaning=prepared.report,
+        record=record,
+        plot=plot,
+    )
+    partial.discard()
+    return record
+
+
+def _identity(
+    prepared: Prepared, base: base_model.BaseModel, settings: TrainingSettings, machine: hardware.Hardware
+) -> dict[str, Any]:
+    """Return everything that determines the weights."""
+    return {
         "settings": asdict(settings),
         "fingerprint": prepared.fingerprint,
         "base_model": {
@@ -65,42 +112,6 @@ def train(
         "versions": checkpoint.versions(),
         "normalizer_version": VERSION,
     }
-    partial = checkpoint.PartialRun(output)
-    report(partial.begin(identity, resume=resume))
-    fitted = [
-        fit(
-            base_model.load_model(base, settings.seed),
-            tokenizer,
-            normalizer,
-            prepared.sides,
-            settings,
-            learning_rate=rate,
-            hardware=machine,
-            folder=partial.path / f"lr-{rate:g}",
-            report=report,
-            bar=bar,
-        )
-        for rate in settings.learning_rates
-    ]
-    best = max(fitted, key=lambda result: selection_score(result.best["pr_auc"], result.best["loss"]))
-    record = _record(identity, prepared, base, fitted, best) | {"seconds": round(time.monotonic() - began, 1)}
-    title = (
-        f"{Path(base.name).name} on {len(prepared.sides['train'])} messages: learning rate {best.learning_rate:g}, "
-        f"batch {settings.batch_size}"
-    )
-    plot = draw_curves(best.epochs, best.losses, best.best["epoch"], title)
-    checkpoint.write_checkpoint(
-        output,
-        model=best.model,
-        tokenizer=tokenizer,
-        tables=tables,
-        splits=prepared.sides,
-        cleaning=prepared.report,
-        record=record,
-        plot=plot,
-    )
-    partial.discard()
-    return record
 
 
 def _record(
@@ -113,7 +124,7 @@ def _record(
     corpus = prepared.corpus
     settings = identity["settings"] | {"learning_rate": best.learning_rate}
     sweep = [
-        {"learning_rate": result.learning_rate, "epoch": result.best["epoch"], "validation": result.validation}
+        {"learning_rate": result.learning_rate, "epoch": result.epoch, "validation": result.validation}
         for result in fitted
     ]
     return {
@@ -128,10 +139,12 @@ def _record(
             "fingerprint": prepared.fingerprint,
             "cleaning": asdict(prepared.cleaning),
         },
-        "splits": {side: splits.describe(examples) for side, examples in prepared.sides.items()},
+        "splits": {split: splits.describe(examples) for split, examples in prepared.splits.items()},
         "selection": {
-            "metric": "latest epoch whose calibrated validation loss is within one standard error of the lowest",
-            "epoch": best.best["epoch"],
+            "metric": "latest epoch whose calibrated validation loss is within one standard error of the lowest; "
+            "the average of the last steps, if its loss is not above that of this epoch",
+            "epoch": best.epoch,
+            "averaged": best.averaged,
         },
         "sweep": sweep if len(sweep) > 1 else [],
         "epochs": best.epochs,

@@ -1,4 +1,4 @@
-"""Jobs on the tiny bundle, and what they wrote."""
+"""Fixtures for jobs on the tiny bundle, and readers of their output."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ def classifier(tiny_bundle: Path) -> SpamClassifier:
 
 @pytest.fixture
 def run_job(tiny_bundle: Path) -> RunJob:
-    """Return a function that runs a job with one worker, where nothing else is said."""
+    """Return a function that runs a job, with one worker by default."""
 
     def run(*inputs: Path | str, output: Path, **options: Any) -> BatchReport:
         run_options = {name: options.pop(name) for name in ("open_engine", "progress") if name in options}
@@ -35,7 +35,7 @@ def run_job(tiny_bundle: Path) -> RunJob:
 
 @pytest.fixture
 def judged(classifier: SpamClassifier) -> Callable[[list[str | None]], list[tuple[Any, Any, Any]]]:
-    """Return a function that gives the three columns of texts as the classifier alone has them."""
+    """Return a function that computes the three verdict columns directly with the classifier."""
 
     def judge(texts: list[str | None]) -> list[tuple[Any, Any, Any]]:
         verdicts: Iterator[Any] = iter(classifier.classify_batch([text for text in texts if text is not None]))
@@ -77,7 +77,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def contents(output: Path) -> dict[str, bytes]:
-    """Return everything that a job leaves for its user, by name."""
+    """Return the output files of a job by name, without the journal."""
     if output.is_file():
         found = [path for path in output.parent.iterdir() if path.name.startswith(output.name)]
     else:
@@ -86,7 +86,7 @@ def contents(output: Path) -> dict[str, bytes]:
 
 
 def proc_fields(pid: int | str) -> list[str]:
-    """Return what /proc says of a process from its state on: state, parent, group, session, ..."""
+    """Return the fields of ``/proc/PID/stat`` from the state on: state, parent, group, session, ..."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""Rows that cannot be read: fail, skip, null. Files that end too soon."""
+"""Bad rows with fail, skip and null, and truncated files."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spam_edge.errors import InputError
+from spam_edge.readers.windows import ReadOptions
 
 from .conftest import RunJob, messages, read_csv, read_jsonl, write_csv, write_jsonl
 
@@ -16,7 +17,7 @@ CSV_REASONS = {
     3: "3 fields where the header has 2",
     4: "byte 0xe9 at position 6 of line 4 is not utf-8",
     5: "a NUL byte",
-    6: "not quoted as CSV should be",
+    6: "invalid CSV",
 }
 JSONL = [
     '{"text": "good", "id": 1}',
@@ -28,11 +29,11 @@ JSONL = [
     '{"id": 7, "text": "fine"}',
 ]
 JSONL_REASONS = {
-    2: "broken JSON",
+    2: "invalid JSON",
     3: "the object has no key 'text'",
     4: "the text is int, not a string",
-    5: "half of a surrogate pair",
-    6: "a JSON list is no object",
+    5: "a lone surrogate",
+    6: "a JSON list is not an object",
 }
 
 
@@ -48,13 +49,13 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "first"),
-    [("in.csv", r"in\.csv:3: 3 fields"), ("in.jsonl", r":2: broken JSON"), ("in.parquet", ":2: .* utf-8")],
+    [("in.csv", r"in\.csv:3: 3 fields"), ("in.jsonl", r":2: invalid JSON"), ("in.parquet", ":2: .* utf-8")],
 )
 def test_fail_names_the_place(files: Path, run_job: RunJob, name: str, first: str) -> None:
     with pytest.raises(InputError, match=f"{first}.*--on-error skip"):
         run_job(files / name, output=files / "out", part_rows=1)
     done = [path.name for path in (files / "out").glob("part*")]
-    assert done == [f"part-00000-in.{name[3:]}"]  # what came before it is there, for --resume
+    assert done == [f"part-00000-in.{name[3:]}"]  # the part before the bad row is kept for --resume
 
 
 def reasons(path: Path, place: str = "line") -> dict[int, str]:
@@ -91,8 +92,8 @@ def test_null_keeps_their_place(files: Path, run_job: RunJob) -> None:
     table = pq.read_table(files / "out-in.parquet")
     assert table["id"].to_pylist() == [1, 2, 3, 4]
     assert [label is None for label in table["label"].to_pylist()] == [False, True, True, False]
-    for output in ("parquet.csv", "parquet.jsonl"):  # text cannot hold the bytes that are no text
-        with pytest.raises(InputError, match=r"rows from 1 on do not fit into .*--format parquet"):
+    for output in ("parquet.csv", "parquet.jsonl"):  # text formats cannot hold invalid UTF-8
+        with pytest.raises(InputError, match=r"rows from 1 on cannot be written as .*--format parquet"):
             run_job(files / "in.parquet", output=files / output, on_error="null")
     run_job(files / "in.csv", output=files / "csv.parquet", on_error="null")
     assert pq.read_table(files / "csv.parquet")["id"].to_pylist() == ["1", None, None, None, None, "6"]
@@ -109,12 +110,50 @@ def test_a_folder_has_the_rejects_of_all_inputs(files: Path, run_job: RunJob) ->
     assert not (files / "good" / "rejects.jsonl").exists()
 
 
+@pytest.mark.parametrize("on_error", ["fail", "skip", "null"])
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("", "unexpected end of data.* in the lines 3 to 32: is a quote not closed"),
+        ('he said "hi" to me,9\nfine,10\n', "in the lines 3 to 33: is a quote not closed"),
+        ('",9\nfine,10\n', "one record has the lines 3 to 33, which look like records"),
+        ('",9,9\nfine,10\n', "one record has the lines 3 to 33, which look like records"),
+    ],
+)
+def test_a_quote_that_swallows_rows_is_never_left_out(
+    tmp_path: Path, run_job: RunJob, on_error: str, end: str, reason: str
+) -> None:
+    swallowed = "WINNER!! Claim your prize,3\n" * 29
+    (tmp_path / "in.csv").write_text('text,n\nfirst,1\n"oops,2\n' + swallowed + end)
+    with pytest.raises(InputError, match=rf"in\.csv:3: .*{reason}.*no --on-error leaves it out; correct the file"):
+        run_job(tmp_path / "in.csv", output=tmp_path / "out", on_error=on_error, part_rows=1)
+    assert [path.name for path in (tmp_path / "out").glob("part*")] == ["part-00000-in.csv"]
+
+
+def test_a_broken_quote_of_a_few_lines_is_one_bad_row(tmp_path: Path, run_job: RunJob) -> None:
+    (tmp_path / "in.csv").write_text('text,n\nfirst,1\n"two\nlines "here"",2\nlast,3\n')
+    report = run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", on_error="skip")
+    assert (report.written, report.errors) == (2, 1)
+    assert "in the lines 3 to 4: is a quote not closed?" in reasons(tmp_path / "out.csv.rejects.jsonl")[3]
+
+
+def test_the_only_key_of_the_first_object_is_not_the_text(tmp_path: Path, run_job: RunJob) -> None:
+    (tmp_path / "in.jsonl").write_text('{"id": "WINNER"}\n{"id": "a2", "text": "hi"}\n')
+    with pytest.raises(InputError, match=r"in\.jsonl:1: the object has no key 'text'"):
+        run_job(tmp_path / "in.jsonl", output=tmp_path / "out.jsonl")
+    run_job(tmp_path / "in.jsonl", output=tmp_path / "skip.jsonl", on_error="skip")
+    assert [row["id"] for row in read_jsonl(tmp_path / "skip.jsonl")] == ["a2"]
+    (tmp_path / "none.jsonl").write_text('{"id": "WINNER"}\n{"name": "a2"}\n')
+    with pytest.raises(InputError, match=r"no text column found; set --text-column to .* 'id'"):
+        run_job(tmp_path / "none.jsonl", output=tmp_path / "none.csv", on_error="skip")
+
+
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_a_file_that_ends_too_soon(tmp_path: Path, run_job: RunJob, suffix: str) -> None:
     whole = write_jsonl(tmp_path / "in.jsonl", [*messages(20_000)])
     packed = pa.compress(whole.read_bytes(), {".gz": "gzip", ".zst": "zstd"}[suffix], asbytes=True)
     (tmp_path / f"in.jsonl{suffix}").write_bytes(packed[: len(packed) * 2 // 3])
-    with pytest.raises(InputError, match=r"in\.jsonl\.\w+ cannot be read further after [\d,]+ rows .*is it complete\?"):
+    with pytest.raises(InputError, match=r"in\.jsonl\.\w+ cannot be read beyond [\d,]+ rows .*is it complete\?"):
         run_job(tmp_path / f"in.jsonl{suffix}", output=tmp_path / "out", part_rows=1000)
     parts = sorted((tmp_path / "out").glob("part*"))
     assert len(parts) > 5
@@ -132,7 +171,7 @@ def test_parquet_that_is_damaged(tmp_path: Path, run_job: RunJob) -> None:
     start = group.dictionary_page_offset or group.data_page_offset
     content[start : start + 200] = b"\xff" * 200
     (tmp_path / "in.parquet").write_bytes(content)
-    with pytest.raises(InputError, match=r"in\.parquet cannot be read further after 1,024 rows"):
+    with pytest.raises(InputError, match=r"in\.parquet cannot be read beyond 1,024 rows"):
         run_job(tmp_path / "in.parquet", output=tmp_path / "out", part_rows=500)
     assert len(list((tmp_path / "out").glob("part*"))) == 2
 
@@ -144,3 +183,15 @@ def test_a_column_that_is_not_text(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "in.jsonl").write_text(json.dumps({"a": 1, "b": 2}))
     with pytest.raises(InputError, match="--text-column"):
         run_job(tmp_path / "in.jsonl", output=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("in.tsv", "ham\thi"), ("in.tsv.gz", "SPAM\ttext"), ("in.txt", '"ham"\t"hi"')]
+)
+def test_labelled_messages_without_a_header_are_refused(tmp_path: Path, run_job: RunJob, name: str, first: str) -> None:
+    content = f"{first}\nham\tsee you\n".encode()
+    packed = pa.compress(content, "gzip", asbytes=True) if name.endswith(".gz") else content
+    (tmp_path / name).write_bytes(packed)
+    with pytest.raises(InputError, match=rf"{name}, line 1: '\w+' is a label, not a column name; .*label<TAB>text"):
+        run_job(tmp_path / name, output=tmp_path / "out", reading=ReadOptions(input_format="tsv"), on_error="skip")
+    assert not (tmp_path / "out").exists()

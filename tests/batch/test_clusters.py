@@ -1,4 +1,4 @@
-"""Jobs on a real Ray and a real Spark: the bytes of the local engine, also when workers die or the job does."""
+"""Jobs on a real Ray and Spark: output bit-identical to the local engine, also after crashes of workers or the job."""
 
 import json
 import os
@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from spam_edge.batch import BatchJob, BatchReport, Engine, Model, OpenEngine, Progress, engine_named
-from spam_edge.bundle import Bundle
-from spam_edge.errors import BundleIntegrityError, BundleNotFoundError, WorkerError
-from tests.integrations import workers
-from tests.patience import PATIENCE, wait_until
+from spam_edge.bundle.locate import Bundle
+from spam_edge.errors import BundleIntegrityError, BundleNotFoundError, OptionError, WorkerError
+from tests.support import loads as load_counts
+from tests.support import workers
+from tests.support.timeouts import TIMEOUT, wait_until
 
 from .conftest import OPTIONS, RunJob, contents, messages, write_csv
 
@@ -39,7 +40,7 @@ def _needs(cluster: str) -> None:
 
 @pytest.fixture(scope="module", params=["ray", "spark"])
 def cluster(request: pytest.FixtureRequest, tiny_bundle: Path, load_files: Path) -> Iterator[str]:
-    """One that runs in this process already, with two workers; jobs have to use it and leave it alone."""
+    """Start a cluster with two workers in this process. Jobs must use it and leave it running."""
     _needs(request.param)
     with engine_named(request.param)(Model.of(Bundle.find(tiny_bundle), OPTIONS), 2):
         yield request.param
@@ -52,7 +53,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def local(source: Path, tiny_bundle: Path) -> tuple[BatchReport, dict[str, bytes]]:
-    """What the local engine says and writes."""
+    """Return the report and the output of the local engine."""
     output = source.parent / "local"
     settings = {"bundle": tiny_bundle, "runtime": OPTIONS, "workers": 1, "part_rows": PART_ROWS}
     report = BatchJob(inputs=[source], output=output, **settings).run()
@@ -62,7 +63,7 @@ def local(source: Path, tiny_bundle: Path) -> tuple[BatchReport, dict[str, bytes
 
 @pytest.fixture
 def run(source: Path, tmp_path: Path, run_job: RunJob) -> RunJob:
-    """Return a function that runs the job of these tests."""
+    """Return a function that runs the test job."""
     return partial(run_job, source, output=tmp_path / "out", part_rows=PART_ROWS, workers=2)
 
 
@@ -75,7 +76,7 @@ def command(monkeypatch: pytest.MonkeyPatch, source: Path, tiny_bundle: Path) ->
 
 
 def opening(cluster: str, kind: type[Model], budget: int | None = None, **more: Any) -> OpenEngine:
-    """Return what opens an engine whose workers open another kind of model, anew where the budget is another."""
+    """Return a factory of engines whose workers open another ``Model`` class; another budget forces a new session."""
 
     def open_engine(model: Model, count: int | None) -> Engine:
         values = {field.name: getattr(model, field.name) for field in fields(Model)}
@@ -115,10 +116,10 @@ def test_a_worker_that_is_killed(cluster: str, run: RunJob, tmp_path: Path, loca
     report = run(open_engine=opening(cluster, workers.CountedModel, budget=5000), progress=kill)
     assert counts(report) == counts(local[0])
     assert contents(tmp_path / "out") == local[1]
-    opened = workers.loads(load_files)
+    opened = load_counts.loads(load_files)
     assert set(opened.values()) == {1}
     assert killed
-    assert set(opened) - killed  # others took their place
+    assert set(opened) - killed  # other workers replaced them
 
 
 def test_workers_that_keep_dying(cluster: str, run: RunJob, tmp_path: Path, local: Any) -> None:
@@ -129,10 +130,10 @@ def test_workers_that_keep_dying(cluster: str, run: RunJob, tmp_path: Path, loca
             marker.touch()
 
     open_engine = opening(cluster, workers.MortalModel, marker=marker)
-    with pytest.raises(WorkerError, match=rf"said {cluster}; .*--resume") as caught:
+    with pytest.raises(WorkerError, match=rf"reported by {cluster}; .*--resume") as caught:
         run(open_engine=open_engine, progress=begin_to_die)
     assert "\n" not in str(caught.value)
-    report = run(resume=True, workers=1)  # on this machine
+    report = run(resume=True, workers=1)  # with the local engine
     assert report.parts_resumed >= 1
     assert contents(tmp_path / "out") == local[1]
 
@@ -164,7 +165,7 @@ def replace_bundle(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (replace_bundle, "holds another model than the one this job started with"),
+        (replace_bundle, "no longer holds the model that this job started with"),
         (shutil.rmtree, "no bundle"),
     ],
 )
@@ -173,7 +174,7 @@ def test_workers_with_another_bundle_or_none(
 ) -> None:
     def open_engine(model: Model, count: int | None) -> Engine:
         damage(model.path)
-        options = replace(OPTIONS, threshold=0.25)  # under which no worker has the tiny bundle open
+        options = replace(OPTIONS, threshold=0.25)  # no worker has a session with these options
         return engine_named(cluster)(replace(model, options=options), count)
 
     with pytest.raises((BundleIntegrityError, BundleNotFoundError)) as caught:
@@ -195,7 +196,7 @@ def test_the_command_starts_and_ends_its_own(cluster_name: str, command: list[st
     arguments = ["-o", str(tmp_path / "out"), "--engine", cluster_name, "--workers", "2", "--report", "-"]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)  # and nothing else
+    report = json.loads(done.stdout)  # the report is the only output
     assert (report["engine"], report["workers"], report["rows"]) == (cluster_name, 2, 20_000)
     assert "Traceback" not in done.stderr
     assert contents(tmp_path / "out") == local[1]
@@ -213,10 +214,10 @@ def test_signals_end_the_command_and_all_it_started(
         [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         wait_for(tmp_path / "out" / ".spam-edge" / "part-00000.json", process)
-        os.killpg(process.pid, number)  # as a terminal does
-        out, said = process.communicate(timeout=PATIENCE)
+        os.killpg(process.pid, number)  # a terminal signals the whole group
+        out, said = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, out) == (128 + number, "")
-    assert "--resume goes on with the job" in said
+    assert "--resume continues the job" in said
     assert "Traceback" not in said
     wait_until(lambda: not any(marked(path, mark) for path in Path("/proc").glob("[0-9]*/environ")))
 
@@ -224,7 +225,7 @@ def test_signals_end_the_command_and_all_it_started(
 def marked(environment: Path, mark: str) -> bool:
     try:
         return f"SPAM_EDGE_TEST_RUN={mark}".encode() in environment.read_bytes()
-    except OSError:  # it has ended, or is not ours
+    except OSError:  # the process ended or belongs to another user
         return False
 
 
@@ -242,7 +243,7 @@ def test_without_the_extra(cluster_name: str, module: str, command: list[str], t
 
 def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch, run: RunJob) -> None:
     _needs("ray")
-    with socket.socket() as closed:  # bound, but nobody listens
+    with socket.socket() as closed:  # bound but not listening
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         monkeypatch.setenv("RAY_ADDRESS", address)
@@ -251,8 +252,8 @@ def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch, run: RunJob) -> 
 
 
 def test_the_names_of_the_command_are_those_of_the_library() -> None:
-    from spam_edge.cli_batch import ENGINES
+    from spam_edge.cli.batch import ENGINES
 
     assert all(engine_named(name) for name in ENGINES)
-    with pytest.raises(ValueError, match="engine must be one of local, ray, spark, not 'dask'"):
+    with pytest.raises(OptionError, match="engine must be one of local, ray, spark, not 'dask'"):
         engine_named("dask")

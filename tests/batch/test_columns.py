@@ -1,4 +1,4 @@
-"""What comes out: all columns as they were, and the verdicts of the classifier to the bit."""
+"""Output columns: input columns unchanged, verdicts bit-identical to the classifier."""
 
 import datetime
 import decimal
@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spam_edge.errors import InputError, JobError
+from spam_edge.readers.windows import ReadOptions
 
 from .conftest import RunJob, messages, read_csv, read_jsonl, write_csv, write_jsonl
 
@@ -40,7 +41,7 @@ def test_csv_keeps_its_columns(tmp_path: Path, run_job: RunJob, judged: Judged, 
         packed.write_bytes(pa.compress(source.read_bytes(), {".gz": "gzip", ".zst": "zstd"}[compression], asbytes=True))
         source = packed
     run_job(source, output=tmp_path / f"out.{kind}{compression}", part_rows=1100)
-    with pa.input_stream(str(tmp_path / f"out.{kind}{compression}")) as stream:  # several members, one after another
+    with pa.input_stream(str(tmp_path / f"out.{kind}{compression}")) as stream:  # several concatenated members
         (tmp_path / "plain").write_bytes(stream.read())
     header, *rows = read_csv(tmp_path / "plain", delimiter)
     assert header == [*before[0], *VERDICT]
@@ -149,8 +150,8 @@ def test_parquet_becomes_text_where_nothing_is_lost(tmp_path: Path, run_job: Run
     assert [row[:3] for row in rows[1:]] == [[text or "", "2024-02-29", str(2**60 + n)] for n, text in enumerate(texts)]
     found = [tuple(row[3:]) for row in rows[1:]]
     assert [(a or None, np.float32(b) if b else None, c == "true" if c else None) for a, b, c in found] == judged(texts)
-    assert (tmp_path / "out.csv").read_text().splitlines()[-2].startswith(",2024")  # null, unlike ""
-    with pytest.raises(JobError, match=r"column 'day' \(date32\[day\]\) does not fit into jsonl; use --format parquet"):
+    assert (tmp_path / "out.csv").read_text().splitlines()[-2].startswith(",2024")  # null is unquoted, unlike ""
+    with pytest.raises(JobError, match=r"column 'day' \(date32\[day\]\) cannot be written as jsonl; use .* parquet"):
         run_job(tmp_path / "in.parquet", output=tmp_path / "out.jsonl")
     pq.write_table(table.drop_columns(["day"]), tmp_path / "in.parquet")
     run_job(tmp_path / "in.parquet", output=tmp_path / "out.jsonl")
@@ -158,21 +159,137 @@ def test_parquet_becomes_text_where_nothing_is_lost(tmp_path: Path, run_job: Run
     pq.write_table(table_of(texts), tmp_path / "nested.parquet")
     with pytest.raises(JobError, match="'deep'"):
         run_job(tmp_path / "nested.parquet", output=tmp_path / "nested.csv")
-    write_jsonl(tmp_path / "in.jsonl", ["a"])
-    with pytest.raises(JobError, match="JSON values do not fit into csv"):
-        run_job(tmp_path / "in.jsonl", output=tmp_path / "json.csv")
+
+
+@pytest.mark.parametrize(("kind", "delimiter"), [("csv", ","), ("tsv", "\t")])
+def test_flat_json_becomes_csv(tmp_path: Path, run_job: RunJob, kind: str, delimiter: str) -> None:
+    lines = ['{"text": "hi, \\"you\\"", "n": 1.10, "ok": true}', '{"n": 12345678901234567890123, "text": null}', '"no"']
+    lines.append('{"text": "a\\nb\\r", "ok": null, "n": -1e400}')
+    (tmp_path / "in.jsonl").write_text("\n".join(lines[:2] + lines[3:]) + "\n")
+    run_job(tmp_path / "in.jsonl", output=tmp_path / f"out.{kind}", part_rows=1)
+    rows = read_csv(tmp_path / f"out.{kind}", delimiter)
+    assert [row[:3] for row in rows] == [
+        ["text", "n", "ok"],
+        ['hi, "you"', "1.10", "true"],
+        ["", "12345678901234567890123", ""],
+        ["a\nb\r", "-1e400", ""],
+    ]
+    assert [len(row) for row in rows] == [6] * 4
+    assert (tmp_path / f"out.{kind}").read_text().splitlines()[2].startswith(delimiter)  # null is unquoted
+    (tmp_path / "texts.jsonl").write_text(f"{lines[2]}\n")
+    run_job(tmp_path / "texts.jsonl", output=tmp_path / f"texts.{kind}")
+    assert read_csv(tmp_path / f"texts.{kind}", delimiter)[1][0] == "no"
+    with pytest.raises(JobError, match="have different columns, which one file cannot hold"):
+        run_job(tmp_path / "in.jsonl", tmp_path / "texts.jsonl", output=tmp_path / f"both.{kind}")
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        ('{"text": "a", "tags": ["x"]}', r"key 'tags' does not occur in the first object"),
+        ('{"text": "a", "n": [1]}', r"key 'n' holds a list, which is not a flat value"),
+        ('{"text": "a", "n": {"x": 1}}', r"key 'n' holds an object, which is not a flat value"),
+        ('{"text": "a", "n": NaN}', r"key 'n' holds NaN or infinity, which is not a flat value"),
+        ('{"text": "a", "n": "\\ud800"}', r"key 'n' holds a lone surrogate"),
+    ],
+)
+def test_json_that_no_csv_holds_is_refused(tmp_path: Path, run_job: RunJob, second: str, reason: str) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "hi", "n": 1}\n' + second + "\n")
+    with pytest.raises(InputError, match=rf"in\.jsonl:2: {reason}; use --format jsonl or parquet"):
+        run_job(tmp_path / "in.jsonl", output=tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_key_that_is_no_column_name_is_refused(tmp_path: Path, run_job: RunJob, kind: str) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "hi", "\\ud800": 1}\n')
+    with pytest.raises(JobError, match="lone surrogate in its name"):
+        run_job(tmp_path / "in.jsonl", output=tmp_path / f"out.{kind}")
+    run_job(tmp_path / "in.jsonl", output=tmp_path / "out.jsonl")
+
+
+@pytest.mark.parametrize("source", ["in.csv", "in.jsonl", "in.parquet"])
+def test_a_spreadsheet_gets_no_formula(tmp_path: Path, run_job: RunJob, source: str) -> None:
+    cells = ["=1+1", "+49 170", "-5", "@A1", "\tx", "\rx", "hi"]
+    match source:
+        case "in.csv":
+            write_csv(tmp_path / source, cells)
+        case "in.jsonl":
+            write_jsonl(tmp_path / source, [*cells])
+        case _:
+            pq.write_table(pa.table({"id": range(7), "text": cells}), tmp_path / source)
+    run_job(tmp_path / source, output=tmp_path / "out.csv", spreadsheet_safe=True, column_prefix="=")
+    header, *rows = read_csv(tmp_path / "out.csv")
+    assert header[-3:] == ["'=label", "'=spam_score", "'=truncated"]
+    assert [row[1] for row in rows] == [*(f"'{cell}" for cell in cells[:-1]), "hi"]
+    assert all(0 <= float(row[-2]) <= 1 for row in rows)
+    with pytest.raises(JobError, match="--spreadsheet-safe is for csv and tsv, but the output is jsonl"):
+        run_job(tmp_path / source, output=tmp_path / "out.jsonl", spreadsheet_safe=True)
 
 
 def test_a_column_of_the_same_name(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "in.csv").write_text("text,label\nhi,mine\n")
-    with pytest.raises(JobError, match="there is a column 'label' already; --column-prefix"):
+    with pytest.raises(JobError, match="column 'label' already exists; --column-prefix"):
         run_job(tmp_path / "in.csv", output=tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
     run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", column_prefix="is_")
     assert read_csv(tmp_path / "out.csv")[0] == ["text", "label", "is_label", "is_spam_score", "is_truncated"]
     (tmp_path / "in.jsonl").write_text('{"text": "hi"}\n{"text": "hi", "truncated": 1}\n')
-    with pytest.raises(JobError, match=r"in\.jsonl:2: there is a column 'truncated'"):
+    with pytest.raises(JobError, match=r"in\.jsonl:2: column 'truncated' already exists"):
         run_job(tmp_path / "in.jsonl", output=tmp_path / "out.jsonl")
+
+
+KAGGLE = 'v1,v2,,,\nham,"Go until jurong point, crazy..",,,\nspam,Free entry now,,,x\n'
+
+
+def test_empty_column_names_are_kept(tmp_path: Path, run_job: RunJob) -> None:
+    """The usual copy of the SMS Spam Collection has three."""
+    (tmp_path / "in.csv").write_text(KAGGLE)
+    reading = ReadOptions(text_column="v2")
+    run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", reading=reading, part_rows=1)
+    header, *rows = read_csv(tmp_path / "out.csv")
+    assert header == ["v1", "v2", "", "", "", *VERDICT]
+    assert [row[:5] for row in rows] == [
+        ["ham", "Go until jurong point, crazy..", "", "", ""], ["spam", "Free entry now", "", "", "x"]
+    ]  # fmt: skip
+    for name, reason in (("out.jsonl", "JSON does not allow"), ("out.parquet", "many readers of Parquet refuse")):
+        with pytest.raises(
+            JobError, match=f"in.csv: two columns have the same name.* which {reason}; use --format csv"
+        ):
+            run_job(tmp_path / "in.csv", output=tmp_path / name, reading=reading)
+        assert not (tmp_path / name).exists()
+
+
+def test_two_columns_of_one_name_in_parquet_are_kept(tmp_path: Path, run_job: RunJob) -> None:
+    pq.write_table(pa.table([["hi"], [1], [2]], names=["text", "a", "a"]), tmp_path / "in.parquet")
+    run_job(tmp_path / "in.parquet", output=tmp_path / "out.parquet")
+    table = pq.ParquetFile(tmp_path / "out.parquet").read()
+    assert table.column_names == ["text", "a", "a", *VERDICT]
+    assert [column.to_pylist() for column in table.columns[1:3]] == [[1], [2]]
+    run_job(tmp_path / "in.parquet", output=tmp_path / "out.csv")
+    assert read_csv(tmp_path / "out.csv")[1][:3] == ["hi", "1", "2"]
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.parquet"])
+def test_two_columns_of_the_name_of_the_text_are_refused(tmp_path: Path, run_job: RunJob, name: str) -> None:
+    (tmp_path / "in.csv").write_text("v2,v2\nhi,you\n")
+    pq.write_table(pa.table([["hi"], ["you"]], names=["v2", "v2"]), tmp_path / "in.parquet")
+    with pytest.raises(InputError, match="there is more than one column 'v2'; rename all but one"):
+        run_job(tmp_path / name, output=tmp_path / "out.csv", reading=ReadOptions(text_column="v2"))
+
+
+@pytest.mark.parametrize(
+    ("content", "delimiter"),
+    [("id;text\n1;a, b\n", None), ("sep=;\nid;text\n1;a, b\n", None), ("id#text\n1#a, b\n", "#")],
+)
+def test_other_delimiters_become_commas(tmp_path: Path, run_job: RunJob, content: str, delimiter: str | None) -> None:
+    (tmp_path / "in.csv").write_text(content)
+    reading = ReadOptions(delimiter=delimiter)
+    run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", reading=reading)
+    rows = read_csv(tmp_path / "out.csv")
+    assert [row[:2] for row in rows] == [["id", "text"], ["1", "a, b"]]
+    with pytest.raises(JobError, match=r"cannot resume: .*delimiter"):
+        run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", reading=ReadOptions(delimiter="|"), resume=True)
 
 
 def test_inputs_without_rows(tmp_path: Path, run_job: RunJob) -> None:
@@ -204,7 +321,7 @@ def test_any_text_comes_back(
     names, texts = ['né, "x"', "text"], [text for _, text in rows]
     options: dict[str, Any] = {"force": True, "part_rows": part_rows}
     pq.write_table(pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))), tmp_path / "in.parquet")
-    run_job(tmp_path / "in.parquet", output=tmp_path / "out.csv", **options)  # quotes everything
+    run_job(tmp_path / "in.parquet", output=tmp_path / "out.csv", **options)  # this sink quotes all text
     (tmp_path / "again.csv").write_bytes((tmp_path / "out.csv").read_bytes())
     run_job(tmp_path / "again.csv", output=tmp_path / "twice.csv", column_prefix="b_", **options)
     found = read_csv(tmp_path / "twice.csv")
@@ -230,3 +347,15 @@ def test_gzip_of_other_programs(tmp_path: Path, run_job: RunJob) -> None:
         stream.write('{"text": "you"}\n')
     assert run_job(tmp_path / "in.jsonl.gz", output=tmp_path / "out").rows == 2
     assert [path.name for path in (tmp_path / "out").glob("p*")] == ["part-00000-in.jsonl.gz"]
+
+
+def test_a_part_never_lacks_a_row_that_its_format_cannot_hold(tmp_path: Path, run_job: RunJob) -> None:
+    """The error comes while later chunks, with the end of the part, are in flight."""
+    numbers = [float("nan") if row == 1100 else float(row) for row in range(6000)]
+    pq.write_table(pa.table({"text": ["hi"] * 6000, "x": numbers}), tmp_path / "in.parquet")
+    for _ in range(2):
+        with pytest.raises(InputError, match="cannot be written as JSON"):
+            run_job(
+                tmp_path / "in.parquet", output=tmp_path / "out", output_format="jsonl", part_rows=4096, resume=True
+            )
+        assert list((tmp_path / "out").glob("part*")) == []

@@ -1,4 +1,4 @@
-"""``spam-edge batch`` as a process of its own."""
+"""``spam-edge batch`` as a subprocess."""
 
 import json
 import os
@@ -15,8 +15,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from tests.memory import MIB, needs_proc, peak_of_command
-from tests.patience import PATIENCE
+from tests.support.memory import MIB, needs_proc, peak_of_command
+from tests.support.timeouts import TIMEOUT
 
 from .conftest import messages, write_csv
 
@@ -49,14 +49,14 @@ def test_report_and_summary(tmp_path: Path, run: Run) -> None:
     again = run("in.csv", "-o", "out.csv", "--report", "-", "--resume", "--quiet")
     assert json.loads(again.stdout) == report | {"already_finished": True}
     assert again.stderr == ""
-    assert "out.csv is finished already" in run("in.csv", "-o", "out.csv", "--resume").stderr
+    assert "out.csv is already finished" in run("in.csv", "-o", "out.csv", "--resume").stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["no.csv", "-o", "out"], 1, "Error: no.csv does not exist; check the path"),
-        (["in.csv", "-o", "in.csv"], 1, "Error: in.csv is or holds the input in.csv"),
+        (["in.csv", "-o", "in.csv"], 1, "Error: in.csv is or contains the input in.csv"),
         (["in.csv", "-o", "out", "--resume", "--force"], 2, "choose one"),
         (["in.csv", "-o", "out", "--text-column", "x"], 1, "--text-column takes one of: 'id', 'text', 'note'"),
         (["in.csv"], 2, "--output"),
@@ -82,7 +82,7 @@ def test_without_pyarrow(command: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_leave_a_job_that_goes_on(
     tmp_path: Path, command: list[str], run: Run, number: int, workers: str
 ) -> None:
@@ -92,11 +92,12 @@ def test_signals_leave_a_job_that_goes_on(
         while not (tmp_path / "out" / ".spam-edge" / "part-00001.json").exists():
             assert process.poll() is None
             time.sleep(0.02)
-        os.killpg(process.pid, number)  # as a terminal and systemd do, to the workers too
-        _, said = process.communicate(timeout=PATIENCE)
+        os.killpg(process.pid, number)  # a terminal and systemd also signal the workers
+        _, said = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 128 + number
-    assert "--resume goes on with the job" in said
+    assert "--resume continues the job" in said
     assert "Traceback" not in said
+    assert not list(tmp_path.rglob("*.partial"))
     done = run(*arguments, "--resume", "--report", "-")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -113,7 +114,7 @@ def test_progress_on_a_terminal(tmp_path: Path, command: list[str]) -> None:
         while True:
             try:
                 shown += os.read(ours, 4096)
-            except OSError:  # the other side was closed
+            except OSError:  # the other end was closed
                 break
     os.close(ours)
     assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""Workers: the same verdicts from any number, and what happens when they, or their parent, are killed."""
+"""Local engines: verdicts independent of the number of workers, and crashes of workers or the parent."""
 
 import multiprocessing
 import os
@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from spam_edge import RuntimeOptions, SpamClassifier
-from spam_edge.batch import Model, Verdicts, resources
-from spam_edge.batch.local import ProcessEngine, ThreadEngine, open_local_engine
-from spam_edge.bundle import Bundle
+from spam_edge import RuntimeOptions, SpamClassifier, resources
+from spam_edge.batch import Model, Verdicts
+from spam_edge.batch.backends import worker_count
+from spam_edge.batch.backends.local import ProcessEngine, ThreadEngine, open_local_engine
+from spam_edge.bundle.locate import Bundle
 from spam_edge.errors import BundleIntegrityError, WorkerError
-from tests.patience import wait_until
+from tests.support.timeouts import wait_until
 
 from .conftest import OPTIONS, RunJob, contents, messages, proc_fields, write_csv
 
@@ -76,9 +77,17 @@ def test_a_bundle_that_was_replaced_is_not_mixed_in(model: Model, bundle_copy: P
     with ProcessEngine(Model.of(Bundle.find(bundle_copy), OPTIONS), 2) as engine:
         manifest = bundle_copy / "manifest.json"
         manifest.write_text(manifest.read_text() + "\n")
-        with pytest.raises(BundleIntegrityError, match="another model than the one this job started with"):
+        with pytest.raises(BundleIntegrityError, match="no longer holds the model that this job started with"):
             engine.submit(["text"]).result(60)
     shutil.rmtree(bundle_copy)
+
+
+def test_workers_refuse_another_bundle_than_the_pinned_one(bundle_copy: Path) -> None:
+    bundle = Bundle.find(bundle_copy)
+    model = replace(Model.of(bundle, replace(OPTIONS, digest=bundle.digest)), digest="0" * 64)
+    assert model.options.digest == bundle.digest
+    with ProcessEngine(model, 1) as engine, pytest.raises(BundleIntegrityError, match="no longer holds the model"):
+        engine.submit(["text"]).result(60)
 
 
 @posix
@@ -89,7 +98,7 @@ def test_leaving_after_an_error_waits_for_nobody(model: Model) -> None:
         pending = engine.submit(messages(200_000))
         time.sleep(0.5)
         raise KeyboardInterrupt
-    with pytest.raises(WorkerError):  # it was ended, and not waited for
+    with pytest.raises(WorkerError):  # the worker was ended without waiting
         pending.result(0)
     assert not workers()
 
@@ -113,21 +122,21 @@ def children_of(parent: int) -> list[int]:
 
 
 def test_workers_fit_into_processor_and_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Model) -> None:
-    monkeypatch.setattr(resources, "available_threads", lambda: 8)
+    monkeypatch.setattr(worker_count, "available_threads", lambda: 8)
     monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(resources, "cgroup_folders", lambda: iter([tmp_path / "mine", tmp_path]))
+    monkeypatch.setattr(resources, "_cgroup_folders", lambda: iter([tmp_path / "mine", tmp_path]))
     (tmp_path / "mine").mkdir()
     cpu = RuntimeOptions(device="cpu")
-    assert resources.default_workers(cpu) == 8
-    assert resources.default_workers(replace(cpu, threads=3)) == 2
-    assert resources.default_workers(RuntimeOptions(device="cuda")) == 1
+    assert worker_count.default_workers(cpu) == 8
+    assert worker_count.default_workers(replace(cpu, threads=3)) == 2
+    assert worker_count.default_workers(RuntimeOptions(device="cuda")) == 1
     (tmp_path / "meminfo").write_text("MemTotal: 9999999 kB\nMemAvailable: 1300000 kB\n")
-    assert resources.default_workers(cpu) == 5
+    assert worker_count.default_workers(cpu) == 5
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "mine" / "memory.max").write_text(f"{900 * 2**20}\n")
     (tmp_path / "mine" / "memory.current").write_text(f"{100 * 2**20}\n")
-    assert resources.default_workers(cpu) == 3
+    assert worker_count.default_workers(cpu) == 3
     (tmp_path / "mine" / "memory.current").write_text(f"{900 * 2**20}\n")
-    assert resources.default_workers(cpu) == 1
+    assert worker_count.default_workers(cpu) == 1
     with open_local_engine(model, None) as engine:
         assert isinstance(engine, ThreadEngine)

@@ -1,4 +1,4 @@
-"""The world around a job goes wrong: a disk fills up, an input or the bundle changes, the processor is another one."""
+"""Faults around a job: a full disk, a changed input or bundle, another processor."""
 
 import os
 import shutil
@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spam_edge import RuntimeOptions, session
+from spam_edge import RuntimeOptions
 from spam_edge.batch import Model, Progress
-from spam_edge.bundle import Bundle
+from spam_edge.bundle.locate import Bundle
 from spam_edge.errors import InputError, JobError, ProviderUnavailableError
-from spam_edge.session import settle
-from tests.patience import PATIENCE, wait_until
+from spam_edge.runtime import session
+from spam_edge.runtime.session import resolve_options
+from tests.support.timeouts import TIMEOUT, wait_until
 
 from .conftest import OPTIONS, RunJob, contents, messages, proc_fields, write_csv
 
@@ -34,7 +35,7 @@ def command(tiny_bundle: Path) -> list[str]:
 
 @pytest.fixture
 def run(command: list[str]) -> Run:
-    """Return a function that runs the command, on request with a limit to the size of each file."""
+    """Return a function that runs the command, optionally with a file size limit."""
 
     def run(*arguments: str | Path, blocks: str = "unlimited") -> "subprocess.CompletedProcess[str]":
         limited = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', blocks, *command, *map(str, arguments)]
@@ -45,7 +46,7 @@ def run(command: list[str]) -> Run:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk of its own."""
+    """Mount a small disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if shutil.which("mount") is None or mount(folder, "200k").returncode:
@@ -70,7 +71,7 @@ def test_a_full_disk(tmp_path: Path, disk: Path, run: Run, name: str, workers: i
     arguments = [source, "--part-rows", "250", "--workers", str(workers), "--resume", "-o"]
     assert run(*arguments, tmp_path / name).returncode == 0
     expected = contents(tmp_path / name)
-    if "." in name:  # the parts fit, but not the file as well
+    if "." in name:  # the parts fit, the assembled file does not
         assert mount(disk, f"{sum(map(len, expected.values())) * 3 // 2 // 1024 + 70}k", "remount").returncode == 0
     stopped = run(*arguments, disk / name)
     check_stopped(stopped, disk / name, "No space left on device")
@@ -84,10 +85,10 @@ def test_a_full_disk(tmp_path: Path, disk: Path, run: Run, name: str, workers: i
 
 
 def check_stopped(stopped: "subprocess.CompletedProcess[str]", output: Path, reason: str) -> None:
-    """Look for one line that names a file of the job, and for nothing half-written."""
+    """Check for a one-line error that names a file of the job, and for no partial files."""
     assert (stopped.returncode, stopped.stderr.count("\n")) == (1, 1), stopped.stderr
     assert stopped.stderr.startswith(f"Error: {output.parent}")
-    assert f"cannot be written ({reason}); see to that and go on with --resume" in stopped.stderr
+    assert f"cannot be written ({reason}); fix this and continue with --resume" in stopped.stderr
     assert not output.is_file()
     assert not list(output.parent.rglob("*.partial"))
 
@@ -150,7 +151,7 @@ def test_an_input_that_changes_while_it_is_read(tmp_path: Path, run_job: RunJob,
         "remove": source.unlink,
         "replace": substitute,
     }
-    with pytest.raises(JobError, match=rf"in\.{kind} was changed while it was read; --force begins again"):
+    with pytest.raises(JobError, match=rf"in\.{kind} changed while it was read; --force starts over"):
         run_job(
             source, ordinary, output=tmp_path / "out", part_rows=2000, progress=on_progress, output_format="parquet"
         )
@@ -163,7 +164,7 @@ def test_a_change_goes_before_what_it_spoils(tmp_path: Path, run_job: RunJob) ->
         if progress.rows < 2000:
             source.write_bytes(source.read_bytes()[:-100_007])
 
-    with pytest.raises(JobError, match=r"in\.csv was changed while it was read"):
+    with pytest.raises(JobError, match=r"in\.csv changed while it was read"):
         run_job(source, output=tmp_path / "out", progress=cut_short)
 
 
@@ -185,32 +186,32 @@ def test_a_bundle_that_is_replaced_while_a_job_runs(
         bundle_copy.rename(tmp_path / "old")
         other.rename(bundle_copy)
         done = len(list((tmp_path / "out").glob("part-*")))
-        wait_until(lambda: len(list((tmp_path / "out").glob("part-*"))) > done + 3)  # on the old one, which is open
+        wait_until(lambda: len(list((tmp_path / "out").glob("part-*"))) > done + 3)  # open workers keep the old bundle
         os.kill(worker_of(process.pid), signal.SIGKILL)
-        _, said = process.communicate(timeout=PATIENCE)
+        _, said = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1, said
     assert said.count("\n") == 1
-    assert "holds another model than the one this job started with" in said
+    assert "no longer holds the model that this job started with" in said
     refused = run(*arguments, bundle_copy, "-o", tmp_path / "out")
-    assert "cannot resume: the bundle is another one than the job began with" in refused.stderr
+    assert "cannot resume: the bundle differs from that of the job" in refused.stderr
     assert run(*arguments, tmp_path / "old", "-o", tmp_path / "out").returncode == 0
     assert run(*arguments, tiny_bundle, "-o", tmp_path / "whole").returncode == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def worker_of(parent: int) -> int:
-    """Return a worker process that is at work."""
+    """Return a busy worker process."""
     children = [
         int(path.name)
         for path in Path("/proc").iterdir()
         if path.name.isdigit() and proc_fields(path.name)[1] == str(parent)
     ]
-    return max(children, key=lambda child: int(proc_fields(child)[11]))  # the one with the most processor time
+    return max(children, key=lambda child: int(proc_fields(child)[11]))  # the child with the most CPU time
 
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this be a processor that the fused operator does not run on."""
-    monkeypatch.setattr(session, "obstacle", lambda: "no AVX2 here")
+    """Simulate a processor that the fused operator does not support."""
+    monkeypatch.setattr(session, "unavailable_reason", lambda: "no AVX2 here")
 
 
 @pytest.mark.fused
@@ -228,7 +229,7 @@ def test_a_job_goes_on_with_the_variant_it_began_with(
         with pytest.raises(JobError, match="variant was 'fused' when the job began and is 'int8' now; --force"):
             run_job(source, output=tmp_path / "out", part_rows=3, resume=True)
     for output, runtime in (("out", OPTIONS), ("named", replace(OPTIONS, variant="fused"))):
-        with pytest.raises(InputError, match="2 fields"):  # it goes on, to the same row
+        with pytest.raises(InputError, match="2 fields"):  # the resumed job stops at the same row
             run_job(source, output=tmp_path / output, part_rows=3, resume=True, runtime=runtime)
 
 
@@ -243,12 +244,12 @@ def test_workers_on_other_processors_do_not_take_another_file(
         with pytest.raises(ProviderUnavailableError, match="no AVX2 here"):
             model.open()
     graph = Model.of(Bundle.find(tiny_bundle), RuntimeOptions(threads=1, variant="int8"))
-    with pytest.raises(JobError, match=f"this job runs other.onnx, but this processor {graph.file}"):
+    with pytest.raises(JobError, match=f"this job runs other.onnx, but this processor selects {graph.file}"):
         replace(graph, file="other.onnx").open()
 
 
 def test_auto_is_cuda_only_where_a_session_runs_on_it(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "offers_cuda", lambda: True)  # built in, but there is no GPU
-    options, file = settle(Bundle.find(tiny_bundle), RuntimeOptions())
+    monkeypatch.setattr(session, "offers_cuda", lambda: True)  # CUDA build without a GPU
+    options, file = resolve_options(Bundle.find(tiny_bundle), RuntimeOptions())
     assert (options.device, options.variant) in {("cpu", "fused"), ("cpu", "int8")}
     assert (tiny_bundle / file).is_file()

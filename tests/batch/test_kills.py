@@ -1,4 +1,4 @@
-"""SIGKILL at random moments, of a job and of its resumes: what comes out at last is what an untouched job writes."""
+"""SIGKILL of a job and its resumes at random moments: the output is bit-identical to an uninterrupted job's."""
 
 import json
 import random
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.patience import wait_until
+from tests.support.timeouts import wait_until
 
 from .conftest import messages, proc_fields, write_csv, write_jsonl
 
@@ -34,7 +34,7 @@ def test_there_are_fifty_kills() -> None:
 
 @dataclass
 class Job:
-    """A command that writes into a folder, and how often it was killed, by how far it was."""
+    """A job that writes into a folder, with its number of kills per phase."""
 
     arguments: list[str]
     folder: Path
@@ -58,11 +58,11 @@ class Job:
         assert process.returncode == 0, said
 
     def kill(self, moment: Callable[["subprocess.Popen[str]"], None]) -> bool:
-        """Return whether the job had not come to its end before."""
+        """Start the job and kill it at a moment; return False if it had finished."""
         with self.start() as process:
             moment(process)
             process.kill()
-        wait_until(lambda: not members(process.pid))  # the workers end by themselves
+        wait_until(lambda: not members(process.pid))  # workers exit on their own
         if process.returncode == 0:
             return False
         assert process.returncode == -signal.SIGKILL
@@ -83,7 +83,7 @@ class Job:
         time.sleep(seconds)
 
     def files(self) -> dict[str, bytes]:
-        """Return everything that is there, but for what differs from run to run."""
+        """Return all files by name; those that differ between runs are blanked."""
         found = {str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()}
         changing = ("report.json", "done.json")
         return {name: b"" if name.endswith(changing) else path.read_bytes() for name, path in found.items()}
@@ -102,11 +102,11 @@ def members(session: int) -> list[str]:
 
 
 def sources(folder: Path, kind: str) -> Iterator[Path]:
-    """Yield two files with rows that cannot be read, one of them in the middle."""
+    """Yield two input files with bad rows, one of them in the middle."""
     for number in range(2):
         if kind == "csv":
             yield (path := write_csv(folder / f"{number}.csv", messages(ROWS // 2, number)))
-        else:  # the types of all parts are those of the first
+        else:  # later parts take the types of the first
             yield (path := write_jsonl(folder / f"{number}.jsonl", [*messages(ROWS // 2, number), None]))
         lines = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join([*lines[:1499], b'too,"few\xff"\n', *lines[1499:], b"{\n"]))
@@ -114,7 +114,7 @@ def sources(folder: Path, kind: str) -> Iterator[Path]:
 
 @pytest.mark.parametrize(("name", "kind", "workers"), CASES)
 def test_killed_at_random_moments(tmp_path: Path, tiny_bundle: Path, name: str, kind: str, workers: int) -> None:
-    dice = random.Random(f"{name} {kind} {workers}")
+    rng = random.Random(f"{name} {kind} {workers}")
     options = ["--model", str(tiny_bundle), "--device", "cpu", "--on-error", "skip", "--format", kind, "--quiet"]
     sizes = ["--part-rows", str(PART_ROWS), "--workers", str(workers)]
     arguments = [*options, *sizes, *map(str, sources(tmp_path, kind))]
@@ -132,10 +132,10 @@ def test_killed_at_random_moments(tmp_path: Path, tiny_bundle: Path, name: str, 
         rounds += 1
         alive = True
         while alive and kills.total() < KILLS:
-            after = dice.uniform(0, seconds)
+            after = rng.uniform(0, seconds)
             alive = job.kill(lambda _, after=after: time.sleep(after))
         if alive:
-            alive = job.kill(lambda process, job=job: job.after_the_parts(dice.uniform(0, 0.01), process))
+            alive = job.kill(lambda process, job=job: job.after_the_parts(rng.uniform(0, 0.01), process))
         if alive:
             job.finish()
         assert job.files() == expected

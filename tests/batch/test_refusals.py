@@ -1,13 +1,13 @@
-"""Which inputs a job takes, and where it does not write."""
+"""Input discovery, and outputs that a job refuses to write."""
 
 from pathlib import Path
 
 import pytest
 
 from spam_edge.batch import BatchJob
-from spam_edge.batch.inputs import find_inputs
-from spam_edge.errors import InputError, JobError
-from spam_edge.records import ReadOptions
+from spam_edge.batch.reading.inputs import find_inputs
+from spam_edge.errors import InputError, JobError, OptionError
+from spam_edge.readers.windows import ReadOptions
 
 from .conftest import RunJob, contents, messages, write_csv
 
@@ -34,7 +34,7 @@ def test_folders_globs_and_repeats() -> None:
     assert found("data/b.csv", "data", "./data/*.csv")[:2] == ["data/b.csv", "data/a.jsonl.zst"]
     assert len(found("data/b.csv", "data", "./data/*.csv")) == 5
     assert found("data/**/*.gz", "data/*/c.*") == ["data/sub/d.tsv.gz", "data/sub/c.PARQUET"]
-    assert found("data/.hidden.csv") == ["data/.hidden.csv"]  # named by hand
+    assert found("data/.hidden.csv") == ["data/.hidden.csv"]  # named explicitly
     formats = [source.format for source in find_inputs(["data"], ReadOptions())]
     assert formats == ["jsonl.zst", "csv", "parquet", "tsv.gz", "jsonl"]
 
@@ -46,7 +46,7 @@ def test_folders_globs_and_repeats() -> None:
         ("data/*.xml", "matches no file; check the path"),
         ("data/x.csv", "does not exist"),
         ("data/.h/..", "no error"),
-        ("data/note.txt", "no format that a batch job reads .*--input-format"),
+        ("data/note.txt", "no format that batch reads .*--input-format"),
     ],
 )
 def test_inputs_that_are_none(pattern: str, reason: str) -> None:
@@ -56,7 +56,7 @@ def test_inputs_that_are_none(pattern: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         found(pattern)
     (Path("data") / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no file of a known format"):
+    with pytest.raises(InputError, match="contains no file of a known format"):
         found("data/empty")
 
 
@@ -73,7 +73,7 @@ def source(tmp_path: Path) -> Path:
 def test_nothing_is_replaced_without_force(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     for output in (tmp_path / "out", tmp_path / "out.csv"):
         run_job(source, output=output, part_rows=1)
-        with pytest.raises(JobError, match="finished job; --force does it again"):
+        with pytest.raises(JobError, match="finished job; --force repeats it"):
             run_job(source, output=output)
         (output if output.is_dir() else tmp_path / ".out.csv.spam-edge").joinpath(".spam-edge").mkdir(exist_ok=True)
         before = contents(output)
@@ -92,7 +92,7 @@ def test_an_unfinished_job_is_not_begun_again(tmp_path: Path, source: Path, run_
         stream.write("too,few\n")
     with pytest.raises(InputError):
         run_job(source, output=tmp_path / "out", part_rows=2)
-    with pytest.raises(JobError, match="an unfinished job; --resume goes on with it, --force begins again"):
+    with pytest.raises(JobError, match="an unfinished job; --resume continues it, --force starts over"):
         run_job(source, output=tmp_path / "out", part_rows=2)
     assert run_job(source, output=tmp_path / "out", force=True, on_error="skip").parts_resumed == 0
 
@@ -147,7 +147,7 @@ def test_beside_the_input_is_fine(
 
 def test_one_file_needs_one_set_of_columns(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     (tmp_path / "other.csv").write_text("text\nhi\n")
-    with pytest.raises(JobError, match=r"other\.csv has other columns than .*in\.csv; .*name a folder"):
+    with pytest.raises(JobError, match=r"other\.csv and .*in\.csv have different columns.*; name a folder"):
         run_job(source, tmp_path / "other.csv", output=tmp_path / "out.csv")
     assert run_job(source, tmp_path / "other.csv", output=tmp_path / "out").parts == 2
 
@@ -156,10 +156,25 @@ def test_the_output_must_be_possible(tmp_path: Path, source: Path, run_job: RunJ
     with pytest.raises(JobError, match=r"the folder of .* does not exist"):
         run_job(source, output=tmp_path / "no" / "out.csv")
     (tmp_path / "file").touch()
-    with pytest.raises(JobError, match="is no folder"):
+    with pytest.raises(JobError, match="is not a folder"):
         run_job(source, output=tmp_path / "file")
-    with pytest.raises(JobError, match=r"is csv by its name, but --format says jsonl"):
+    with pytest.raises(JobError, match=r"has the suffix of csv, but --format is jsonl"):
         run_job(source, output=tmp_path / "out.csv", output_format="jsonl")
+
+
+@pytest.mark.parametrize("name", ["out.json", "out.xlsx", "out.CSVS", "out.csv.bz2"])
+def test_an_unknown_suffix_makes_no_folder(tmp_path: Path, source: Path, run_job: RunJob, name: str) -> None:
+    with pytest.raises(JobError, match=r"suffix of no format that batch writes \(\.parquet, \.csv, .*\.jsonl\.zst\)"):
+        run_job(source, output=tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+    (tmp_path / name).mkdir()
+    assert run_job(source, output=tmp_path / name).rows == 4
+
+
+@pytest.mark.parametrize("name", ["out", "run-1.5", "2026.11.27", ".hidden"])
+def test_other_names_are_folders(tmp_path: Path, source: Path, run_job: RunJob, name: str) -> None:
+    run_job(source, output=tmp_path / name)
+    assert (tmp_path / name).is_dir()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +182,7 @@ def test_the_output_must_be_possible(tmp_path: Path, source: Path, run_job: RunJ
               {"resume": True, "force": True}],
 )  # fmt: skip
 def test_options_that_make_no_sense(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"must be|choose one"):
+    with pytest.raises(OptionError, match=r"must be|choose one"):
         BatchJob(**{"inputs": ["a.csv"], "output": "out"} | wrong)  # type: ignore[arg-type]
 
 
@@ -175,7 +190,7 @@ def test_two_jobs_do_not_write_one_output(tmp_path: Path, source: Path, run_job:
     pytest.importorskip("fcntl")
 
     def second(_: object) -> None:
-        with pytest.raises(JobError, match="another job is writing there"):
+        with pytest.raises(JobError, match="another job is writing this output"):
             run_job(source, output=tmp_path / "out", resume=True)
 
     assert run_job(source, output=tmp_path / "out", progress=second).rows == 4

@@ -1,4 +1,4 @@
-"""A job that dies goes on where it stopped, and what comes out is the same to the byte."""
+"""Resume after a crash: the job continues where it stopped, and the output is bit-identical."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -13,18 +13,18 @@ import pytest
 
 from spam_edge import RuntimeOptions
 from spam_edge.batch import Engine, Model, Verdicts
-from spam_edge.batch.local import ThreadEngine
+from spam_edge.batch.backends.local import ThreadEngine
 from spam_edge.errors import JobError
 
 from .conftest import OPTIONS, RunJob, contents, messages, write_csv, write_jsonl
 
 
 class Death(BaseException):
-    """What no job catches."""
+    """Simulates a crash; no job catches it."""
 
 
 class Mortal(ThreadEngine):
-    """Dies when it is given its n-th chunk."""
+    """Raises ``Death`` at its n-th chunk."""
 
     def __init__(self, model: Model, chunks: int) -> None:
         super().__init__(model)
@@ -43,7 +43,7 @@ def dying_after(chunks: int) -> Callable[[Model, int | None], Engine]:
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> list[Path]:
-    """Files of three formats, with rows that cannot be read."""
+    """Write files of three formats with bad rows."""
     first = write_csv(tmp_path / "a.csv", messages(9))
     with first.open("a") as stream:
         stream.write("too,few\n")
@@ -59,7 +59,7 @@ def test_death_at_every_chunk(tmp_path: Path, run_job: RunJob, inputs: list[Path
     (tmp_path / "whole").mkdir()
     whole = run_job(*inputs, output=tmp_path / "whole" / output, **SAME)
     expected = contents(tmp_path / "whole" / output)
-    assert len(expected) == (7 if output == "out" else 2)  # with the reject file
+    assert len(expected) == (7 if output == "out" else 2)  # including the reject file
     for chunks in range(whole.parts):
         folder = tmp_path / f"died{chunks}"
         folder.mkdir()
@@ -69,7 +69,7 @@ def test_death_at_every_chunk(tmp_path: Path, run_job: RunJob, inputs: list[Path
         report = run_job(*inputs, output=folder / output, resume=True, **SAME)
         assert contents(folder / output) == expected
         assert counts(report) == counts(whole)
-        assert report.parts_resumed == max(0, chunks - 3)  # that many chunks are under way at a time
+        assert report.parts_resumed == max(0, chunks - 3)  # up to three chunks are in flight
 
 
 def counts(report: Any) -> Any:
@@ -100,7 +100,7 @@ def test_a_part_that_was_lost_or_changed_is_made_again(tmp_path: Path, run_job: 
     first, second, *_ = sorted((tmp_path / "out").glob("part*"))
     first.unlink()
     second.write_bytes(b"changed")
-    (tmp_path / "out" / ".part-00009-x.csv.abc.partial").touch()
+    (tmp_path / "out" / f".{second.name}.abcd0123.partial").touch()
     (tmp_path / "out" / ".spam-edge" / "done.json").unlink()
     report = run_job(*inputs, output=tmp_path / "out", resume=True, **SAME)
     assert (contents(tmp_path / "out"), report.parts_resumed) == (expected, report.parts - 2)
@@ -114,7 +114,7 @@ def test_a_finished_job_has_nothing_to_resume(tmp_path: Path, run_job: RunJob, i
 
 @pytest.fixture
 def half_done(tmp_path: Path, run_job: RunJob, inputs: list[Path]) -> Callable[..., Any]:
-    """Return a function that resumes a job which died half way."""
+    """Return a function that resumes a job that crashed half-way."""
     with pytest.raises(Death):
         run_job(*inputs, output=tmp_path / "out", open_engine=dying_after(5), **SAME)
     assert list((tmp_path / "out").glob("part*"))
@@ -133,14 +133,14 @@ def half_done(tmp_path: Path, run_job: RunJob, inputs: list[Path]) -> Callable[.
     ],
 )
 def test_another_option_is_refused(half_done: Callable[..., Any], changes: dict[str, Any], reason: str) -> None:
-    with pytest.raises(JobError, match=f"cannot resume: {reason}.*--force begins again"):
+    with pytest.raises(JobError, match=f"cannot resume: {reason}.*--force starts over"):
         half_done(**changes)
 
 
 def test_another_bundle_is_refused(half_done: Callable[..., Any], bundle_copy: Path) -> None:
     manifest = bundle_copy / "manifest.json"
     manifest.write_text(manifest.read_text() + "\n")
-    with pytest.raises(JobError, match="the bundle is another one"):
+    with pytest.raises(JobError, match="the bundle differs"):
         half_done(bundle=bundle_copy)
 
 
@@ -148,11 +148,11 @@ def test_a_changed_input_is_refused(half_done: Callable[..., Any], inputs: list[
     before = inputs[0].stat()
     content = inputs[0].read_bytes()
     inputs[0].write_bytes(content + b"1,x,y\n")
-    with pytest.raises(JobError, match=r"the input .*a\.csv was changed"):
+    with pytest.raises(JobError, match=r"the input .*a\.csv changed"):
         half_done()
     inputs[0].write_bytes(content.replace(b"Free", b"FREE", 1))
-    os.utime(inputs[0], ns=(before.st_atime_ns, before.st_mtime_ns))  # neither size nor time tells
-    with pytest.raises(JobError, match=r"a\.csv was changed"):
+    os.utime(inputs[0], ns=(before.st_atime_ns, before.st_mtime_ns))  # size and modification time are unchanged
+    with pytest.raises(JobError, match=r"a\.csv changed"):
         half_done()
     inputs[0].write_bytes(content)
     os.utime(inputs[0], ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -169,5 +169,5 @@ def test_a_changed_column_of_parquet_is_seen(tmp_path: Path, run_job: RunJob) ->
     pq.write_table(tables[1], source, compression="none", write_statistics=False)
     assert source.stat().st_size == before.st_size
     os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(JobError, match=r"in\.parquet was changed"):
+    with pytest.raises(JobError, match=r"in\.parquet changed"):
         run_job(source, output=tmp_path / "out", resume=True, part_rows=1)

@@ -1,1 +1,1 @@
-"""How fast spam-edge is, beside other ways to run the same model: ``make bench``."""
+"""Benchmark spam-edge against other ways to run the same model: ``make bench``."""

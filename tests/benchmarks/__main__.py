@@ -1,4 +1,4 @@
-"""``make bench``: spam-edge beside its peers."""
+"""``make bench``: benchmark spam-edge against its peers."""
 
 import sys
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from spam_edge.threads import available_threads
+from spam_edge.resources import available_threads
 from tests.benchmarks.chart import draw
-from tests.benchmarks.conductor import Contest, run_roofline, write_json
+from tests.benchmarks.conductor import Comparisons, run_roofline, write_json
 from tests.benchmarks.corpus import comparable, evenly, packaged_texts, read_texts
 from tests.benchmarks.engines import ENGINES
 from tests.benchmarks.machine import describe_machine
@@ -29,34 +29,38 @@ QUICK = {"rounds": 2, "sample": 64, "singles": 20, "peak_seconds": 0.05}
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--checkpoint", type=click.Path(path_type=Path), default=Path("artifacts/checkpoint"))
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="Made from it.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Folder.")
+@click.option(
+    "--bundle", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="Bundle of the checkpoint."
+)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Output folder.")
 @click.option("--shape", type=click.Choice(["all", TRAINED, WIDE]), default="all", help="Width of the model.")
-@click.option("--engines", default=",".join(ENGINES), help="Names, separated by commas.")
+@click.option("--engines", default=",".join(ENGINES), help="Engine names, separated by commas.")
 @click.option(
     "--corpus",
     type=click.Choice([OWN, *SPLITS]),
     default=OWN,
-    help=f"{OWN}: the whole corpus in its own order; else the splits the messages come from.",
+    help=f"{OWN}: the whole corpus in its own order; otherwise splits of the checkpoint.",
 )
-@click.option("--sample", default=500, help="Messages, evenly spaced in the corpus; 0 for all of it.")
+@click.option("--sample", default=500, help="Messages, evenly spaced in the corpus; 0 for all.")
 @click.option("--singles", default=200, help="Messages classified one by one in each round.")
-@click.option("--rounds", default=5, help="Turns of each engine.")
-@click.option("--peak-seconds", default=0.5, help="Seconds for each of the matrix products of the roofline.")
-@click.option("--threads", type=int, default=available_threads, show_default="all", help="Threads of each engine.")
-@click.option("--quick", is_flag=True, help=f"Few messages and rounds: {QUICK}. For a look, not for figures.")
+@click.option("--rounds", default=5, help="Turns per engine.")
+@click.option("--peak-seconds", default=0.5, help="Seconds per matrix product of the roofline.")
+@click.option("--threads", type=int, default=available_threads, show_default="all", help="Threads per engine.")
+@click.option("--quick", is_flag=True, help=f"Few messages and rounds: {QUICK}. A first look, not for quoting.")
 @click.pass_context
 def main(context: click.Context, /, **options: Any) -> None:
-    """Measure spam-edge beside its peers, and write benchmark.json, report.md and benchmark.png.
+    """Benchmark spam-edge against its peers, and write benchmark.json, report.md and benchmark.png.
 
-    Each engine gets a process of its own in each round. Keep the machine quiet.
+    Each engine runs in a new process in each round. Keep the machine quiet.
     """
     if options.pop("quick"):
         given = {name for name in QUICK if context.get_parameter_source(name) == ParameterSource.COMMANDLINE}
         options |= {name: value for name, value in QUICK.items() if name not in given}
     unknown = set(options["engines"].split(",")) - set(ENGINES)
     if unknown:
-        raise click.BadParameter(f"{', '.join(unknown)}; there are {', '.join(ENGINES)}", param_hint="--engines")
+        raise click.BadParameter(
+            f"unknown engine {', '.join(unknown)}; choose from {', '.join(ENGINES)}", param_hint="--engines"
+        )
     try:
         results = _measure(**options)
     except TurnError as error:
@@ -88,14 +92,14 @@ def _measure(
     texts = evenly(once, sample or len(once))
     origin = "the packaged corpus, in its own order" if corpus == OWN else f"the splits {', '.join(SPLITS[corpus])}"
     source = (
-        f"of {len(once)} of {len(everything)} in {origin}; normalised beforehand, which spam-edge alone would do, "
-        "and without those that it scores in two views"
+        f"from {len(once)} of {len(everything)} in {origin}; normalised beforehand, because only spam-edge "
+        "normalises, and without messages that it scores in two variants"
     )
     contests = [
-        Contest(model, engines.split(","), texts=texts, singles=singles, threads=threads)
+        Comparisons(model, engines.split(","), texts=texts, singles=singles, threads=threads)
         for model in _models(checkpoint.resolve(), bundle.resolve(), output.resolve(), shape)
     ]
-    _report("preparing; the first time this takes minutes, most of them for the export at DistilBERT-base's width")
+    _report("preparing; the first run takes minutes, mostly for the export at DistilBERT-base's width")
     for contest in contests:
         contest.prepare(_report)
     peaks, results = [], {}
@@ -122,11 +126,11 @@ def _models(checkpoint: Path, bundle: Path, output: Path, shape: str) -> Iterato
         yield trained
     if shape != TRAINED:
         if 2 * int(trained.config["dim"]) != WIDTH_OF_DISTILBERT:
-            _report(f"{WIDE}: left out, the checkpoint is not half as wide as DistilBERT-base")
+            _report(f"{WIDE}: skipped, the checkpoint is not half as wide as DistilBERT-base")
             return
         cache = output / WIDE
         build_once(cache / "checkpoint", {"weights": identity(trained)}, lambda folder: widen(checkpoint, folder))
-        weights = "the trained model, every unit doubled: the same scores at DistilBERT-base's cost"
+        weights = "the trained model with every unit duplicated: the same scores at DistilBERT-base's cost"
         yield Model(WIDE, cache / "checkpoint", cache, None, weights)
 
 

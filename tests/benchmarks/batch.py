@@ -1,4 +1,4 @@
-"""Speed and memory of batch jobs, beside a plain loop.
+"""Measure speed and memory of batch jobs against a plain loop.
 
 python -m tests.benchmarks.batch --bundle artifacts/bundle
 """
@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from spam_edge.threads import available_threads
+from spam_edge.resources import available_threads
 from tests.benchmarks.conductor import write_json
 from tests.benchmarks.generated import whole_words, write_table
 from tests.benchmarks.machine import describe_machine
@@ -23,7 +23,7 @@ from tests.benchmarks.turn import TurnError
 QUICK = {"rows": 20_000, "rounds": 2}
 LOOP = "loop"
 CLUSTERS = ("ray", "spark")
-"""Whose workers are not waited for by the job, so that their processor time is not known."""
+"""Engines whose workers are not children of the job, so their CPU time is unknown."""
 Command = Callable[[Path, Path, Path], list[str]]
 ENGINES: dict[str, Command] = {
     LOOP: lambda bundle, source, _: loop_command(bundle, source, threads=2),
@@ -34,24 +34,31 @@ ENGINES: dict[str, Command] = {
     "ray": lambda *places: batch_command(*places, "--workers", "2", "--threads", "1", "--engine", "ray"),
     "spark": lambda *places: batch_command(*places, "--workers", "2", "--threads", "1", "--engine", "spark"),
 }
-"""Makes the command of each way, out of bundle, input and output. It prints JSON with ``rows`` and ``labels``.
+"""Engine -> function of bundle, input and output that returns the command. It prints JSON with ``rows`` and ``labels``.
 
-All but those called one keep two cores busy; ``one`` and ``one loop`` are to be compared with each other."""
+All but ``one`` and ``one loop`` keep two cores busy. Compare these two with each other.
+"""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--bundle", type=click.Path(path_type=Path), default=Path("artifacts/bundle"))
-@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Folder.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Output folder.")
 @click.option("--rows", type=click.IntRange(1), default=200_000, help="Generated messages.")
-@click.option("--rounds", type=click.IntRange(1), default=5, help="Turns of each engine.")
-@click.option("--engine", "engines", type=click.Choice(list(ENGINES)), multiple=True, help="One of them; default: all.")
-@click.option("--seed", default=0, help="Of the messages.")
-@click.option("--quick", is_flag=True, help=f"Few rows and rounds: {QUICK}. For a look, not for figures.")
+@click.option("--rounds", type=click.IntRange(1), default=5, help="Turns per engine.")
+@click.option(
+    "--engine",
+    "engines",
+    type=click.Choice(list(ENGINES)),
+    multiple=True,
+    help="Engine to run; repeatable; default: all.",
+)
+@click.option("--seed", default=0, help="Seed of the messages.")
+@click.option("--quick", is_flag=True, help=f"Few rows and rounds: {QUICK}. A first look, not for quoting.")
 @click.pass_context
 def main(context: click.Context, /, **options: Any) -> None:
-    """Print rows per second, processor time and memory of a loop and of batch jobs; write batch.json.
+    """Print rows per second, CPU time and memory of a loop and of batch jobs; write batch.json.
 
-    In each round every engine has a turn, in a process of its own, from its start to its end. Keep the machine quiet.
+    Each engine runs in a new process in each round, timed from start to end. Keep the machine quiet.
     """
     if options.pop("quick"):
         given = {name for name in QUICK if context.get_parameter_source(name) == ParameterSource.COMMANDLINE}
@@ -86,18 +93,18 @@ def _measure(path: Path, *, bundle: Path, rows: int, rounds: int, engines: Seque
 
 
 def check_alike(turns: Sequence[Observed]) -> None:
-    """Compare what all turns counted.
+    """Check that all turns agree on rows and labels.
 
     Raises:
-        TurnError: they do not agree, so that there is no sense in timing them.
+        TurnError: they disagree, so their times are not comparable.
     """
     found = {(turn.answer["rows"], *sorted(turn.answer["labels"].items())) for turn in turns}
     if len(found) > 1:
-        raise TurnError(f"the engines do not agree on rows and labels: {sorted(found)}")
+        raise TurnError(f"the engines disagree on rows and labels: {sorted(found)}")
 
 
 def summarize(turns: Mapping[str, Sequence[Observed]]) -> dict[str, Any]:
-    """Return the figures of each engine; those in relation to the loop are of the same round."""
+    """Return the figures of each engine. Ratios to the loop compare turns of the same round."""
     figures: dict[str, Any] = {}
     for name, taken in turns.items():
         rates = [turn.answer["rows"] / turn.seconds for turn in taken]
@@ -120,7 +127,7 @@ def _table(results: Mapping[str, Any]) -> Iterator[str]:
     settings = results["settings"]
     yield f"{settings['bundle']}: {settings['rows']:,} rows of Parquet, {settings['rounds']} rounds, medians"
     yield (
-        f"{'engine':<10} {'rows/s':>8} {'smallest':>9} {'largest':>8} {'to loop':>8} {'rows/core-hour':>15} "
+        f"{'engine':<10} {'rows/s':>8} {'min':>9} {'max':>8} {'to loop':>8} {'rows/core-hour':>15} "
         f"{'parent MiB':>11} {'worker MiB':>11} {'all MiB':>8}"
     )
     for name, figures in results["engines"].items():
@@ -132,7 +139,7 @@ def _table(results: Mapping[str, Any]) -> Iterator[str]:
             f"{hourly:>15} {figures['parent_mib']:>11.1f} "
             f"{figures['worker_mib']:>11.1f} {figures['tree_mib']:>8.1f}"
         )
-    yield "whole processes, from start to end; a core-hour is an hour of processor time of all of them together"
+    yield "whole processes, from start to end; a core-hour is one hour of CPU time over all processes"
 
 
 if __name__ == "__main__":

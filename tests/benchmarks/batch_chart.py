@@ -1,4 +1,4 @@
-"""Memory of a batch job as a picture."""
+"""Draw the memory of a batch job."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ _CURVES = {
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
-    """Draw the largest resident memory of each step against the rows that are done, from zero."""
+    """Draw peak resident memory against processed rows, with the memory axis from zero."""
     import matplotlib as mpl
 
     mpl.use("Agg")

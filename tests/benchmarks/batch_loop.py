@@ -1,8 +1,8 @@
-"""What a batch job is compared with: a loop over a column of Parquet, in one process.
+"""The baseline of a batch job: a loop over a Parquet column in one process.
 
 python -m tests.benchmarks.batch_loop BUNDLE FILE THREADS
 
-It reads and classifies as few lines of Python do, writes no verdicts, and prints its counts as JSON.
+It is the shortest Python program for the task: no verdicts are written, only counts are printed as JSON.
 """
 
 import json
@@ -13,7 +13,7 @@ ROWS = 1024
 
 
 def count(bundle: str, source: Path, threads: int) -> dict[str, object]:
-    """Return the rows and their labels as the report of a batch job does."""
+    """Return the numbers of rows and labels, as in the report of a batch job."""
     import pyarrow.parquet as pq
 
     from spam_edge import RuntimeOptions, SpamClassifier

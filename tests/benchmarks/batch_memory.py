@@ -1,4 +1,4 @@
-"""Memory of a batch job, with all its processes, against the rows that are done.
+"""Measure the memory of a batch job, with all its processes, against the processed rows.
 
 python -m tests.benchmarks.batch_memory --rows 5000000
 """
@@ -12,8 +12,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from spam_edge.bundle import Bundle
-from spam_edge.threads import available_threads
+from spam_edge.bundle.locate import Bundle
+from spam_edge.resources import available_threads
 from tests.benchmarks.batch_chart import draw
 from tests.benchmarks.conductor import write_json
 from tests.benchmarks.generated import whole_words, write_table
@@ -24,7 +24,7 @@ from tests.benchmarks.turn import ROOT, TurnError
 
 QUICK = {"rows": 100_000, "part_rows": 1_000}
 STEPS = 12
-"""Lines of the curve."""
+"""Points of the curve."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -32,20 +32,20 @@ STEPS = 12
     "--bundle",
     type=click.Path(path_type=Path),
     default=ROOT / "tests" / "data" / "tiny_bundle",
-    show_default="the tiny one of the tests, whose job takes minutes in place of an hour",
+    show_default="the tests' tiny bundle, whose job takes minutes instead of an hour",
 )
-@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Folder.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Output folder.")
 @click.option("--rows", type=click.IntRange(STEPS), default=5_000_000, help="Generated messages.")
-@click.option("--part-rows", type=click.IntRange(1), default=50_000, help="Rows of a part.")
-@click.option("--workers", type=click.IntRange(1), default=2, help="Of the job.")
-@click.option("--interval", default=0.25, help="Seconds between two looks.")
-@click.option("--seed", default=0, help="Of the messages.")
-@click.option("--quick", is_flag=True, help=f"Few rows: {QUICK}. For a look, not for figures.")
+@click.option("--part-rows", type=click.IntRange(1), default=50_000, help="Rows per part.")
+@click.option("--workers", type=click.IntRange(1), default=2, help="Workers of the job.")
+@click.option("--interval", default=0.25, help="Seconds between two samples.")
+@click.option("--seed", default=0, help="Seed of the messages.")
+@click.option("--quick", is_flag=True, help=f"Few rows: {QUICK}. A first look, not for quoting.")
 @click.pass_context
 def main(context: click.Context, /, **options: Any) -> None:
     """Print the resident memory of a batch job and of its workers; write batch_memory.json and batch_memory.png.
 
-    It is that of a real `spam-edge batch`, looked at from outside.
+    A real `spam-edge batch` is sampled from outside.
     """
     if options.pop("quick"):
         given = {name for name in QUICK if context.get_parameter_source(name) == ParameterSource.COMMANDLINE}
@@ -63,7 +63,7 @@ def main(context: click.Context, /, **options: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Resident memory in bytes when so many rows were done: of the command, and of all that it started."""
+    """One sample: processed rows, and resident bytes of the command and of all its descendants."""
 
     rows: int
     parent: int
@@ -100,7 +100,7 @@ def _measure(*, bundle: Path, rows: int, part_rows: int, workers: int, interval:
 
 
 def curve(looks: Sequence[Look], rows: int) -> list[dict[str, float]]:
-    """Return the largest memory within each step of the rows, in MiB; a step that nobody looked at is left out."""
+    """Return the peak memory within each step of the rows, in MiB. Steps without samples are left out."""
     points = []
     for step in range(STEPS):
         within = [look for look in looks if min(look.rows * STEPS // rows, STEPS - 1) == step]
@@ -115,7 +115,7 @@ def curve(looks: Sequence[Look], rows: int) -> list[dict[str, float]]:
 
 
 def growth(looks: Sequence[Look], rows: int) -> float:
-    """Return by how many bytes the largest memory in the last tenth of the rows is above that in the first."""
+    """Return the peak of the last tenth of the rows minus that of the first tenth, in bytes."""
     first = [look.parent + look.workers for look in looks if look.rows * 10 <= rows]
     last = [look.parent + look.workers for look in looks if look.rows * 10 >= rows * 9]
     return max(last, default=0) - max(first, default=0)
@@ -127,11 +127,11 @@ def _table(results: Mapping[str, Any]) -> Iterator[str]:
         f"bundle {results['model']['name']}: {results['rows']:,} rows in parts of {settings['part_rows']:,}, "
         f"{settings['workers']} workers, {results['seconds']:.1f} s"
     )
-    yield f"{'up to rows':>12} {'parent MiB':>11} {'workers MiB':>12} {'all MiB':>8}   largest within the step"
+    yield f"{'up to rows':>12} {'parent MiB':>11} {'workers MiB':>12} {'all MiB':>8}   maximum within the step"
     for point in results["curve"]:
         sizes = f"{point['parent_mib']:>11.1f} {point['workers_mib']:>12.1f} {point['tree_mib']:>8.1f}"
         yield f"{point['rows']:>12,} {sizes}"
-    yield f"peak: parent {peak['parent']:.1f} MiB, worker {peak['worker']:.1f}, all at a time {peak['tree']:.1f}"
+    yield f"peak: parent {peak['parent']:.1f} MiB, worker {peak['worker']:.1f}, all at once {peak['tree']:.1f}"
     yield f"from the first tenth of the rows to the last: {results['growth_mib']:+.1f} MiB"
 
 

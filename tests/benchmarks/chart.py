@@ -1,4 +1,4 @@
-"""The figures as a picture."""
+"""Draw the benchmark's figures."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ _OURS, _PEER = "#c1440e", "#8a9a9f"
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
-    """Draw messages per second and the time of one message, one row of panels for each shape."""
+    """Draw throughput and single-message latency, one row of panels per shape."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -1,4 +1,4 @@
-"""Build every engine's model, let the engines take turns, and put the figures together."""
+"""Build the engines' files, run the engines in interleaved turns, and collect the figures."""
 
 import json
 import sys
@@ -15,21 +15,21 @@ from tests.benchmarks.turn import Turn, TurnError, ask, take_turn, worker_comman
 
 _REMEDY = "`make bench` installs all of them"
 _SINGLES_AT_LEAST = 5
-_FLIPS_AT_MOST = 0.02  # share of the messages: more is no rounding, but an engine that does not do what it should
+_FLIPS_AT_MOST = 0.02  # share of the messages; more is not rounding but a wrong engine
 
 Report = Callable[[str], None]
 
 
 @dataclass
 class Contestant:
-    """One engine on one model, and what came of it so far.
+    """One engine on one model, with its results so far.
 
     Attributes:
         name: name of the engine.
         bytes: size of its model files.
-        turns: what it measured.
+        turns: its measurements.
         status: ``ok``, ``skipped`` (not possible here) or ``failed``.
-        reason: why it is not ``ok``.
+        reason: why the status is not ``ok``.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Contestant:
     reason: str = ""
 
 
-class Contest:
+class Comparisons:
     """All engines on one model."""
 
     def __init__(
@@ -53,10 +53,10 @@ class Contest:
         self._reference: list[float] = []
 
     def prepare(self, report: Report) -> None:
-        """Build what is missing, and ask PyTorch for the scores that all others are compared with.
+        """Build what is missing, and compute the PyTorch scores that all engines are compared with.
 
         Raises:
-            TurnError: PyTorch fails, without which nothing can be compared.
+            TurnError: PyTorch failed, so there is no reference.
         """
         for contestant in self.contestants:
             missing = missing_modules(contestant.name)
@@ -66,12 +66,12 @@ class Contest:
             else:
                 report(f"{self.model.name}: preparing {contestant.name}")
                 self._build(contestant)
-        report(f"{self.model.name}: what PyTorch says")
+        report(f"{self.model.name}: reference scores from PyTorch")
         turn = take_turn(REFERENCE, self.model, self.threads, texts=self._texts, singles=[])
         self._reference = turn.scores["sorted"]
 
     def play(self, report: Report, *, backwards: bool) -> None:
-        """Give every engine one turn; each second round goes backwards, so that a slow change hits all alike."""
+        """Run one turn of every engine. Alternating the order spreads slow drifts evenly over the engines."""
         for contestant in self.contestants[:: -1 if backwards else 1]:
             if contestant.status == "ok":
                 self._turn(contestant)
@@ -106,8 +106,8 @@ class Contest:
             contestant.status, contestant.reason = "failed", str(error)
             return
         contestant.bytes = answer["bytes"]
-        if answer["obstacle"]:
-            contestant.status, contestant.reason = "skipped", answer["obstacle"]
+        if answer["unavailable_reason"]:
+            contestant.status, contestant.reason = "skipped", answer["unavailable_reason"]
 
     def _turn(self, contestant: Contestant) -> None:
         step = engine_class(contestant.name).slowness
@@ -122,11 +122,11 @@ class Contest:
         flips = difference([turn], self._reference[::step])["flips"]
         if flips > _FLIPS_AT_MOST * len(texts):
             contestant.status = "failed"
-            contestant.reason = f"{flips} of {len(texts)} labels differ from PyTorch's: it is not timed"
+            contestant.reason = f"{flips} of {len(texts)} labels differ from PyTorch's: not timed"
 
 
 def run_roofline(threads: int, seconds: float) -> dict[str, Any]:
-    """Measure the peaks in a process of their own.
+    """Measure the roofline in a process of its own.
 
     Raises:
         TurnError: a library is missing.
@@ -137,7 +137,7 @@ def run_roofline(threads: int, seconds: float) -> dict[str, Any]:
 
 
 def write_json(results: dict[str, Any], path: Path) -> None:
-    """Write the figures so that there is always a whole file."""
+    """Write the figures atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(".part")
     scratch.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Whether something grows in proportion: a straight line, and the exponent from point to point."""
+"""Test for linear growth: a fitted line, and the local exponent between neighbouring points."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def line(sizes: Sequence[float], values: Sequence[float]) -> dict[str, float]:
-    """Fit ``values = start + slope x sizes`` so that each point counts by its relative error.
+    """Fit ``values = start + slope x sizes`` with least squares on the relative errors.
 
     Returns:
         ``start``, ``slope``, and ``worst``: the largest distance of a point from the line, as a share of its value.
@@ -21,9 +21,9 @@ def line(sizes: Sequence[float], values: Sequence[float]) -> dict[str, float]:
 
 
 def exponents(sizes: Sequence[float], values: Sequence[float]) -> list[float | None]:
-    """Return, for each point, the power of the size by which the value grew since the last one; None for the first.
+    """Return the exponent of the growth from each point's predecessor; None for the first.
 
-    In proportion is 1, not at all is 0; a knee is a step in this column.
+    Linear growth has exponent 1, a constant 0. A step in the exponents is a knee.
     """
     steps: list[Any] = [
         float(np.log(value / before) / np.log(size / smaller))

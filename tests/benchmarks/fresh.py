@@ -1,4 +1,4 @@
-"""Run a function in a process of its own, so that nothing measured earlier is still in memory."""
+"""Run a function in a new process, where nothing measured earlier is still in memory."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a function of a module returns in a new interpreter; errors come back as they are."""
+    """Return the result of a module-level function run in a new interpreter; its exceptions are raised here."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *args, **kwargs).result()
 
@@ -33,6 +33,6 @@ def resident_memory() -> int:
 
 
 def identify(classifier: "SpamClassifier") -> dict[str, str]:
-    """Return which model was measured, and how it ran."""
+    """Return the model, variant, provider and threads of a measurement."""
     description = classifier.describe()
     return {name: str(description[name]) for name in ("name", "digest", "variant", "provider", "threads")}

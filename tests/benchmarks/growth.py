@@ -1,4 +1,4 @@
-"""Time and memory against the number of messages, and against their length.
+"""Measure time and memory against the number of messages and against their length.
 
 python -m tests.benchmarks.growth --model artifacts/bundle
 """
@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from spam_edge.threads import available_threads
+from spam_edge.resources import available_threads
 from tests.benchmarks.conductor import write_json
 from tests.benchmarks.fits import exponents, line
 from tests.benchmarks.fresh import identify, in_fresh_process, resident_memory
@@ -32,27 +32,27 @@ TEXTS: dict[str, Callable[[list[str], int], str]] = {
     "spaces": lambda _, size: " " * size,
     "one word": lambda _, size: "x" * size,
 }
-"""Texts of a number of characters: two that are longer than the model reads, and two that are not, however long."""
+"""Texts by number of characters: two kinds that exceed the model's token limit, and two that never do."""
 WHOLE = "words, all of them tokenised"
 MIB = 2**20
-_REPEATED_BELOW = 10_000  # messages: a stream that long takes seconds, so that one is enough
+_REPEATED_BELOW = 10_000  # messages; longer streams take seconds, and one run is enough
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--model", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="Bundle.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Folder.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Output folder.")
 @click.option("--largest", type=click.IntRange(COUNTS[0]), default=COUNTS[-1], help="Largest number of messages.")
-@click.option("--singles", default=100, help="Messages of each length classified one by one.")
-@click.option("--batch", default=1_024, help="Messages of each length classified in one call.")
-@click.option("--rounds", default=5, help="Repeats of what is short; medians are shown.")
+@click.option("--singles", default=100, help="Messages per length classified one by one.")
+@click.option("--batch", default=1_024, help="Messages per length classified in one call.")
+@click.option("--rounds", default=5, help="Repeats of short measurements; medians are shown.")
 @click.option("--threads", type=int, default=available_threads, show_default="all", help="Threads of the classifier.")
-@click.option("--seed", default=0, help="Of the messages.")
-@click.option("--quick", is_flag=True, help=f"Few messages and rounds: {QUICK}. For a look, not for figures.")
+@click.option("--seed", default=0, help="Seed of the messages.")
+@click.option("--quick", is_flag=True, help=f"Few messages and rounds: {QUICK}. A first look, not for quoting.")
 @click.pass_context
 def main(context: click.Context, /, **options: Any) -> None:
     """Print time and memory against the number and the length of messages; write growth.json and growth.png.
 
-    Each point has a process of its own. Keep the machine quiet.
+    Each point runs in a new process. Keep the machine quiet.
     """
     if options.pop("quick"):
         given = {name for name in QUICK if context.get_parameter_source(name) == ParameterSource.COMMANDLINE}
@@ -100,7 +100,7 @@ def _measure(
 def measure_count(
     bundle: str, threads: int, texts: Callable[..., Iterator[str]], *, seed: int, repeats: int
 ) -> dict[str, Any]:
-    """Time a stream of messages, other ones in each repeat; memory is that of all of them."""
+    """Time a stream of messages, with new messages in each repeat. Memory covers all repeats."""
     classifier = _load(bundle, threads)
     loaded = resident_memory()
     seconds = []
@@ -114,7 +114,7 @@ def measure_count(
 
 
 def measure_length(bundle: str, threads: int, texts: Sequence[str], *, singles: int, rounds: int) -> dict[str, Any]:
-    """Time messages of one length, one by one, then in calls of many; each message once."""
+    """Time messages of one length, one by one and then in batches. No message is used twice."""
     classifier = _load(bundle, threads)
     loaded = resident_memory()
     one_by_one = [_milliseconds(partial(classifier.classify, text)) for text in texts[:singles]]
@@ -127,10 +127,10 @@ def measure_length(bundle: str, threads: int, texts: Sequence[str], *, singles: 
 
 
 def measure_text(bundle: str, threads: int, texts: dict[str, str], *, rounds: int) -> dict[str, Any]:
-    """Time how long one text of each kind takes to become token ids, and how long the library takes for all of it."""
+    """Time tokenising one text of each kind, and the tokenizers library on a whole text."""
     from tokenizers import Tokenizer
 
-    from spam_edge.bundle import TOKENIZER_NAME
+    from spam_edge.bundle.locate import TOKENIZER_NAME
 
     classifier = _load(bundle, threads)
     loaded = resident_memory()
@@ -151,7 +151,7 @@ def _load(bundle: str, threads: int) -> Any:
     from spam_edge import RuntimeOptions, SpamClassifier
 
     classifier = SpamClassifier.load(bundle, RuntimeOptions(threads=threads))
-    classifier.classify_batch(["see you at 5 then", "Free entry! Txt WIN to 80086"])  # what is made at the first use
+    classifier.classify_batch(["see you at 5 then", "Free entry! Txt WIN to 80086"])  # warm-up
     return classifier
 
 
@@ -171,7 +171,7 @@ def _columns(points: Sequence[dict[str, Any]], name: str) -> tuple[list[float], 
 
 
 def _read(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the points of the lengths that the model reads to their end."""
+    """Return the points whose messages fit within the model's token limit."""
     return [point for point in results["tokens"] if point["read"] == point["size"] + 2]
 
 
@@ -186,9 +186,9 @@ def _report(results: dict[str, Any]) -> Iterator[str]:
     fit = fits["messages"]
     yield f"seconds = {fit['start']:.3f} + {1000 * fit['slope']:.3f} / 1,000 messages, {_worst(fit)}"
     yield ""
-    yield "by length, [CLS] and [SEP] not counted: one message at a time, and each of many in one call"
+    yield "by length, without [CLS] and [SEP]: one message at a time, and per message of one call with many"
     yield (
-        f"{'tokens':>10} {'read':>6} {'one, ms':>9} {'exponent':>9} {'of many, ms':>12} {'exponent':>9} "
+        f"{'tokens':>10} {'read':>6} {'one, ms':>9} {'exponent':>9} {'batch, ms':>12} {'exponent':>9} "
         f"{'resident MiB':>13} {'peak MiB':>9}"
     )
     points = results["tokens"]
@@ -200,15 +200,15 @@ def _report(results: dict[str, Any]) -> Iterator[str]:
         )
     for name in ("tokens, one by one", "tokens, in a batch"):
         fit = fits[name]
-        yield f"{name}, up to what is read: ms = {fit['start']:.3f} + {fit['slope']:.4f} x tokens, {_worst(fit)}"
+        yield f"{name}, within the token limit: ms = {fit['start']:.3f} + {fit['slope']:.4f} x tokens, {_worst(fit)}"
     yield ""
-    yield "by length of the text: ms until it is token ids"
+    yield "by length of the text: ms to tokenise"
     kinds = list(results["characters"][0]["ms"])
     yield f"{'characters':>10} " + " ".join(f"{kind:>{_width(kind)}}" for kind in kinds) + f" {'peak MiB':>9}"
     for point in results["characters"]:
         cells = " ".join(f"{point['ms'][kind]:>{_width(kind)}.2f}" for kind in kinds)
         yield f"{point['size']:>10,} {cells} {point['peak_mib']:>9.1f}"
-    yield "exponent: power of the size by which time grew since the line above; 1 is in proportion, a step is a knee"
+    yield "exponent: growth of time with size since the line above; 1 is linear, a step is a knee"
 
 
 def _sizes(point: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Growth as a picture: time on the left, memory on the right, one row for each thing that grows."""
+"""Draw growth: time on the left, memory on the right, one row per growing quantity."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ _COLOURS = ("#c1440e", "#8a9a9f", "#3b6ea5", "#d9a441", "#333333")
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
-    """Draw ms by number of messages, by tokens and by characters, each beside the memory of its points."""
+    """Draw time against messages, tokens and characters, each beside the memory of its points."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -29,12 +29,12 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
             tokens,
             {
                 "one message at a time": [point["single_ms"] for point in tokens],
-                "each of many": [point["batch_ms"] for point in tokens],
+                "per message of one call with many": [point["batch_ms"] for point in tokens],
             },
         ),
         (
             "characters of a message",
-            "ms until it is token ids",
+            "ms to tokenise",
             characters,
             {kind: [point["ms"][kind] for point in characters] for kind in kinds},
         ),
@@ -43,10 +43,10 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     for (left, right), (name, unit, points, curves) in zip(panels, rows, strict=True):
         sizes = [point["size"] for point in points]
         _lines(left, sizes, curves, name=name, title=f"time by {name}", unit=unit)
-        memory = {"at most": [point["peak_mib"] for point in points]}
+        memory = {"peak": [point["peak_mib"] for point in points]}
         memory["model loaded"] = [point["loaded_mib"] for point in points]
         _lines(right, sizes, memory, name=name, title=f"resident memory by {name}", unit="MiB")
-        # What ought to be level is drawn from zero: one per cent must not look like a cliff.
+        # Constant quantities are drawn from zero, so that a change of one per cent does not look steep.
         for panel in (left, right) if points is messages else (right,):
             panel.set_ylim(0, 1.2 * panel.get_ylim()[1])
         if points is not messages:

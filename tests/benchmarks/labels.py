@@ -1,9 +1,9 @@
-"""How good a model gets with few labels, on the test split of the whole corpus.
+"""Measure model quality against the number of labels, on the test split of the whole corpus.
 
 python -m tests.benchmarks.labels --sizes 200,1000,all
 
-Of n labels seven eighths are trained on and one eighth chooses the epoch, as in a 70/10/20 split; the test side is that
-of the whole corpus. They are whole clusters of near duplicates in a random order, ham and spam in their shares.
+Seven eighths of the labels are for training and one eighth for choosing the epoch, as in a 70/10/20 split. The labels
+are whole near-duplicate clusters in random order, with the corpus's shares of ham and spam.
 """
 
 import random
@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from spam_edge.errors import SpamEdgeError
-from spam_edge.threads import available_threads
+from spam_edge.resources import available_threads
 from tests.benchmarks.conductor import write_json
 from tests.benchmarks.machine import describe_machine
 
@@ -26,7 +26,7 @@ _FIGURES = {"recall_at_fpr_0.5pct": "recall at 0.5 % FPR", "f1": "F1", "pr_auc":
 
 
 def _parse_sizes(context: click.Context, option: click.Parameter, value: str) -> list[int | None]:
-    """Parse ``200,1000,all``, where ``all`` is None."""
+    """Parse ``200,1000,all``; ``all`` becomes None."""
     entries = [entry.strip() for entry in value.split(",")]
     for entry in entries:
         if entry != ALL and not entry.isdecimal():
@@ -36,17 +36,15 @@ def _parse_sizes(context: click.Context, option: click.Parameter, value: str) ->
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--sizes", callback=_parse_sizes, default="200,1000,all", help="Numbers of labels.")
-@click.option(
-    "--draws", type=click.IntRange(1), default=1, help="Random draws of each number; the seed goes up by one."
-)
+@click.option("--draws", type=click.IntRange(1), default=1, help="Random draws per number, each with the next seed.")
 @click.option("--data", default="packaged", help="Corpus, as in training.")
 @click.option("--base-model", default="packaged", help="Base model, as in training.")
 @click.option("--epochs", type=int, show_default="that of the base model", help="Epochs.")
 @click.option("--learning-rate", type=float, show_default="that of the base model", help="Learning rate.")
-@click.option("--seed", default=42, help="Of split, draw and training.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Folder.")
+@click.option("--seed", default=42, help="Seed of split, draw and training.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Output folder.")
 def main(*, output: Path, **options: Any) -> None:
-    """Train with few labels, print what comes of it on the whole test split, and write labels.json."""
+    """Train with few labels, print the figures on the whole test split, and write labels.json."""
     try:
         results = _measure(output / "labels.json", **options)
     except SpamEdgeError as error:
@@ -58,14 +56,14 @@ def main(*, output: Path, **options: Any) -> None:
 def _measure(
     path: Path, *, sizes: Sequence[int | None], draws: int, data: str, base_model: str, seed: int, **given: Any
 ) -> dict[str, Any]:
-    from spam_edge.training.base_model import choose_base_model
-    from spam_edge.training.corpus import prepare
-    from spam_edge.training.readers import ReadOptions
+    from spam_edge.training.data.corpus import prepare
+    from spam_edge.training.data.readers import CorpusOptions
+    from spam_edge.training.data.sources import PACKAGED, load_corpus
+    from spam_edge.training.model.base_model import choose_base_model
     from spam_edge.training.run import train
     from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
-    from spam_edge.training.sources import PACKAGED, load_corpus
 
-    whole = prepare(load_corpus([data], ReadOptions()), seed)
+    whole = prepare(load_corpus([data], CorpusOptions()), seed)
     base = choose_base_model(base_model)
     defaults = PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings()
     settings = replace(defaults, **{name: value for name, value in given.items() if value is not None})
@@ -73,45 +71,45 @@ def _measure(
     results |= {"base_model": base.name, "fingerprint": whole.fingerprint, "runs": []}
     for size in sizes:
         for draw in range(draws if size else 1):
-            sides = {**whole.sides, **few_labels(whole.sides, size, seed=seed + draw)}
+            splits = {**whole.splits, **few_labels(whole.splits, size, seed=seed + draw)}
             with tempfile.TemporaryDirectory(prefix="spam-edge-labels-") as folder:
                 record = train(
-                    replace(whole, sides=sides),
+                    replace(whole, splits=splits),
                     base,
                     replace(settings, seed=seed + draw),
                     output=Path(folder) / "checkpoint",
                     report=lambda line: click.echo(line, err=True),
                 )
-            results["runs"].append(_describe(sides, record, size or ALL, seed + draw))
+            results["runs"].append(_describe(splits, record, size or ALL, seed + draw))
             write_json(results, path)
     return results
 
 
-def few_labels(sides: Mapping[str, Sequence[Any]], size: int | None, *, seed: int) -> dict[str, list[Any]]:
-    """Take ``size`` labels, all without one, from training and validation; the fewer lie within the more.
+def few_labels(splits: Mapping[str, Sequence[Any]], size: int | None, *, seed: int) -> dict[str, list[Any]]:
+    """Draw ``size`` labels from training and validation, or all if None. Smaller draws are subsets of larger ones.
 
     Raises:
-        SpamEdgeError: there are not as many, or so few that a side would go without spam or ham.
+        SpamEdgeError: the corpus has fewer labels, or a split would lack spam or ham.
     """
     if size is None:
-        return {side: list(sides[side]) for side in ("train", "validation")}
+        return {split: list(splits[split]) for split in ("train", "validation")}
     choosing = round(size / _CHOOSING)
     return {
-        "train": _draw(sides["train"], size - choosing, seed),
-        "validation": _draw(sides["validation"], choosing, seed),
+        "train": _draw(splits["train"], size - choosing, seed),
+        "validation": _draw(splits["validation"], choosing, seed),
     }
 
 
 def _draw(examples: Sequence[Any], n: int, seed: int) -> list[Any]:
-    """Take whole clusters in a random order until there are ``n`` messages; the last one only as far as needed."""
-    from spam_edge.training.messages import LABELS, SPAM
+    """Draw whole clusters in random order until there are ``n`` messages; the last cluster may be cut."""
+    from spam_edge.training.data.messages import LABELS, SPAM
 
     n_spam = max(1, round(n * sum(example.label == SPAM for example in examples) / len(examples)))
     drawn: list[Any] = []
     for label, wanted in zip(LABELS, (n - n_spam, n_spam), strict=True):
         members = [example for example in examples if example.label == label]
         if not 0 < wanted <= len(members):
-            raise SpamEdgeError(f"{wanted} {label} messages of {len(members)} cannot be drawn; choose another --sizes")
+            raise SpamEdgeError(f"cannot draw {wanted} of {len(members)} {label} messages; choose another --sizes")
         clusters = sorted({example.cluster for example in members})
         random.Random(f"{seed} {label}").shuffle(clusters)
         place = {cluster: number for number, cluster in enumerate(clusters)}
@@ -120,11 +118,11 @@ def _draw(examples: Sequence[Any], n: int, seed: int) -> list[Any]:
 
 
 def _describe(
-    sides: Mapping[str, Sequence[Any]], record: Mapping[str, Any], size: int | str, seed: int
+    splits: Mapping[str, Sequence[Any]], record: Mapping[str, Any], size: int | str, seed: int
 ) -> dict[str, Any]:
-    from spam_edge.training.messages import SPAM
+    from spam_edge.training.data.messages import SPAM
 
-    labels = [example.label for side in ("train", "validation") for example in sides[side]]
+    labels = [example.label for split in ("train", "validation") for example in splits[split]]
     return {
         "size": size,
         "labels": len(labels),
@@ -138,7 +136,7 @@ def _describe(
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """Return a row for each training, in Markdown."""
+    """Return a Markdown table with one row per training."""
     lines = [["labels", "of them spam", "seed", *_FIGURES.values(), "seconds"]]
     lines.append(["---"] * len(lines[0]))
     for run in results["runs"]:

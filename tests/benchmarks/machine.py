@@ -1,4 +1,4 @@
-"""What the figures were measured on and with."""
+"""Describe the machine and the library versions of a measurement."""
 
 import os
 import platform
@@ -25,7 +25,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe_machine(threads: int) -> dict[str, Any]:
-    """Return processor, threads and how those of OpenMP wait for each other, memory and versions."""
+    """Return processor, instruction sets, threads, OpenMP wait policy, memory and versions."""
     flags = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
     return {
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),

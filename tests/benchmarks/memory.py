@@ -1,4 +1,4 @@
-"""Resident memory over a long stream, and over many single messages.
+"""Measure resident memory over a long stream and over many single messages.
 
 python -m tests.benchmarks.memory --model artifacts/bundle
 """
@@ -12,7 +12,7 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
-from spam_edge.threads import available_threads
+from spam_edge.resources import available_threads
 from tests.benchmarks.conductor import write_json
 from tests.benchmarks.fresh import identify, in_fresh_process, resident_memory
 from tests.benchmarks.generated import mixed_messages, whole_words
@@ -21,23 +21,23 @@ from tests.benchmarks.worker import peak_memory
 
 QUICK = {"messages": 20_000, "singles": 1_000}
 MIB = 2**20
-_SETTLED = 0.1  # of the messages: what is allocated once is there by then
+_SETTLED = 0.1  # share of the messages after which one-time allocations are done
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--model", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="Bundle.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Folder.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/benchmark"), help="Output folder.")
 @click.option("--messages", default=1_000_000, help="Messages through classify_stream().")
 @click.option("--singles", default=10_000, help="Messages through classify(), one by one.")
-@click.option("--points", default=20, help="Points of each curve.")
+@click.option("--points", default=20, help="Points per curve.")
 @click.option("--threads", type=int, default=available_threads, show_default="all", help="Threads of the classifier.")
-@click.option("--seed", default=0, help="Of the messages.")
-@click.option("--quick", is_flag=True, help=f"Few messages: {QUICK}. For a look, not for figures.")
+@click.option("--seed", default=0, help="Seed of the messages.")
+@click.option("--quick", is_flag=True, help=f"Few messages: {QUICK}. A first look, not for quoting.")
 @click.pass_context
 def main(context: click.Context, /, **options: Any) -> None:
     """Print resident memory against the number of messages, and write memory.json.
 
-    Both ways of classifying get a process of their own.
+    classify_stream() and classify() each run in a new process.
     """
     if options.pop("quick"):
         given = {name for name in QUICK if context.get_parameter_source(name) == ParameterSource.COMMANDLINE}
@@ -59,18 +59,18 @@ def main(context: click.Context, /, **options: Any) -> None:
 def measure(
     way: str, bundle: str, texts: Callable[[], Iterator[str]], count: int, *, points: int, threads: int
 ) -> dict[str, Any]:
-    """Classify messages, and look at the resident memory of this process now and then.
+    """Classify messages and sample the resident memory of this process.
 
     Args:
-        way: ``classify_stream``, or ``classify`` for one by one.
+        way: ``classify_stream``, or ``classify`` for one message at a time.
         bundle: path of the bundle.
         texts: yields the messages.
-        count: how many there are.
-        points: looks, the ones before the first message and after the first window not counted.
-        threads: of the classifier.
+        count: number of messages.
+        points: number of samples, besides those before the first message and after the first window.
+        threads: threads of the classifier.
 
     Returns:
-        ``curve``: pairs of messages so far and bytes; ``peak``: bytes; ``model``: what ran.
+        ``curve``: pairs of messages and bytes; ``peak``: bytes; ``model``: what ran.
     """
     from spam_edge import RuntimeOptions, SpamClassifier
     from spam_edge.classifier import WINDOW
@@ -87,7 +87,7 @@ def measure(
 
 
 def summarize(measured: dict[str, Any]) -> dict[str, float]:
-    """Return figures in MiB, and by how much memory grows once it has settled, in KiB per 1,000 messages."""
+    """Return figures in MiB, and the growth of memory after warm-up in KiB per 1,000 messages."""
     numbers, sizes = np.array(measured["curve"], dtype=np.float64).T
     settled = numbers >= _SETTLED * numbers[-1]
     slope = np.polyfit(numbers[settled], sizes[settled], 1)[0] if settled.sum() > 1 else 0.0

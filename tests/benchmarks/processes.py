@@ -1,4 +1,4 @@
-"""Run a command and look at it from outside: time, processor time, and the memory of it and all that it starts."""
+"""Run a command and measure it from outside: wall time, CPU time, and memory of its process tree."""
 
 import json
 import resource
@@ -19,7 +19,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Memory of a process in bytes: what is resident, and the most that ever was."""
+    """Resident and peak memory of a process, in bytes."""
 
     resident: int
     peak: int
@@ -27,15 +27,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A command that came to its end.
+    """Measurements of a finished command.
 
     Attributes:
         answer: the JSON that it wrote to standard output.
-        seconds: from its start to its end.
-        processor_seconds: of it and of those it waited for.
-        parent: its peak memory, in bytes.
-        worker: peak memory of the largest process that it started; 0 where there was none.
-        tree: largest sum of what was resident in all of them at a time; pages they share count more than once.
+        seconds: wall time.
+        processor_seconds: CPU time of the command and of the children it waited for.
+        parent: peak memory of the command, in bytes.
+        worker: peak memory of its largest descendant, in bytes; 0 without descendants.
+        tree: peak of the summed resident memory, in bytes; shared pages count once per process.
     """
 
     answer: Any
@@ -56,11 +56,11 @@ def observe(
 
     Args:
         command: writes JSON to standard output.
-        interval: seconds between two looks at its memory.
-        see: is given each look, the command's own process first.
+        interval: seconds between two samples of memory.
+        see: called with each sample, the command's own process first.
 
     Raises:
-        TurnError: it failed.
+        TurnError: the command failed.
     """
     peaks: dict[int, int] = {}
     tree = 0
@@ -85,7 +85,7 @@ def observe(
 
 
 def memory_of_tree(root: int) -> dict[int, Memory]:
-    """Return the memory of a process and of all below it that are still there.
+    """Return the memory of a process and of its running descendants, by process id.
 
     Raises:
         OSError: the system has no ``/proc``.
@@ -99,21 +99,21 @@ def memory_of_tree(root: int) -> dict[int, Memory]:
     found: dict[int, Memory] = {}
     waiting = [root]
     for pid in waiting:
-        with suppress(OSError, KeyError):  # a process that has ended has no memory
+        with suppress(OSError, KeyError):  # the process has ended
             found[pid] = _memory(pid)
         waiting.extend(children.get(pid, ()))
     return found
 
 
 def batch_command(bundle: Path, source: Path, output: Path, *options: str) -> list[str]:
-    """Return the command of a batch job that begins anew and writes its report to standard output."""
+    """Return the command of a batch job that starts over and writes its report to standard output."""
     places = [str(source), "--output", str(output), "--model", str(bundle)]
     command = [sys.executable, "-m", "spam_edge", "batch", *places]
     return [*command, "--force", "--quiet", "--report", "-", "--device", "cpu", *options]
 
 
 def loop_command(bundle: Path, source: Path, *, threads: int) -> list[str]:
-    """Return the command of the loop that jobs are compared with."""
+    """Return the command of the loop that batch jobs are compared with."""
     return [sys.executable, "-m", "tests.benchmarks.batch_loop", str(bundle), str(source), str(threads)]
 
 

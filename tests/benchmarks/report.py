@@ -1,4 +1,4 @@
-"""The figures as Markdown, for people and for the README.
+"""Format the figures as Markdown, for readers and for docs/benchmarks.md.
 
 python -m tests.benchmarks.report [--brief] artifacts/benchmark/benchmark.json
 """
@@ -18,7 +18,7 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 
 def brief(results: Mapping[str, Any]) -> str:
-    """Return what the README quotes: one table of each shape, and the ratios."""
+    """Return the excerpt for docs/benchmarks.md: one table per shape, and the ratios."""
     return "\n".join(_brief_lines(results)) + "\n"
 
 
@@ -59,8 +59,8 @@ def _lines(results: Mapping[str, Any]) -> Iterator[str]:
     )
     yield f"Python {machine['python']}, {versions}."
     yield (
-        f"Interleaved rounds: {settings['rounds']}, with a process of its own for each engine in each; medians, "
-        "smallest and largest in brackets; what is timed has run once untimed before."
+        f"Interleaved rounds: {settings['rounds']}, each engine in a new process per round; medians, with minimum "
+        "and maximum in brackets; one untimed warm-up pass."
     )
     for name, peak in results["roofline"].items():
         shape = " x ".join(map(str, peak["shape"]))

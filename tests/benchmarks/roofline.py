@@ -1,6 +1,6 @@
-"""How much arithmetic this machine does: large matrix products, the fastest of several shapes and libraries.
+"""Measure the machine's peak arithmetic throughput: large GEMMs, the fastest of several shapes and libraries.
 
-Each thread has a product of its own, so that none waits for another: no engine can do more.
+Each thread runs a product of its own and waits for no other, so the result is an upper limit for every engine.
 
 python -m tests.benchmarks.roofline THREADS SECONDS
 """
@@ -15,21 +15,23 @@ from typing import Any
 
 import numpy as np
 
+from spam_edge.runtime.engine import import_onnxruntime
+
 SHAPES = ((512, 384, 1536), (512, 768, 3072), (1024, 1024, 1024))
-"""Rows, depth and columns: the feed-forward layers of both models on 512 tokens, and a cube."""
+"""GEMM shapes (rows, depth, columns): the feed-forward layers of both models on 512 tokens, and a cube."""
 _REPEATS = 3
-_IN_A_ROW = 2  # products between two looks at the clock
+_IN_A_ROW = 2  # products per timing
 
 
 def rate(run: Callable[[], object], operations: int, pool: ThreadPoolExecutor, threads: int, seconds: float) -> float:
-    """Return operations per second of all threads: the fastest of as many runs as fit into the time, at least three.
+    """Return operations per second of all threads: the fastest run within the time limit, of at least three.
 
     Args:
-        run: does one product.
-        operations: its operations.
-        pool: where they run.
-        threads: products that run at the same time.
-        seconds: how long to try.
+        run: computes one product.
+        operations: operations of one product.
+        pool: thread pool that runs the products.
+        threads: number of concurrent products.
+        seconds: time limit.
     """
 
     def several(_: int) -> None:
@@ -45,7 +47,7 @@ def rate(run: Callable[[], object], operations: int, pool: ThreadPoolExecutor, t
 
 
 def products(rows: int, depth: int, columns: int) -> Iterator[tuple[str, str, Callable[[], object]]]:
-    """Yield precision, library and a matrix product to run."""
+    """Yield precision, library and a function that computes one product."""
     import torch
 
     left, right = torch.randn(rows, depth), torch.randn(depth, columns)
@@ -58,7 +60,7 @@ def products(rows: int, depth: int, columns: int) -> Iterator[tuple[str, str, Ca
 
 
 def measure(threads: int, seconds: float) -> dict[str, dict[str, Any]]:
-    """Return, for each precision, operations per second and what reached them; a multiply-add is two operations."""
+    """Return by precision the peak operations per second, with library and shape; a multiply-add is two operations."""
     import torch
 
     torch.set_num_threads(1)
@@ -69,13 +71,13 @@ def measure(threads: int, seconds: float) -> dict[str, dict[str, Any]]:
                 speed = rate(product, 2 * int(np.prod(shape)), pool, threads, seconds)
                 found.append({"precision": precision, "operations_per_s": speed, "library": library, "shape": shape})
     found.sort(key=itemgetter("operations_per_s"))
-    return {peak["precision"]: peak for peak in found}  # the last of each precision stays
+    return {peak["precision"]: peak for peak in found}  # sorted by speed: the fastest of each precision wins
 
 
 def _onnxruntime_product(left: Any, right: Any) -> Callable[[], object]:
-    import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
+    onnxruntime = import_onnxruntime()
     activations = (left.astype(np.int16) + 128).astype(np.uint8)
     node = helper.make_node("MatMulInteger", ["left", "right", "zero"], ["product"])
     graph = helper.make_graph(

@@ -1,6 +1,6 @@
-"""Time and memory of one message from process start to verdict, and the size of the environment.
+"""Measure one message from process start to verdict, its peak memory, and the size of the environment.
 
-Run it with the interpreter of the environment to be measured:
+Run it with the interpreter of the environment to measure:
 
     .venv/bin/python tests/benchmarks/start.py --model artifacts/bundle
 """
@@ -41,13 +41,14 @@ def environment_bytes() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="artifacts/bundle", help="bundle to start with")
+    parser.add_argument("--model", default="artifacts/bundle", help="bundle to load")
     parser.add_argument("--rounds", type=int, default=15, help="runs of each command, interleaved")
+    parser.add_argument("--output", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
 
     classify = [sys.executable, "-m", "spam_edge", "classify", "--model", arguments.model]
     bare = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-    run_once(classify, MESSAGE)  # fills the page cache and writes the byte code
+    run_once(classify, MESSAGE)  # fills the page cache and compiles the bytecode
     rounds = [(run_once(classify, MESSAGE), run_once(bare, MESSAGE)) for _ in range(arguments.rounds)]
     figures = {
         "start_to_verdict_s": round(statistics.median(ours[0] for ours, _ in rounds), 3),
@@ -65,6 +66,9 @@ def main() -> None:
     print(f"peak memory:                   {figures['peak_memory_mib']} MiB")
     print(f"installed packages:            {figures['environment_mib']} MiB")
     print(json.dumps(figures))
+    if arguments.output:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

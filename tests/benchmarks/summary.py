@@ -1,4 +1,4 @@
-"""Turns to figures: medians, spread and percentiles, the share of the roofline, the difference from PyTorch."""
+"""Compute the figures from turns: medians, spread, percentiles, share of the roofline, difference from PyTorch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,14 +13,14 @@ MIB = 2**20
 PERCENTILES = (50, 95, 99)
 FORMULA = (
     "Share of peak = messages/s x operations per message / peak. Operations per message = 2 x (mean tokens x layers x "
-    "(4 x dim^2 + 2 x dim x hidden_dim) + dim^2 + 2 x dim), padding not counted: the linear layers of the model as it "
-    "was trained. Engines in int8 are held against the int8 peak, the others against the faster of fp32 and bf16. An "
-    "engine that leaves out work it does not need is credited with it."
+    "(4 x dim^2 + 2 x dim x hidden_dim) + dim^2 + 2 x dim), padding not counted: the linear layers of the model as "
+    "trained. Engines in int8 are compared with the int8 peak, the others with the faster of fp32 and bf16. An engine "
+    "that skips unneeded work is credited with it."
 )
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return median, smallest and largest."""
+    """Return median, minimum and maximum."""
     return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
 
 
@@ -28,8 +28,8 @@ def summarize(turns: Sequence[Turn], texts: int) -> dict[str, Any]:
     """Return the figures of one engine.
 
     Args:
-        turns: its turns, one for each round.
-        texts: messages it classified in each.
+        turns: its turns, one per round.
+        texts: messages classified per turn.
     """
     modes = {mode: spread([texts / turn.seconds[mode] for turn in turns]) for mode in turns[0].seconds}
     best = max(modes, key=lambda mode: modes[mode]["median"])
@@ -50,7 +50,7 @@ def summarize(turns: Sequence[Turn], texts: int) -> dict[str, Any]:
 
 
 def difference(turns: Sequence[Turn], reference: Sequence[float]) -> dict[str, Any]:
-    """Compare the scores of all turns and modes with PyTorch's; a flip is another side of one half."""
+    """Return the largest score difference from PyTorch and the label flips at 0.5, over all turns and modes."""
     expected = np.asarray(reference)
     scores = [np.asarray(each) for turn in turns for each in turn.scores.values()]
     return {
@@ -60,19 +60,19 @@ def difference(turns: Sequence[Turn], reference: Sequence[float]) -> dict[str, A
 
 
 def operations_per_text(model: Model, mean_tokens: float) -> float:
-    """Return the operations of :data:`FORMULA`."""
+    """Return the operations per message of :data:`FORMULA`."""
     per_token, per_message = model.linear_macs
     return 2 * (mean_tokens * per_token + per_message)
 
 
 def peak_for(precision: str, roofline: Mapping[str, Mapping[str, Any]]) -> float:
-    """Return the operations per second an engine of this precision is held against."""
+    """Return the peak operations per second that an engine of this precision is compared with."""
     names = ("int8",) if precision == "int8" else ("fp32", "bf16")
     return max(float(roofline[name]["operations_per_s"]) for name in names)
 
 
 def highest(rooflines: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
-    """Return the highest of several measurements of the peaks: whatever disturbs one makes it lower."""
+    """Return the highest of several roofline measurements: disturbances only ever lower them."""
 
     def height(peak: Mapping[str, Any]) -> float:
         return float(peak["operations_per_s"])
@@ -81,7 +81,7 @@ def highest(rooflines: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, M
 
 
 def ratios(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Put ours beside the others, as far as they were measured: each ratio by what it says.
+    """Return the ratios of ours to the peers that were measured, each by its description.
 
     Args:
         engines: figures by name, as :func:`summarize` returns them.

@@ -1,4 +1,4 @@
-"""Start a process for one turn of one engine, and take its answers."""
+"""Run one turn of one engine in a new process and read its measurements."""
 
 import json
 import os
@@ -14,21 +14,21 @@ from typing import Any
 from tests.benchmarks.model import Model
 
 ROOT = Path(__file__).parents[2]
-_REASON = 300  # characters of what a failed process said last
+_REASON = 300  # characters of a failed process's last line
 
 
 class TurnError(Exception):
-    """An engine did not get through; the message is the last line it wrote."""
+    """The process of an engine failed. The message is the last line it wrote."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What one process measured.
+    """Measurements of one process.
 
     Attributes:
-        cold_start: seconds from the start of the process to its first verdict.
-        first_memory: its peak memory then, in bytes.
-        detail: what the engine says of itself.
+        cold_start: seconds from process start to the first classified message.
+        first_memory: peak memory at that moment, in bytes.
+        detail: the engine's description of itself.
         latencies: seconds of each message classified by itself.
         seconds: seconds for all messages, by mode.
         scores: score of each message, by mode.
@@ -45,7 +45,7 @@ class Turn:
 
 
 def take_turn(engine: str, model: Model, threads: int, *, texts: Sequence[str], singles: Sequence[str]) -> Turn:
-    """Run an engine once.
+    """Run one turn of an engine.
 
     Raises:
         TurnError: its process failed.
@@ -61,7 +61,7 @@ def take_turn(engine: str, model: Model, threads: int, *, texts: Sequence[str], 
 
 
 def ask(command: Sequence[str], threads: int) -> Any:
-    """Run a command that gives one answer.
+    """Run a command and return its only answer.
 
     Raises:
         TurnError: its process failed.
@@ -71,12 +71,12 @@ def ask(command: Sequence[str], threads: int) -> Any:
 
 
 def worker_command(action: str, engine: str, model: Model, threads: int) -> list[str]:
-    """Return the command of :mod:`tests.benchmarks.worker`."""
+    """Return the command line of :mod:`tests.benchmarks.worker`."""
     return [sys.executable, "-m", "tests.benchmarks.worker", action, engine, model.to_json(), str(threads)]
 
 
 def environment(threads: int) -> Mapping[str, str]:
-    """Return the environment of every process: all threads it is given, no Hub, and nobody is told of it."""
+    """Return the environment of every engine: its number of threads, no access to the Hub, no telemetry."""
     return os.environ | {
         "OMP_NUM_THREADS": str(threads),
         "RAYON_NUM_THREADS": str(threads),
@@ -88,7 +88,7 @@ def environment(threads: int) -> Mapping[str, str]:
 
 
 class _Process:
-    """A process that answers in lines of JSON; what else it says is kept for the case that it fails."""
+    """A process that answers in lines of JSON. Its standard error is kept for the message of a failure."""
 
     def __init__(self, command: Sequence[str], threads: int) -> None:
         self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed by __exit__
@@ -100,7 +100,7 @@ class _Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Threads of an engine may outlive its last answer, and nothing of them is wanted.
+        # An engine's threads may still run after its last answer.
         self._process.kill()
         self._process.communicate()
         self._log.close()

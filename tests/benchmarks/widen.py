@@ -1,10 +1,10 @@
-"""Make a DistilBERT twice as wide that computes the same: the packaged base becomes one of DistilBERT-base's shape.
+"""Double the width of a DistilBERT without changing its output: the packaged base gets DistilBERT-base's shape.
 
-Every unit is doubled and the weights that read it are halved (Net2Net: Chen, Goodfellow, Shlens 2016, "Net2Net:
-Accelerating Learning via Knowledge Transfer"). Doubling leaves mean and variance alone, so layer norms stay as they
-are. In a doubled head the product of query and key is twice as large, but divided by the root of twice the size: what
-is left over is taken out of both. Unlike random weights, the result can pass the exporter's gate and has verdicts that
-can be checked.
+Every unit is duplicated and the weights that read it are halved (Net2Net: Chen, Goodfellow, Shlens 2016, "Net2Net:
+Accelerating Learning via Knowledge Transfer"). Mean and variance stay the same, so layer norms are unchanged. In an
+attention head the query-key product doubles, but the scale divides it by the root of twice the size. The remaining
+factor of root two is split between query and key. Unlike a model with random weights, the result can pass the
+exporter's parity gate, and its verdicts can be checked.
 
     python -m tests.benchmarks.widen artifacts/checkpoint artifacts/benchmark/distilbert-base/checkpoint
 """
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spam_edge.normalization import NORMALIZER_NAME
+from spam_edge.text.normalization import NORMALIZER_NAME
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,7 @@ BESIDE = (
 
 
 def widen(source: Path, target: Path) -> None:
-    """Write the doubled checkpoint, with the tokenizer and the splits of the original."""
+    """Write the widened checkpoint, with tokenizer and splits of the original."""
     from safetensors.torch import load_file, save_file
 
     config = json.loads((source / "config.json").read_bytes())
@@ -45,16 +45,21 @@ def widen(source: Path, target: Path) -> None:
 
 
 def widen_weights(weights: Mapping[str, "Tensor"], *, labels: int | None = None) -> dict[str, "Tensor"]:
-    """Double the weights of a DistilBERT; its head, too, where it has ``labels`` logits."""
+    """Widen the weights of a DistilBERT.
+
+    Args:
+        weights: tensors by name.
+        labels: number of logits, which stays the same; None for a model without a classification head.
+    """
     return {name: _widen(name, tensor, labels) for name, tensor in weights.items()}
 
 
 def _widen(name: str, tensor: "Tensor", labels: int | None) -> "Tensor":
-    if name.endswith("embeddings.weight"):  # word and position tables: one row for each entry
+    if name.endswith("embeddings.weight"):  # word and position tables: one row per entry
         return tensor.repeat_interleave(2, dim=1)
     if tensor.ndim == 2:
         tensor = tensor.repeat_interleave(2, dim=1) / 2
-    if tensor.shape[0] != labels:  # the logits stay as many as they are
+    if tensor.shape[0] != labels:  # the number of logits stays the same
         tensor = tensor.repeat_interleave(2, dim=0)
     return tensor / 2**0.25 if ".q_lin." in name or ".k_lin." in name else tensor.contiguous()
 

@@ -1,10 +1,10 @@
-"""One turn of one engine, in a process of its own that starts cold.
+"""Run one turn of one engine in a new process, from a cold start.
 
     python -m tests.benchmarks.worker run ENGINE MODEL THREADS < workload
 
-Writes one line of JSON when the first message has its verdict, reads the workload, and writes another line with what
-was measured. ``build`` in place of ``run`` makes what the engine needs. Nothing is imported before the engine that the
-engine does not need itself: the time until the first line is its cold start.
+Writes one line of JSON after the first message is classified, reads the workload, and writes a second line with the
+measurements. ``build`` in place of ``run`` builds the engine's files. The time until the first line is the cold start,
+so nothing is imported before the engine that the engine itself does not need.
 """
 
 import json
@@ -28,7 +28,7 @@ _STATUS = Path("/proc/self/status")
 def peak_memory() -> int:
     """Return the peak resident memory of this process in bytes."""
     if _STATUS.is_file():
-        # ru_maxrss also covers the parent's memory from before this program was started in its place
+        # ru_maxrss would include the memory of the forked parent before exec
         line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -37,10 +37,10 @@ def peak_memory() -> int:
 def measure(engine: "Engine", workload: dict[str, Any]) -> dict[str, Any]:
     """Time messages one by one, then all messages in each mode.
 
-    A first pass over the same messages is not timed: some engines compile something for each length they see.
+    A first, untimed pass warms up: some engines compile kernels for each new length.
 
     Returns:
-        Seconds of each single message, seconds by mode, scores by mode, and peak memory.
+        Seconds of each single message, seconds by mode, scores by mode, and peak memory in bytes.
     """
     texts: list[str] = workload["texts"]
     singles: list[str] = workload["singles"]
@@ -63,7 +63,7 @@ def _seconds(engine: "Engine", texts: list[str]) -> float:
 
 
 def run(engine: "Engine", answers: TextIO) -> None:
-    """Take one turn."""
+    """Run one turn."""
     engine.load()
     engine.classify([MESSAGE])
     print(json.dumps({"peak_memory": peak_memory(), "detail": engine.detail}), file=answers, flush=True)
@@ -72,15 +72,15 @@ def run(engine: "Engine", answers: TextIO) -> None:
 
 
 def build(engine: "Engine", answers: TextIO) -> None:
-    """Make what the engine needs, tell how large it is, and whether it makes sense to time it."""
+    """Build the engine's files and report their size, and the unavailable_reason to timing it, if any."""
     engine.build()
     size = sum(path.stat().st_size for path in engine.files())
-    print(json.dumps({"bytes": size, "obstacle": engine.obstacle()}), file=answers, flush=True)
+    print(json.dumps({"bytes": size, "unavailable_reason": engine.unavailable_reason()}), file=answers, flush=True)
 
 
 def main() -> None:
     action, name, model, threads = sys.argv[1:]
-    # Libraries print what they like: the answers go where standard output was, everything else to standard error.
+    # Libraries print to standard output: answers keep its descriptor, everything else goes to standard error.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     engine = engine_class(name)(Model.from_json(model), int(threads))

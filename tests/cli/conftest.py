@@ -1,4 +1,4 @@
-"""The command, run inside this process on the tiny bundle."""
+"""Fixtures that run the command in process on the tiny bundle."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +13,14 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty folder that is the current one."""
+    """Return an empty folder, the current directory of the test."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def run(folder: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a function that runs ``spam-edge`` and returns what it printed and its exit code."""
+    """Return a function that runs ``spam-edge`` and returns its output and exit code."""
     monkeypatch.setenv("SPAM_EDGE_MODEL", str(tiny_bundle))
 
     def invoke(*arguments: str, stdin: str | bytes = b"") -> Result:
@@ -31,5 +31,5 @@ def run(folder: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Run
 
 @pytest.fixture
 def classify(run: Run) -> Run:
-    """Return a function that runs ``spam-edge classify``, on the CPU wherever the tests run."""
+    """Return a function that runs ``spam-edge classify`` on the CPU."""
     return lambda *arguments, stdin=b"": run("classify", "--device", "cpu", *arguments, stdin=stdin)

@@ -1,4 +1,4 @@
-"""Input that cannot be read: exit code 1, one line that says what, where and what to do, and never a traceback."""
+"""Unreadable input: exit code 1 and one line with the problem, the place and the remedy; no traceback."""
 
 import shutil
 from collections.abc import Callable
@@ -15,6 +15,7 @@ FILES = {
     "wide.txt": "see you\n".encode("utf-16"),
     "latin.txt": b"caf\xe9 at 5\n",
     "columns.csv": b"id,contents\n1,see you\n",
+    "uci.tsv": b"ham\tsee you\nspam\ttext WIN\n",
     "empty.csv": b"",
     "broken.jsonl": b'{"text": "see you\n',
     "no.parquet": b"see you\n",
@@ -37,21 +38,21 @@ def files(folder: Path) -> None:
     [
         (["missing.txt"], "missing.txt does not exist; check the path"),
         (["folder"], "folder is a folder; name the files in it"),
-        (["binary.txt"], "binary.txt is a binary file; give text, CSV, TSV, JSON Lines or a .parquet file"),
-        (["wide.txt"], "wide.txt looks like UTF-16; say so with --encoding utf-16"),
+        (["binary.txt"], "binary.txt is a binary file; use text, CSV, TSV, JSON Lines or a .parquet file"),
+        (["wide.txt"], "wide.txt looks like UTF-16; use --encoding utf-16"),
         (
             ["columns.csv"],
-            "columns.csv: no column is known to hold the text; "
-            "name one with --text-column, from the first row: 'id', 'contents'",
+            "columns.csv: no text column found; set --text-column to one of the first row: 'id', 'contents'",
         ),
         (
             ["columns.csv", "--text-column", "body"],
             "columns.csv: there is no column 'body'; --text-column takes one of: 'id', 'contents'",
         ),
-        (["empty.csv"], "empty.csv is empty; a header row that names the columns is needed"),
-        (["-", "--input-format", "parquet"], "<stdin> is no regular file; Parquet is read from its end"),
+        (["uci.tsv"], "uci.tsv, line 1: 'ham' is a label, not a column name; add a header line label<TAB>text"),
+        (["empty.csv"], "empty.csv is empty; a header row with column names is required"),
+        (["-", "--input-format", "parquet"], "<stdin> is not a regular file; Parquet is read from its end"),
         (["no.parquet"], "no.parquet cannot be read as Parquet"),
-        (["good.txt", "--encoding", "klingon"], "'klingon' is no text encoding known here; try utf-8 or cp1252"),
+        (["good.txt", "--encoding", "klingon"], "'klingon' is not a known text encoding; try utf-8 or cp1252"),
         (["good.txt", "--model", "nowhere"], "nowhere"),
     ],
 )
@@ -64,12 +65,18 @@ def test_one_line(classify: Run, arguments: list[str], reason: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_labelled_messages_on_standard_input_are_refused(classify: Run) -> None:
+    result = classify("--input-format", "tsv", stdin=b"Spam\ttext\nham\tsee you\n")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: <stdin>, line 1: 'Spam' is a label, not a column name; add a header line")
+
+
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(
     ("name", "place"),
     [
-        ("latin.txt", "latin.txt:1: byte 0xe9 at position 4 of line 1 is not utf-8; name the right encoding with"),
-        ("broken.jsonl", "broken.jsonl:1: broken JSON at column 10"),
+        ("latin.txt", "latin.txt:1: byte 0xe9 at position 4 of line 1 is not utf-8; set the encoding, for example"),
+        ("broken.jsonl", "broken.jsonl:1: invalid JSON at column 10"),
     ],
 )
 def test_a_bad_row_is_placed_and_counted(classify: Run, name: str, place: str) -> None:
@@ -87,7 +94,7 @@ def test_a_bad_row_is_placed_and_counted(classify: Run, name: str, place: str) -
         (
             "jsonl",
             b'"see you"\n{]\n{"text": null}\n"at 5"\n',
-            ["<stdin>:2: broken JSON", "<stdin>:3: the text is"],
+            ["<stdin>:2: invalid JSON", "<stdin>:3: the text is"],
         ),
         ("csv", b"id,text\n1,see you\n2\n3,at 5\n", ["<stdin>:3: 1 fields where the header has 2"]),
         ("tsv", b"text\nsee you\nsee\tyou\nat 5\n", ["<stdin>:3: 2 fields where the header has 1"]),
@@ -109,7 +116,7 @@ def test_only_the_first_bad_rows_are_reported(classify: Run) -> None:
     lines = result.stderr.splitlines()
     assert [line.split(":")[1] for line in lines[:10]] == [str(number) for number in range(1, 11)]
     assert lines[10:] == [
-        "further rows that cannot be read are only counted",
+        "further bad rows are only counted",
         "Error: 3,000 of 3,001 rows could not be read",
     ]
 
@@ -158,5 +165,5 @@ def test_no_such_device(classify: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     result = classify("--device", "cuda", stdin="see you\n")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("Error: CUDA was asked for")
+    assert result.stderr.startswith("Error: CUDA was requested")
     assert result.stderr.count("\n") == 1

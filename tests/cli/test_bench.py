@@ -1,4 +1,4 @@
-"""``spam-edge bench``: what it measures, prints and recommends. How fast the machine is decides nothing here."""
+"""``spam-edge bench``: measurements, tables and recommendations. No assertion depends on the machine's speed."""
 
 import json
 import re
@@ -11,8 +11,9 @@ from click.testing import Result
 
 from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bench.contenders import thread_counts
-from spam_edge.session import open_session
-from spam_edge.threads import available_threads
+from spam_edge.resources import available_threads
+from spam_edge.runtime.processor import this_processor
+from spam_edge.runtime.session import open_session
 
 Run = Callable[..., Result]
 COUNTS = thread_counts(available_threads())
@@ -20,7 +21,7 @@ COUNTS = thread_counts(available_threads())
 
 @pytest.fixture
 def bench(run: Run) -> Run:
-    """Return a function that runs ``spam-edge bench`` on the CPU, for one round."""
+    """Return a function that runs one round of ``spam-edge bench`` on the CPU."""
     return lambda *arguments, stdin=b"": run("bench", "--device", "cpu", "--seconds", "0", *arguments, stdin=stdin)
 
 
@@ -36,6 +37,7 @@ def test_json(bench: Run, tiny_bundle: Path) -> None:
     assert found["bundle"] == {name: description[name] for name in ("bundle", "name", "version", "digest")}
     assert found["machine"] == {
         "processor": description["processor"],
+        "instructions": description["instructions"],
         "provider": "CPUExecutionProvider",
         "threads": available_threads(),
         "versions": description["versions"],
@@ -77,6 +79,9 @@ def test_the_tables_name_every_setting(bench: Run, tiny_bundle: Path) -> None:
     classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu"))
     result = bench()
     assert (result.exit_code, result.stderr) == (0, "")
+    [processor] = re.findall(r"^processor +(.*)$", result.stdout, flags=re.MULTILINE)
+    chosen = classifier.instructions
+    assert processor == this_processor().description + (f"; fused uses {chosen}" if chosen else "")
     tables = [part.splitlines() for part in result.stdout.split("\n\n") if part.startswith("variant ")]
     first, second = ([line for line in lines[1:] if "skipped: " not in line] for lines in tables)
     skipped = {line.split()[0] for line in tables[0] if "skipped: " in line}
@@ -91,16 +96,16 @@ def test_the_tables_name_every_setting(bench: Run, tiny_bundle: Path) -> None:
     for table in (first, second):
         assert sum(line.endswith("best") for line in table) == 1
         assert len({re.match(r"(\S+ +){4}\S+", line).end() for line in table}) == 1  # type: ignore[union-attr] # aligned
-    assert f"other variants than {classifier.variant} differ, as the model card says" in result.stdout
+    assert f"variants other than {classifier.variant} give different scores" in result.stdout
     assert result.stdout.endswith(
         'command     spam-edge classify --device cpu\nPython      RuntimeOptions(device="cpu")\n'
     )
 
 
 def test_fp16_is_left_out_on_a_cpu_unless_it_is_asked_for(bench: Run) -> None:
-    assert re.search(r"^fp16 +skipped: made for CUDA", bench().stdout, flags=re.MULTILINE)
+    assert re.search(r"^fp16 +skipped: intended for CUDA", bench().stdout, flags=re.MULTILINE)
     found = document(bench("--json"))
-    assert "made for CUDA" in found["skipped"]["fp16"]
+    assert "intended for CUDA" in found["skipped"]["fp16"]
     assert "fp16" not in {entry["variant"] for entry in found["settings"]}
     asked = document(bench("--json", "--variant", "fp16"))
     assert {entry["variant"] for entry in asked["settings"]} == {"fp16"}
@@ -127,14 +132,14 @@ def test_messages_of_ones_own(bench: Run) -> None:
     assert found["messages"]["given"] == 2
     assert found["messages"]["measured"] > 2
     table = bench("--file", "mine.csv", "--text-column", "body").stdout
-    assert "2 different ones of mine.csv, repeated with other words" in table
+    assert "2 distinct ones from mine.csv, repeated with other words" in table
 
 
 def test_only_the_beginning_of_a_large_file_is_taken(bench: Run) -> None:
     Path("mine.txt").write_text("".join(f"see you at {n} then\n" for n in range(5000)), encoding="utf-8")
     found = document(bench("--json", "--file", "mine.txt"))
     assert found["messages"]["given"] == found["messages"]["measured"] == 1024
-    assert ": 1,024 different ones of mine.txt\n" in bench("--file", "mine.txt").stdout
+    assert ": 1,024 distinct ones from mine.txt\n" in bench("--file", "mine.txt").stdout
 
 
 def test_messages_from_standard_input(bench: Run) -> None:
@@ -145,7 +150,7 @@ def test_messages_from_standard_input(bench: Run) -> None:
 def test_rows_that_cannot_be_read_are_left_out_and_said(bench: Run) -> None:
     result = bench("--json", "--file", "-", stdin=b"see you at 5 then\n\xff\nok\n")
     assert result.exit_code == 0
-    assert result.stderr == "1 rows of <stdin> cannot be read and are left out\n"
+    assert result.stderr == "1 rows of <stdin> cannot be read and are skipped\n"
     assert json.loads(result.stdout)["messages"]["given"] == 2
 
 
@@ -153,10 +158,10 @@ def test_rows_that_cannot_be_read_are_left_out_and_said(bench: Run) -> None:
     ("arguments", "reason"),
     [
         (["--file", "missing.txt"], "missing.txt does not exist; check the path"),
-        (["--file", "-"], "<stdin> has no messages to measure with"),
-        (["--file", "-", "--encoding", "klingon"], "'klingon' is no text encoding known here; try utf-8 or cp1252"),
+        (["--file", "-"], "<stdin> has no messages to benchmark"),
+        (["--file", "-", "--encoding", "klingon"], "'klingon' is not a known text encoding; try utf-8 or cp1252"),
         (["--model", "nowhere"], "nowhere"),
-        (["--variant", "fp16", "--exact"], "does not say how far fp16 may be wrong"),
+        (["--variant", "fp16", "--exact"], "has no error band for fp16"),
     ],
 )
 def test_errors_in_one_line(bench: Run, arguments: list[str], reason: str) -> None:

@@ -1,10 +1,11 @@
-"""Every way in, in every format, to every format out, to the byte."""
+"""All combinations of input source, input format and output format, compared byte for byte."""
 
 import csv
 import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.sax.saxutils import quoteattr
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +24,7 @@ Place = tuple[str, int]
 
 
 def as_text(texts: list[str]) -> tuple[bytes, list[int]]:
-    # A blank line after each message: the numbers must not close up.
+    # A blank line after each message: line numbers must count it.
     return ("\n\n".join(texts) + "\n").encode(), [1 + 2 * n for n in range(len(texts))]
 
 
@@ -46,13 +47,32 @@ def as_parquet(texts: list[str]) -> tuple[bytes, list[int]]:
     return stream.getvalue(), list(range(1, len(texts) + 1))
 
 
+def as_sms_xml(texts: list[str]) -> tuple[bytes, list[int]]:
+    rows = "".join(f"<sms type='1' body={quoteattr(text)}/>\n" for text in texts)
+    return f"<?xml version='1.0'?>\n<smses>\n{rows}</smses>\n".encode(), list(range(3, len(texts) + 3))
+
+
+def as_whatsapp(texts: list[str]) -> tuple[bytes, list[int]]:
+    rows = "".join(f"22/01/2020, 10:00 - Bob: {text}\n" for text in texts)
+    return rows.encode(), list(range(1, len(texts) + 1))
+
+
+def as_telegram(texts: list[str]) -> tuple[bytes, list[int]]:
+    rows = ",\n".join(json.dumps({"from": "Bob", "text": text}) for text in texts)
+    return f'{{"messages": [\n{rows}\n]}}'.encode(), list(range(2, len(texts) + 2))
+
+
 INPUTS: dict[str, Callable[[list[str]], tuple[bytes, list[int]]]] = {
     "text": as_text,
     "csv": as_table(","),
     "tsv": as_table("\t"),
     "jsonl": as_jsonl,
     "parquet": as_parquet,
+    "sms-xml": as_sms_xml,
+    "whatsapp": as_whatsapp,
+    "telegram": as_telegram,
 }
+SUFFIXES = {"text": "txt", "sms-xml": "xml", "whatsapp": "txt", "telegram": "json"}
 
 
 def expected_text(rows: list[tuple[Place, str, Prediction]], *, places: bool) -> str:
@@ -89,7 +109,7 @@ def predictions(tiny_bundle: Path) -> Iterator[Callable[[list[str]], list[Predic
     return SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).classify_batch
 
 
-# Parquet is read from its end, which a pipe does not allow.
+# Parquet is read from its end, so it cannot come from a pipe.
 WAYS_IN = [(way, name) for way in ("file", "files", "stdin") for name in INPUTS if (way, name) != ("stdin", "parquet")]
 
 
@@ -105,13 +125,13 @@ def test_matrix(
     arguments, stdin, rows = [], b"", []
     for number, texts in enumerate([TEXTS[:3], TEXTS[3:]] if way == "files" else [TEXTS]):
         content, lines = INPUTS[input_format](texts)
-        name = f"in{number}.{input_format.replace('text', 'txt')}"
+        name = f"in{number}.{SUFFIXES.get(input_format, input_format)}"
         if way == "stdin":
             name, stdin = "<stdin>", content
             arguments += ["--input-format", input_format] + ["-"] * (output_format == "csv")
         else:
             Path(name).write_bytes(content)
-            arguments.append(name)
+            arguments += [name] + ["--input-format", "whatsapp"] * (input_format == "whatsapp")  # no suffix tells
         rows += zip([(name, line) for line in lines], texts, predictions(texts), strict=True)
     assert {prediction.label for _, _, prediction in rows} == {"HAM", "SPAM"}
 

@@ -1,4 +1,4 @@
-"""What each option of ``spam-edge classify`` does."""
+"""Options of ``spam-edge classify``."""
 
 import json
 import re
@@ -135,12 +135,12 @@ def test_encoding(classify: Classify, folder: Path) -> None:
 
 
 def test_whole_file(classify: Classify, folder: Path) -> None:
-    (folder / "a.eml").write_text("ok, call me\n\nsee you at 5 then\n")
+    (folder / "a.txt").write_text("ok, call me\n\nsee you at 5 then\n")
     (folder / "b.csv").write_text(SPAM)
-    result = classify("--whole-file", "a.eml", "b.csv")
+    result = classify("--whole-file", "a.txt", "b.csv")
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     assert [(line[0], line[1], line[3]) for line in lines] == [
-        ("a.eml:1", "HAM", r"ok, call me\n\nsee you at 5 then"),
+        ("a.txt:1", "HAM", r"ok, call me\n\nsee you at 5 then"),
         ("b.csv:1", "SPAM", SPAM),
     ]
 
@@ -186,7 +186,7 @@ class TestOutput:
         ("arguments", "stdin", "reason"),
         [
             (["in.txt", "missing.txt"], b"", "missing.txt does not exist; check the path"),
-            (["in.txt", "broken.csv"], b"", "broken.csv is empty; a header row that names the columns is needed"),
+            (["in.txt", "broken.csv"], b"", "broken.csv is empty; a header row with column names is required"),
             (["-"], b"\xff\n\xfe\n", "2 of 2 rows could not be read; out.txt was not written"),
             (["in.txt", "--model", "nowhere"], b"", "nowhere"),
         ],
@@ -208,7 +208,10 @@ class TestOutput:
 
         monkeypatch.setattr("os.fsync", full)
         result = classify(messages, "--output", "out.txt")
-        assert (result.exit_code, result.stderr) == (1, "Error: [Errno 28] No space left on device\n")
+        assert (result.exit_code, result.stderr) == (
+            1,
+            f"Error: [Errno 28] No space left on device: '{Path('out.txt').resolve()}'\n",
+        )
         assert not Path("out.txt").exists()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from spam_edge.cli_drift import DRIFTED, drift
+from spam_edge.cli.drift import DRIFTED, drift
 
 Run = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def test_json(command: Run, spam_only: str) -> None:
 
 
 def test_messages_of_the_same_making_raise_no_alarm(command: Run, folder: Path) -> None:
-    pytest.importorskip("torch")  # which the generator of the messages imports
+    pytest.importorskip("torch")  # the message generator imports it
     made_up = runpy.run_path(str(ROOT / "tests" / "data" / "make_tiny_bundle.py"))["made_up_messages"]
     (folder / "same.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t, _ in made_up(60, seed=1)))
     for arguments in (["same.jsonl", "--variant", "int8"], ["same.jsonl"]):

@@ -14,8 +14,8 @@ import pytest
 from click.testing import Result
 
 from spam_edge import RuntimeOptions, SpamClassifier
-from spam_edge.cli_explain import _paint, explain
-from tests.patience import PATIENCE
+from spam_edge.cli.explain import _paint, explain
+from tests.support.timeouts import TIMEOUT
 
 Run = Callable[..., Result]
 TEXT = "see you at 5 then 09061701461"
@@ -87,7 +87,7 @@ def _on_a_terminal(arguments: list[str], environment: dict[str, str]) -> str:
     try:
         command = [sys.executable, "-m", "spam_edge", "explain", "--device", "cpu", *arguments]
         done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=child, check=False, timeout=PATIENCE
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=child, check=False, timeout=TIMEOUT
         )
         assert done.returncode == 0
         return os.read(parent, 65536).decode()

@@ -11,9 +11,11 @@ from click.testing import Result
 
 from spam_edge import RuntimeOptions, SpamClassifier, __version__
 from spam_edge.cli import main
-from spam_edge.intervals import counted
-from spam_edge.session import DEVICES, VARIANTS
-from spam_edge.verification import Check, VerificationReport, verify_bundle
+from spam_edge.decision.intervals import counted
+from spam_edge.diagnostics.report import Check, VerificationReport
+from spam_edge.diagnostics.verify import verify_bundle
+from spam_edge.options import DEVICES, VARIANTS
+from tests.support import hostile
 
 Run = Callable[..., Result]
 CPU = ["--device", "cpu"]
@@ -23,7 +25,9 @@ def test_info(run: Run, tiny_bundle: Path) -> None:
     description = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).describe()
     result = run("info", *CPU)
     assert (result.exit_code, result.stderr) == (0, "")
-    table = dict(re.split(" {2,}", line, maxsplit=1) for line in result.stdout.splitlines())
+    assert all(len(line) <= 80 for line in result.stdout.splitlines()[1:])  # the first has the path
+    entries = re.sub(r"\n +", " ", result.stdout).splitlines()
+    table = dict(re.split(" {2,}", line, maxsplit=1) for line in entries)
     names = [name.replace("_", " ") for name in description if name not in {"modes", "unsure", "controls"}]
     assert list(table)[: len(names)] == names
     assert list(table)[len(names) :] == [
@@ -49,7 +53,7 @@ def test_info_says_which_harmless_messages_are_called_spam(run: Run, bundle_copy
         "control N6 called spam 5.00% (1.04% to 13.92%, n 60); codes",
     ]
     assert json.loads(run("info", *CPU, "--model", str(bundle_copy), "--json").stdout)["controls"] == controls
-    # one of an earlier export says nothing of them
+    # Bundles of earlier exports have no control sets.
     del manifest["metrics"]["controls"]
     path.write_text(json.dumps(manifest), encoding="utf-8")
     assert "control" not in run("info", *CPU, "--model", str(bundle_copy)).stdout
@@ -78,11 +82,22 @@ def test_verify_as_json(run: Run, tiny_bundle: Path) -> None:
 def test_a_failed_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     checks = (Check("files", ok=True, detail="all there"), Check("scores", ok=False, detail="3 label flips"))
     report = VerificationReport("b", "d", "int8", "CPUExecutionProvider", checks)
-    monkeypatch.setattr("spam_edge.verification.verify_bundle", lambda *_: report)
+    monkeypatch.setattr("spam_edge.cli.verify.verify_in_subprocess", lambda *_, **__: report)
     result = run("verify")
     assert result.exit_code == 1
     assert result.stdout == "ok      files   all there\nFAILED  scores  3 label flips\n"
     assert result.stderr == ""
+
+
+def test_verify_beyond_its_limits(run: Run, bundle_copy: Path) -> None:
+    hostile.with_huge_manifest(bundle_copy)
+    result = run("verify", *CPU, "--model", str(bundle_copy), "--max-memory", "900")
+    remedy = "do not use it, or raise --max-memory (now 900 MiB) for a large model"
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"Error: {bundle_copy} was not verified (MemoryError); {remedy}\n"
+    result = run("verify", *CPU, "--model", str(bundle_copy), "--max-seconds", "0.01")
+    remedy = "do not use it, or raise --max-seconds on a slow machine"
+    assert result.stderr == f"Error: {bundle_copy} was not verified within 0.01 seconds; {remedy}\n"
 
 
 def test_version(run: Run) -> None:
@@ -114,7 +129,7 @@ def test_help_has_examples_that_the_parser_accepts(run: Run, command: list[str],
 def test_help_says_how_to_complete_and_which_exit_codes_there_are(run: Run) -> None:
     assert "_SPAM_EDGE_COMPLETE=bash_source" in run("--help").stdout
     text = " ".join(run("classify", "--help").stdout.split())
-    assert "Exit with 3 when there is spam" in text
+    assert "Exit with 3 if spam is found" in text
     assert "the exit code is 1" in text
 
 

@@ -1,4 +1,4 @@
-"""``--mode``, ``--max-fpr`` and ``--unsure``, of classify, batch and info."""
+"""``--mode``, ``--max-fpr`` and ``--unsure`` of classify, batch and info."""
 
 import io
 import json
@@ -7,18 +7,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 
 from spam_edge import Prediction, RuntimeOptions, SpamClassifier
-from spam_edge.bundle import Bundle
-from spam_edge.cli_classify import _writer
-from spam_edge.operating_points import BALANCED, MODES, UNSURE
-from spam_edge.rows import Message
-from spam_edge.thresholds import threshold_at_rate
-from spam_edge.validation import ValidationScores
-from spam_edge.verification import Golden
+from spam_edge.bundle.golden import Golden
+from spam_edge.bundle.locate import Bundle
+from spam_edge.bundle.validation import ValidationScores
+from spam_edge.cli.classify import _writer
+from spam_edge.cli.options import RuntimeChoice
+from spam_edge.decision.operating_points import BALANCED, MODES, UNSURE
+from spam_edge.decision.thresholds import threshold_at_rate
+from spam_edge.readers.extraction import Message
 
 Run = Callable[..., Result]
 PROCESS = [sys.executable, "-m", "spam_edge"]
@@ -26,7 +28,7 @@ PROCESS = [sys.executable, "-m", "spam_edge"]
 
 @pytest.fixture
 def golden(folder: Path, banded_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Write golden messages with every label to ``in.jsonl``; the bundle of the commands is the one with a band."""
+    """Write golden messages of every label to ``in.jsonl`` and select the bundle with an UNSURE band."""
     monkeypatch.setenv("SPAM_EDGE_MODEL", str(banded_bundle))
     texts = Golden.read(Bundle.find(banded_bundle)).texts
     (folder / "in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
@@ -55,7 +57,7 @@ def test_equal_modes_are_said(classify: Run, tiny_bundle: Path) -> None:
     )
     result = classify("--unsure", stdin=b"see you at 5 then\n")
     assert result.stderr == (
-        "--unsure: nothing is UNSURE, as high-recall and low-false-positive have the same threshold in this bundle\n"
+        "--unsure: no score is UNSURE: high-recall and low-false-positive have the same threshold in this bundle\n"
     )
 
 
@@ -65,7 +67,7 @@ def test_a_bundle_from_before_this_was_measured(classify: Run, banded_bundle: Pa
     chosen = ["--model", str(banded_bundle)]
     assert classify(*chosen, "--mode", "high-recall", stdin=b"see you at 5 then\n").stderr == ""
     assert classify(*chosen, "--unsure", stdin=b"see you at 5 then\n").stderr == (
-        "--unsure: what share of ham is UNSURE was not measured when this bundle was exported\n"
+        "--unsure: the share of UNSURE ham was not measured when this bundle was exported\n"
     )
 
 
@@ -80,8 +82,7 @@ def test_max_fpr_says_what_it_is_worth(classify: Run, tiny_bundle: Path) -> None
         assert result.exit_code == 0
         threshold, _ = threshold_at_rate(scores, float(rate))
         assert result.stderr == (
-            f"--max-fpr {rate}: threshold {threshold:.6g}; {shown}; "
-            f"laxer than balanced, whose threshold is {default:.6g}\n"
+            f"--max-fpr {rate}: threshold {threshold:.6g}; {shown}; below the threshold of balanced, {default:.6g}\n"
         )
 
 
@@ -89,10 +90,10 @@ def test_a_rate_that_cannot_be_shown_is_refused_or_estimated(classify: Run, tiny
     result = classify("--max-fpr", "0.002", stdin=b"see you at 5 then\n")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        "Error: 30 validation ham cannot show a false-positive rate of at most 0.002: it takes 1,497; ask for 0.0951 "
-        "or more, validate with more ham, or insist on an estimate with --max-fpr-unproven (max_fpr_unproven)\n"
+        "Error: 30 validation ham cannot show a false-positive rate of at most 0.002: 1,497 are needed; set 0.0951 "
+        "or more, validate with more ham, or accept an estimate with --max-fpr-unproven (max_fpr_unproven)\n"
     )
-    for rate, needed in (("0.002", "1,497 ham would show 0.002"), ("0", "no number of ham shows 0")):
+    for rate, needed in (("0.002", "1,497 ham would show 0.002"), ("0", "no number of ham can show 0")):
         result = classify("--max-fpr", rate, "--max-fpr-unproven", stdin=b"see you at 5 then\n")
         assert (result.exit_code, result.stdout[:3]) == (0, "HAM")
         threshold = Bundle.find(tiny_bundle).manifest.threshold
@@ -122,7 +123,7 @@ class _Terminal(io.StringIO):
 def test_unsure_is_yellow_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     terminal = _Terminal()
-    write = _writer("text", terminal, ("HAM", "SPAM", UNSURE), places=False)
+    write = _writer("text", terminal, ("HAM", "SPAM", UNSURE), places=False, spreadsheet_safe=False)
     write([(Message("text", "file", 1), Prediction(label, 0.5, False)) for label in ("HAM", "SPAM", UNSURE)])
     colours = [line.split("m")[0] for line in terminal.getvalue().splitlines()]
     assert colours == ["\x1b[32", "\x1b[31", "\x1b[33"]
@@ -139,11 +140,11 @@ def test_unsure_is_no_spam(run: Run, golden: list[str], banded_bundle: Path) -> 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (["--mode", "balanced", "--threshold", "0.5"], "threshold and mode each set the threshold"),
-        (["--mode", "balanced", "--max-fpr", "0.5"], "mode and max_fpr each set the threshold"),
-        (["--unsure", "--threshold", "0.5"], "unsure takes two thresholds of the bundle"),
+        (["--mode", "balanced", "--threshold", "0.5"], "threshold and mode are mutually exclusive"),
+        (["--mode", "balanced", "--max-fpr", "0.5"], "mode and max_fpr are mutually exclusive"),
+        (["--unsure", "--threshold", "0.5"], "unsure and threshold are mutually exclusive"),
         (["--max-fpr", "2"], "'--max-fpr'"),
-        (["--max-fpr-unproven"], "max_fpr_unproven says how max_fpr is taken"),
+        (["--max-fpr-unproven"], "max_fpr_unproven requires max_fpr"),
         (["--only", "unsure"], "--only takes a label of this model: HAM, SPAM, not 'unsure'"),
     ],
 )
@@ -156,7 +157,7 @@ def test_what_does_not_go_together(classify: Run, wrong: list[str], words: str) 
 def test_an_unknown_mode_is_one_line(classify: Run) -> None:
     result = classify("--mode", "strict")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("Error: this bundle has no mode 'strict'; it has low-false-positive, balanced, ")
+    assert result.stderr.startswith("Error: the bundle has no mode 'strict', only low-false-positive, balanced, ")
     assert result.stderr.count("\n") == 1
 
 
@@ -166,10 +167,11 @@ def test_info_shows_the_modes(run: Run, tiny_bundle: Path) -> None:
     rates = "100.00% (91.19% to 100.00%, n 40)"
     for mode, threshold in manifest.thresholds.items():
         same = "" if mode == BALANCED else ", the same as balanced"
-        line = f"{f'mode {mode}':<26}threshold {threshold:.4f}{same}; precision {rates}; recall {rates}; false positive"
+        first, *others = (f"threshold {threshold:.4f}{same}", f"precision {rates}", f"recall {rates}", "false positive")
+        line = "\n".join([f"{f'mode {mode}':<25}{first}", *(f"{'':<25}{other}" for other in others)])
         assert line in shown.stdout
     assert shown.stdout.endswith(
-        "\nunsure                    ham 0.00% (0.00% to 8.81%, n 40); spam 0.00% (0.00% to 8.81%, n 40)\n"
+        f"\nunsure{'':<19}ham 0.00% (0.00% to 8.81%, n 40)\n{'':<25}spam 0.00% (0.00% to 8.81%, n 40)\n"
     )
     described = json.loads(run("info", "--device", "cpu", "--json").stdout)
     assert described["modes"] == {
@@ -200,10 +202,10 @@ def test_batch_as_a_process(folder: Path, golden: list[str], banded_bundle: Path
     assert report["spam_share"] == expected.count("SPAM") / len(expected)
     done = _batch(folder, "--max-fpr", "0.1", "--force")
     assert done.returncode == 0
-    assert f"--max-fpr 0.1: threshold 0.483327; {SHOWN}; laxer than balanced, whose threshold is " in done.stderr
+    assert f"--max-fpr 0.1: threshold 0.483327; {SHOWN}; below the threshold of balanced, " in done.stderr
     done = _batch(folder, "--max-fpr", "0.01", "--force")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Error: 30 validation ham cannot show a false-positive rate of at most 0.01: it takes 299" in done.stderr
+    assert "Error: 30 validation ham cannot show a false-positive rate of at most 0.01: 299 are needed" in done.stderr
     done = _batch(folder, "--max-fpr", "0.01", "--max-fpr-unproven", "--force")
     assert done.returncode == 0
     assert f"{SHOWN}; the threshold is an estimate: 299 ham would show 0.01" in done.stderr
@@ -214,3 +216,18 @@ def test_a_job_that_was_begun_without_unsure_does_not_go_on_with_it(folder: Path
     done = _batch(folder, "--unsure", "--resume")
     assert done.returncode == 1
     assert "cannot resume: unsure from was None when the job began" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "chosen"),
+    [
+        ({}, False),
+        ({"threshold": None, "mode": None, "max_fpr": None, "unsure": False}, False),
+        ({"threshold": 0.0}, True),
+        ({"max_fpr": 0.0}, True),
+        ({"mode": "balanced"}, True),
+        ({"unsure": True}, True),
+    ],
+)
+def test_a_threshold_or_rate_of_zero_is_a_choice(values: dict[str, Any], chosen: bool) -> None:
+    assert RuntimeChoice(None, values).chooses_threshold is chosen

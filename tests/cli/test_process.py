@@ -1,4 +1,4 @@
-"""The command as a process of its own: pipes, terminals, signals, memory, start-up."""
+"""The command as a subprocess: pipes, terminals, signals, memory, start-up."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from typing import IO
 import pytest
 
 from spam_edge import RuntimeOptions
-from tests.memory import MIB, needs_proc, peak_of_command
-from tests.patience import PATIENCE, wait_until
+from tests.support.memory import MIB, needs_proc, peak_of_command
+from tests.support.timeouts import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
 
@@ -27,7 +27,7 @@ HAM = "see you at 5 then\n"
 
 @pytest.fixture
 def environment(tiny_bundle: Path) -> Mapping[str, str]:
-    # The tests must not depend on where they were started from, nor on a user's taste for colours.
+    # The tests must not depend on the current directory or on the user's colour settings.
     kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "PYTHONUNBUFFERED"}}
     return kept | {"SPAM_EDGE_MODEL": str(tiny_bundle), "PYTHONPATH": str(Path(__file__).parents[2])}
 
@@ -51,8 +51,8 @@ def started(arguments: list[str], environment: Mapping[str, str], folder: Path) 
 
 
 def next_line(stream: IO[str]) -> str:
-    """Return the next line, or fail the test when none comes."""
-    assert select.select([stream], [], [], PATIENCE)[0], "no line came"
+    """Return the next line; fail the test after a timeout."""
+    assert select.select([stream], [], [], TIMEOUT)[0], "no line came"
     return stream.readline()
 
 
@@ -64,7 +64,7 @@ def test_a_slow_pipe_gets_each_verdict_at_once(environment: Mapping[str, str], t
             process.stdin.write(message)
             assert next_line(process.stdout).split("\t")[0] == label
         process.stdin.close()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
 
 
 @pytest.mark.parametrize("output_format", ["text", "jsonl", "csv"])
@@ -75,7 +75,7 @@ def test_a_reader_that_has_enough(environment: Mapping[str, str], tmp_path: Path
         assert process.stderr is not None
         next_line(process.stdout)
         process.stdout.close()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
         assert process.stderr.read() == ""
 
 
@@ -86,7 +86,7 @@ def test_a_reader_that_is_not_there(environment: Mapping[str, str], tmp_path: Pa
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
         assert process.stderr.read() == ""
 
 
@@ -98,7 +98,7 @@ def test_interrupted_while_writing_a_file(environment: Mapping[str, str], tmp_pa
         process.stdin.write(SPAM)
         wait_until(lambda: any(path.stat().st_size for path in tmp_path.glob(".out.txt.*")))
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
+        assert process.wait(TIMEOUT) == 130
         assert process.stderr.read() == "\nInterrupted\n"
     assert (tmp_path / "out.txt").read_text() == "earlier"
     assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
@@ -111,7 +111,7 @@ def test_interrupted_while_writing_to_a_pipe(environment: Mapping[str, str], tmp
         process.stdin.write(SPAM)
         next_line(process.stdout)
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
+        assert process.wait(TIMEOUT) == 130
 
 
 @needs_proc
@@ -129,7 +129,7 @@ def test_memory_does_not_grow_with_the_input(environment: Mapping[str, str], tmp
 def test_data_is_utf_8_whatever_the_locale(environment: Mapping[str, str], tmp_path: Path) -> None:
     process = subprocess.run(
         CLASSIFY,
-        input="see you – ünï 👍\n".encode(),  # noqa: RUF001 - the dash is the point
+        input="see you – ünï 👍\n".encode(),  # noqa: RUF001 - the test needs the en dash
         env=environment | {"PYTHONIOENCODING": "ascii"},
         cwd=tmp_path,
         capture_output=True,
@@ -170,18 +170,18 @@ def test_completion(environment: Mapping[str, str], words: str, completion: str)
 def test_measuring_in_a_process_of_its_own(environment: Mapping[str, str], tmp_path: Path) -> None:
     arguments = [*COMMAND, "bench", "--device", "cpu", "--seconds", "0", "--json"]
     process = subprocess.run(arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert process.stderr == ""  # no progress where nobody looks at it
+    assert process.stderr == ""  # no progress without a terminal
     assert RuntimeOptions(**json.loads(process.stdout)["best"]).device == "cpu"
 
 
 class TestTerminal:
-    """A pseudo-terminal in the place of some of the streams."""
+    """Runs with some streams on a pseudo-terminal."""
 
     @staticmethod
     def run(
         arguments: list[str], environment: Mapping[str, str], folder: Path, *, terminals: set[str], typed: str = ""
     ) -> tuple[str, str]:
-        """Return what appeared on the terminal, and what came through pipes."""
+        """Return the output on the terminal and through pipes."""
         ours, theirs = os.openpty()
         others = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         streams = {name: theirs if name in terminals else other for name, other in others.items()}
@@ -190,8 +190,8 @@ class TestTerminal:
             if typed:
                 os.write(ours, typed.encode())
             screen = bytearray()
-            # On Linux the end of a terminal that nobody holds any more is an error.
-            while select.select([ours], [], [], PATIENCE)[0]:
+            # On Linux, reading from a terminal without writers is an error instead of EOF.
+            while select.select([ours], [], [], TIMEOUT)[0]:
                 try:
                     chunk = os.read(ours, 4096)
                 except OSError:
@@ -200,7 +200,7 @@ class TestTerminal:
                     break
                 screen += chunk
             piped = b"".join(pipe.read() for pipe in (process.stdout, process.stderr) if pipe)
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
         os.close(ours)
         return screen.decode(), piped.decode()
 

@@ -1,8 +1,8 @@
-"""Make the tiny checkpoint and the tiny bundle that the tests use, through the real exporter.
+"""Make the tiny checkpoint and the tiny bundle of the tests with the real exporter.
 
     python tests/data/make_tiny_bundle.py
 
-The checkpoint is also what the export tests start from; the bundle is committed.
+The export tests start from the checkpoint; the bundle is committed.
 """
 
 import json
@@ -16,8 +16,8 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification, DistilBertTokenizerFast
 
-from spam_edge.normalization import NORMALIZER_NAME
-from spam_edge.training.normalizer_tables import make_tables
+from spam_edge.text.normalization import NORMALIZER_NAME
+from spam_edge.training.data.normalizer_tables import make_tables
 
 HERE = Path(__file__).parent
 BUNDLE = HERE / "tiny_bundle"
@@ -42,27 +42,27 @@ _HAM = (
 
 
 def made_up_messages(count: int, *, seed: int) -> list[tuple[str, int]]:
-    """Return messages with their labels (1 is SPAM), alternating."""
-    dice = random.Random(seed)
+    """Return messages with labels (1 is SPAM), alternating."""
+    rng = random.Random(seed)
 
     def fill(template: str) -> str:
         return template.format(
-            number=f"09{dice.randrange(10**9):09}",
-            code=dice.randrange(10000, 99999),
-            prize=dice.choice(["prize", "voucher", "phone", "holiday", "ringtone"]),
-            hour=dice.randrange(1, 12),
-            place=dice.choice(["pub", "station", "office", "shop", "park"]),
+            number=f"09{rng.randrange(10**9):09}",
+            code=rng.randrange(10000, 99999),
+            prize=rng.choice(["prize", "voucher", "phone", "holiday", "ringtone"]),
+            hour=rng.randrange(1, 12),
+            place=rng.choice(["pub", "station", "office", "shop", "park"]),
         )
 
-    return [(fill(dice.choice(_SPAM if index % 2 else _HAM)), index % 2) for index in range(count)]
+    return [(fill(rng.choice(_SPAM if index % 2 else _HAM)), index % 2) for index in range(count)]
 
 
 def make_checkpoint(folder: Path, **shape: int) -> Path:
-    """Train a tiny DistilBERT and write it the way the training room does.
+    """Train a tiny DistilBERT and write it in the format of a training checkpoint.
 
     Args:
         folder: where to write it.
-        shape: other sizes than those of the tiny bundle, under their names in ``DistilBertConfig``.
+        shape: overrides of the tiny bundle's sizes, by their names in ``DistilBertConfig``.
     """
     torch.manual_seed(0)
     torch.set_num_threads(1)
@@ -96,11 +96,11 @@ def make_checkpoint(folder: Path, **shape: int) -> Path:
 
 
 def _tokenizer(texts: list[str], folder: Path) -> DistilBertTokenizerFast:
-    """Make a vocabulary of the words of the texts, and of the letters of these and the golden texts.
+    """Make a vocabulary of the words of the texts, and of the letters of these and of the golden texts.
 
-    The trainers of the tokenizers library break ties by chance; this gives the same vocabulary each time.
+    The trainers of the tokenizers library break ties at random; this vocabulary is reproducible.
     """
-    golden = (HERE.parents[1] / "export" / "golden_texts.jsonl").read_text(encoding="utf-8").splitlines()
+    golden = (HERE.parents[1] / "export" / "parity" / "golden_texts.jsonl").read_text(encoding="utf-8").splitlines()
     words = _words(texts)
     letters = sorted(set("".join(words | _words([json.loads(line)["text"] for line in golden]))))
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -137,7 +137,7 @@ def _train(
 
 def main() -> None:
     sys.path.insert(0, str(HERE.parents[1]))
-    from export.assemble import export_bundle
+    from export.assembly import export_bundle
 
     with TemporaryDirectory() as folder:
         checkpoint = make_checkpoint(Path(folder) / "checkpoint")

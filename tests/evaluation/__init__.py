@@ -1,1 +1,1 @@
-"""How well spam-edge tells spam from ham, beside other systems: ``make evaluate``."""
+"""Measure spam-edge's classification quality against baselines: ``make evaluate``."""

@@ -1,4 +1,4 @@
-"""``python -m tests.evaluation``: the whole protocol, from folds to the page."""
+"""``python -m tests.evaluation``: run the whole protocol, from the folds to the report page."""
 
 import shlex
 import sys
@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from spam_edge.errors import SpamEdgeError
+from spam_edge.training.data.sources import load_corpus
 from spam_edge.training.options import corpus_options, take_read_options
-from spam_edge.training.sources import load_corpus
 from tests.evaluation.extras import extra_option
 
 
@@ -24,24 +24,26 @@ from tests.evaluation.extras import extra_option
     "folder",
     type=click.Path(path_type=Path),
     default=Path("artifacts/report"),
-    help="Where the report goes.",
+    help="Folder of the report.",
 )
 @click.option(
     "--bundle",
     type=click.Path(path_type=Path),
     default=Path("artifacts/bundle"),
-    help="What ships: scores the other files.",
+    help="Shipped bundle: scores the additional files.",
 )
 @extra_option
-@click.option("--seeds", type=click.IntRange(1), default=1, help="Trainings of every fold; two or more tell chance.")
-@click.option("--resamples", type=click.IntRange(10), default=2000, help="Of the bootstrap.")
-@click.option("--quick", is_flag=True, help="One fold, one seed, no leaky split: a first look in some minutes.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=1, help="Trainings per fold; two or more measure the variance."
+)
+@click.option("--resamples", type=click.IntRange(10), default=2000, help="Bootstrap resamples.")
+@click.option("--quick", is_flag=True, help="One fold, one seed, no leaky split: a first look in minutes.")
 def main(*, data: tuple[str, ...], bundle: Path, **options: Any) -> None:
-    """Judge the pipeline that ships on messages it has never seen, and write a page about it.
+    """Evaluate the shipped pipeline out of fold, and write a report page.
 
-    Five grouped folds of the corpus, and of the notices beside it, are trained, exported to int8 and scored, clean and
-    disguised, beside baselines in the same folds. What is finished is kept in the folder of the report: a run that was
-    interrupted goes on. For what takes seconds and trains nothing see python -m tests.evaluation.measure.
+    Five grouped folds of the corpus and of the notices are trained, exported to int8 and scored, clean and disguised,
+    with baselines fitted in the same folds. Finished folds are kept in the report's folder, so an interrupted run
+    continues. To measure a bundle in seconds, without training, use python -m tests.evaluation.measure.
     """
     from tests.evaluation.protocol import Request, evaluate
 

@@ -1,4 +1,4 @@
-"""What an evaluation was run on, and what the bundle costs to run."""
+"""Describe the conditions of an evaluation, and the size and speed of a bundle."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -6,26 +6,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spam_edge.classifier import SpamClassifier
-from spam_edge.normalization import VERSION
-from spam_edge.threads import available_threads
+from spam_edge.resources import available_threads
+from spam_edge.text.normalization import VERSION
 from spam_edge.training.checkpoint import git_commit, versions
-from spam_edge.training.corpus import Prepared
-from spam_edge.training.messages import SPAM
-from spam_edge.training.splits import Example, describe
+from spam_edge.training.data.corpus import Prepared
+from spam_edge.training.data.messages import SPAM
+from spam_edge.training.data.splits import Example, describe
 from tests.benchmarks.machine import describe_machine
 from tests.evaluation.report.document import SCHEMA_VERSION
 
 
 def about(prepared: Prepared, notices: Sequence[Example], settings: Mapping[str, Any], recipe: str) -> dict[str, Any]:
-    """Return when, where and of what the evaluation is.
+    """Return the metadata of an evaluation: time, machine, versions, settings and corpus sizes.
 
     Args:
         prepared: the corpus.
-        notices: that were trained on beside it.
-        settings: of the training and of the evaluation.
+        notices: notices trained on in addition to the corpus; empty without them.
+        settings: training and evaluation settings.
         recipe: fingerprint of all messages.
     """
-    examples = [example for side in prepared.sides.values() for example in side]
+    examples = [example for split in prepared.splits.values() for example in split]
     sizes, spam = describe(examples), len({example.cluster for example in examples if example.label == SPAM})
     corpus = {
         "name": prepared.corpus.name,
@@ -50,7 +50,7 @@ def about(prepared: Prepared, notices: Sequence[Example], settings: Mapping[str,
 
 
 def size_and_speed(classifier: SpamClassifier, texts: Sequence[str]) -> dict[str, Any]:
-    """Return the size of each file, and the messages per second of the one that this machine takes: of three rounds."""
+    """Return the size of each model file and the throughput of the variant in use, the median of three runs."""
     seconds = []
     for _ in range(3):
         start = time.perf_counter()

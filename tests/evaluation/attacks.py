@@ -1,4 +1,4 @@
-"""The test spam of a fold in every disguise, and ham that must stay ham, scored by ours and by the baseline."""
+"""Disguise the test spam of a fold with every attack, and score it and the harmless controls."""
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from spam_edge.classifier import SpamClassifier
-from spam_edge.normalization.tables import NORMALIZER_NAME, Tables
-from spam_edge.session import RuntimeOptions
-from spam_edge.training.disguises import (
+from spam_edge.options import RuntimeOptions
+from spam_edge.text.normalization.tables import NORMALIZER_NAME, Tables
+from spam_edge.training.attacks import (
     ATTACKS,
     CONTROLS,
     LEVELS,
@@ -31,14 +31,14 @@ from tests.evaluation.pipeline import VARIANT
 from tests.evaluation.report.document import WHOLE_MESSAGE
 
 SAMPLE = 40
-"""Spam of a fold that :func:`attack_sample` disguises at most."""
+"""Largest number of spam messages per fold that :func:`attack_sample` disguises."""
 
 Score = Callable[[Sequence[str]], NDArray[np.floating]]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is attacked: the test messages of a fold, one per cluster, and what an attacker knows of the others."""
+    """The attacked test messages of a fold, one per cluster, and the attacker's knowledge of the other messages."""
 
     spam: dict[int, str]
     ham: dict[int, str]
@@ -47,7 +47,7 @@ class Target:
     fold: str
 
     def disguised(self, attack: str, level: str, words: str, **options: object) -> dict[int, str]:
-        """Return the spam that the attack changes, disguised."""
+        """Return the disguised spam, without messages that the attack leaves unchanged."""
         texts = {
             row: disguise(
                 text,
@@ -65,7 +65,7 @@ class Target:
 
 
 def attack_all(target: Target, classifier: SpamClassifier, baseline: Score) -> list[Attacked]:
-    """Return every attack at every level, on keywords and on random words."""
+    """Run every attack at every level, on keywords and on random words."""
     kinds = [(attack, level, words) for attack in ATTACKS for level in LEVELS for words in TARGETS]
     found = _attacked_with(kinds, target, classifier, baseline)
     unknown = sorted({c for letters in homoglyphs().values() for c in letters if sha256(c.encode()).digest()[0] % 2})
@@ -80,14 +80,14 @@ def attack_all(target: Target, classifier: SpamClassifier, baseline: Score) -> l
 
 
 def attack_sample(target: Target, classifier: SpamClassifier, baseline: Score) -> list[Attacked]:
-    """Return every attack at medium level on keywords, on at most :data:`SAMPLE` messages: chosen by their hashes."""
+    """Run every attack at medium level on keywords, on at most :data:`SAMPLE` messages, chosen by hash."""
     rows = sorted(target.spam, key=lambda row: sha256(target.spam[row].encode()).digest())[:SAMPLE]
     some = replace(target, spam={row: target.spam[row] for row in rows})
     return _attacked_with([(attack, LEVEL, TARGET) for attack in ATTACKS], some, classifier, baseline)
 
 
 def controls(target: Target, classifier: SpamClassifier, baseline: Score) -> dict[str, dict[str, list[float]]]:
-    """Return the scores of ham that was written to be mistaken, and of test ham in disguise."""
+    """Return the scores of the harmless controls and of disguised test ham."""
     texts = dict(ham_controls())
     texts["N7"] = [
         text
@@ -118,7 +118,7 @@ def _attacked(kind: tuple[str, str, str], texts: dict[int, str], ours: Score, ba
 
 @contextmanager
 def _without(classifier: SpamClassifier, characters: Collection[str]) -> Iterator[SpamClassifier]:
-    """Open the same bundle with a normaliser that does not know some letters."""
+    """Open the bundle with a normaliser that lacks these characters."""
     source = classifier.bundle.path.resolve()
     with tempfile.TemporaryDirectory(prefix="spam-edge-unknown-") as name:
         target = Path(name)
@@ -126,10 +126,10 @@ def _without(classifier: SpamClassifier, characters: Collection[str]) -> Iterato
             if path.name != NORMALIZER_NAME:
                 (target / path.name).symlink_to(path)
         tables = Tables.read(source / NORMALIZER_NAME)
-        plain, styled, confusable = (
+        plain, styled, confusable, shapes = (
             {key: value for key, value in table.items() if key not in characters}
-            for table in (tables.plain, tables.styled, tables.confusable)
+            for table in (tables.plain, tables.styled, tables.confusable, tables.shapes)
         )
-        weaker = replace(tables, plain=plain, styled=styled, confusable=confusable)
+        weaker = replace(tables, plain=plain, styled=styled, confusable=confusable, shapes=shapes)
         (target / NORMALIZER_NAME).write_text(weaker.to_json(), encoding="utf-8")
         yield SpamClassifier.load(target, RuntimeOptions(device="cpu", variant=VARIANT, verify=False))

@@ -1,4 +1,4 @@
-"""What spam-edge has to beat, in the same folds."""
+"""Baselines, fitted in the same folds as spam-edge."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -12,32 +12,32 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
-from spam_edge.training import base_model
+from spam_edge.training.model import base_model
 
 _MAX_LENGTH = 128
 
 
 class Baseline(Protocol):
-    """A fitted system that gives a text a number, above 0 for spam."""
+    """A fitted baseline. Its decision function is above 0 for spam."""
 
     def decision_function(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Return one number per text, the higher the more spam."""
+        """Return one number per text; higher is more spam-like."""
 
 
 def char_svm(texts: Sequence[str], is_spam: NDArray[np.bool_]) -> Pipeline:
-    """Fit TF-IDF of character 3- to 5-grams and a linear support vector machine."""
+    """Fit a linear SVM on TF-IDF of character 3- to 5-grams."""
     features = TfidfVectorizer(analyzer="char", ngram_range=(3, 5), sublinear_tf=True, min_df=2)
     return make_pipeline(features, LinearSVC()).fit(texts, is_spam)
 
 
 def word_lr(texts: Sequence[str], is_spam: NDArray[np.bool_]) -> Pipeline:
-    """Fit TF-IDF of words and pairs of words and a logistic regression."""
+    """Fit logistic regression on TF-IDF of words and word pairs."""
     features = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     return make_pipeline(features, LogisticRegression(C=30, max_iter=2000)).fit(texts, is_spam)
 
 
 class FrozenEncoder:
-    """The base model as it comes, and a logistic regression on its first token: the seed's frozen body."""
+    """Logistic regression on the first token of the frozen base model, as in the code this project started from."""
 
     def __init__(self, base: base_model.BaseModel) -> None:
         self._tokenizer = base_model.load_tokenizer(base, _MAX_LENGTH)
@@ -50,7 +50,7 @@ class FrozenEncoder:
         return self
 
     def decision_function(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Return one number per text, the higher the more spam."""
+        """Return one number per text; higher is more spam-like."""
         numbers: NDArray[np.float64] = self._head.decision_function(self._features(texts))
         return numbers
 
@@ -67,16 +67,16 @@ class FrozenEncoder:
 
 @cache
 def fitters(base: base_model.BaseModel) -> Mapping[str, Callable[[Sequence[str], NDArray[np.bool_]], Any]]:
-    """Return what fits each baseline, by name; a process that fits several folds runs the frozen encoder once."""
+    """Return the fit function of each baseline. Folds of one process share the features of the frozen encoder."""
     frozen = FrozenEncoder(base)
     return {"char_svm": char_svm, "word_lr": word_lr, "frozen_encoder": frozen.fit}
 
 
 TITLES = {
     "spam_edge": "spam-edge, int8 as shipped",
-    "pytorch": "the same model in PyTorch fp32",
-    "char_svm": "characters (3 to 5), linear SVM",
-    "word_lr": "words, logistic regression",
-    "frozen_encoder": "base model frozen, logistic head",
+    "pytorch": "same model in PyTorch fp32",
+    "char_svm": "character 3- to 5-grams, linear SVM",
+    "word_lr": "words and word pairs, logistic regression",
+    "frozen_encoder": "frozen base model, logistic regression",
 }
-"""By name."""
+"""Titles of the systems by name."""

@@ -1,4 +1,4 @@
-"""The errors of the out-of-fold run, with what a reader made of each: ``adjudicated.jsonl``."""
+"""List the errors of the out-of-fold run with their adjudication from ``adjudicated.jsonl``."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spam_edge.training.metrics import FALSE_POSITIVE_RATES
+from spam_edge.training.metrics.metric import FALSE_POSITIVE_RATES
 from tests.evaluation.report.document import OURS
 from tests.evaluation.statistics import Scored, measures
 from tests.evaluation.tracks import Track
@@ -19,16 +19,16 @@ Verdicts = Mapping[str, Mapping[str, str]]
 
 
 def read_verdicts(path: Path = _FILE) -> dict[str, dict[str, str]]:
-    """Return what a language model said of each text: ``verdict`` (wrong, mislabelled or ambiguous) and ``note``."""
+    """Return, by text, a language model's ``verdict`` (wrong, mislabelled or ambiguous) with its ``note``."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
     return {row["text"]: row for row in rows}
 
 
 def errors(track: Track) -> dict[str, Any]:
-    """Return every error at the balanced threshold, and the measures before and after its adjudication.
+    """Return every error at the balanced threshold, and the measures before and after adjudication.
 
-    Of what was mislabelled the label is turned, what is ambiguous is left out, in the errors alone: what the model gets
-    right was not read, so that the adjudicated figures are an upper limit.
+    Adjudication flips the label of mislabelled errors and drops ambiguous ones. Correctly classified messages were not
+    read, so the adjudicated measures are an upper limit.
     """
     verdicts = read_verdicts()
     ours = track.systems[OURS]
@@ -46,7 +46,7 @@ def errors(track: Track) -> dict[str, Any]:
 
 
 def listed(track: Track, verdicts: Verdicts) -> list[dict[str, Any]]:
-    """Return every error at the balanced threshold, the furthest from it first, with its verdict if it was read."""
+    """Return every error at the balanced threshold, furthest from it first, with its verdict."""
     ours, thresholds = track.systems[OURS], track.thresholds("balanced")
     return [
         {

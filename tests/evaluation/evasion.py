@@ -1,25 +1,25 @@
-"""What was scored of one attack, and the rates that come of it."""
+"""Scores of one attack, and the recall computed from them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spam_edge.training.disguises import ATTACKS
+from spam_edge.training.attacks import ATTACKS
 from tests.evaluation import paraphrases
 from tests.evaluation.modes import as_json
 from tests.evaluation.statistics import exact_rate
 
 SEEN_IN_TRAINING = frozenset({"E6", "E12", "E14", "E15"})
-"""Attacks that have something in common with what :mod:`spam_edge.training.augmentation` does."""
+"""Attacks that resemble what :mod:`spam_edge.training.data.augmentation` does."""
 UNKNOWN_HOMOGLYPHS = "E1 unknown"
-"""E1 with letters that were taken out of the normaliser's table for it."""
+"""E1 with letters that were removed from the normaliser's table."""
 LEVEL, TARGET = "medium", "keywords"
-"""Of the disguises that goals are about, and that are put together to the worst."""
+"""Level and target of the disguises that have goals and enter the worst case."""
 _WORST = "E18"
 _TITLES = {
     UNKNOWN_HOMOGLYPHS: "homoglyphs the normaliser lacks",
     paraphrases.ATTACK: paraphrases.TITLE,
-    _WORST: "the worst of E1 to E15 for each message",
+    _WORST: "worst of E1 to E15 per message",
 }
 
 
@@ -28,12 +28,12 @@ class Attacked:
     """One attack on the test spam of a fold.
 
     Attributes:
-        attack: its id.
-        level: how much of each message.
-        target: which words.
-        rows: the messages it changed, by their place among the test messages of the track.
-        ours: our scores of them, disguised.
-        baseline: those of the baseline.
+        attack: id of the attack.
+        level: strength, the share of each message that is changed.
+        target: words that are changed.
+        rows: indices of the changed messages among the track's test messages.
+        ours: our scores of the disguised messages.
+        baseline: the baseline's scores of the disguised messages.
     """
 
     attack: str
@@ -54,7 +54,7 @@ class Attacked:
 
 
 def worst_of(attacks: Sequence[Attacked]) -> Attacked:
-    """Return the lowest score of each message however it is disguised: the attacker tries everything."""
+    """Return the lowest score of each message over all attacks: an attacker who tries every disguise."""
     lowest: dict[int, tuple[float, float]] = {}
     for attack in attacks:
         if attack.attack in ATTACKS and (attack.level, attack.target) == (LEVEL, TARGET):
@@ -72,8 +72,8 @@ def evaded(
 
     Args:
         kind: attack, level and target.
-        caught: of each message that it changed, whether it is caught disguised.
-        clean: whether it is caught as it is.
+        caught: whether each changed message is caught disguised.
+        clean: whether it is caught undisguised.
         theirs: whether the baseline catches it disguised.
     """
     attack, level, target = kind

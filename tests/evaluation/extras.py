@@ -1,8 +1,8 @@
-"""Labelled files beside the corpus: ``--extra NAME=FILE``, and what the labels of a file make of it.
+"""Score labelled files beside the corpus, ``--extra NAME=FILE``, and classify them by their labels.
 
-A file of ham alone counts as notices, one of spam alone as spam; one with both stands for itself. Advertising to a
-company's own customers is named ``marketing:NAME=FILE``: whether it is spam is the receiver's to say, so its figures
-are reported and no goal counts them.
+A file of ham alone counts as notices, a file of spam alone as spam. A file with both labels is reported by itself.
+``marketing:NAME=FILE`` is for advertising to a company's own customers: whether it is spam depends on the receiver, so
+it is reported and counts towards no goal.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge.classifier import SpamClassifier
-from spam_edge.training.notices import MARKETING
-from spam_edge.training.readers import ReadOptions, read_messages
+from spam_edge.training.data.notices import MARKETING
+from spam_edge.training.data.readers import CorpusOptions, read_messages
 from tests.evaluation.modes import mode_figures
 from tests.evaluation.statistics import Scored, measures
 
 NOTICES, SPAM, BOTH = "notices", "spam", "both"
 MEANS = {NOTICES: "false_positive_rate", SPAM: "recall"}
-"""Kinds of files whose mean counts, with the rate that it is the mean of."""
+"""Kinds of files with a goal for their mean -> the rate that is averaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Extra:
     """One labelled file.
 
     Attributes:
-        name: for the report.
-        path: of the file.
+        name: name in the report.
+        path: path of the file.
         marketing: whether it holds advertising to customers.
     """
 
@@ -41,23 +41,25 @@ class Extra:
 
 
 def extra_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command ``--extra``, which passes :class:`Extra` objects on as ``extra``."""
+    """Add ``--extra`` to a command, which receives a list of :class:`Extra` as ``extra``."""
     return click.option(
         "--extra",
         multiple=True,
         callback=_parse_extras,
         metavar="[marketing:]NAME=FILE",
-        help="A further labelled file, of ham (counted as notices), of spam, or of both; repeat.",
+        help="Additional labelled file of ham (counts as notices), spam, or both; repeatable.",
     )(command)
 
 
 def extra_figures(extra: Extra, classifier: SpamClassifier) -> dict[str, Any]:
-    """Score a file and return its kind, false alarms and recall of each mode, and of both labels also its ranking.
+    """Score a file and return its kind, and false-positive rate and recall of each mode.
+
+    A file with both labels also has ranking measures.
 
     Raises:
         InputError: the file cannot be read.
     """
-    messages = read_messages(extra.path, ReadOptions())
+    messages = read_messages(extra.path, CorpusOptions())
     scores = classifier.score([message.text for message in messages]).astype(np.float64)
     is_spam = np.array([message.is_spam for message in messages])
     return {
@@ -74,7 +76,7 @@ def extra_figures(extra: Extra, classifier: SpamClassifier) -> dict[str, Any]:
 
 
 def mean_over_files(files: Sequence[Mapping[str, Any]], kind: str, mode: str) -> float | None:
-    """Return the mean of the files of a kind, each with the same weight; None where there is none."""
+    """Return the mean rate of the files of a kind, each with the same weight; None without such files."""
     rates = [file["modes"][mode][MEANS[kind]]["value"] for file in files if file["kind"] == kind]
     return float(np.mean(rates)) if rates else None
 
@@ -83,7 +85,7 @@ def _parse_extras(context: click.Context, option: click.Parameter, values: Seque
     """Parse ``[marketing:]NAME=FILE``.
 
     Raises:
-        click.BadParameter: one has another form, or no such file is there, or two have the same name.
+        click.BadParameter: a value has another form, its file does not exist, or its name is not unique.
     """
     found: list[Extra] = []
     for value in values:
@@ -92,7 +94,9 @@ def _parse_extras(context: click.Context, option: click.Parameter, values: Seque
         if not separator or not plain or not Path(path).is_file():
             raise click.BadParameter(f"{value!r} is not NAME=FILE with a file that exists", context, option)
         if plain in {extra.name for extra in found}:
-            raise click.BadParameter(f"the name {plain!r} stands twice; give each file its own", context, option)
+            raise click.BadParameter(
+                f"the name {plain!r} is used twice; give each file a name of its own", context, option
+            )
         found.append(Extra(plain, Path(path), marketing=plain != name))
     return found
 

@@ -1,8 +1,10 @@
-"""Who is trained on, who decides, who is tested: grouped folds, and the leaky split that papers use.
+"""Split messages into grouped folds, and into the leaky random split that most papers use.
 
-There are three tracks, each with figures of its own. The corpus is what earlier evaluations were of, and its figures
-can be held against theirs. The notices are messages of today. Marketing among them is reported apart, as whether it is
-spam is the receiver's to say.
+Messages belong to one of three tracks, which are reported separately:
+
+- the corpus, comparable with earlier evaluations,
+- the notices, messages of today,
+- marketing among the notices, because whether it is spam depends on the receiver.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,56 +13,56 @@ from dataclasses import replace
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from spam_edge.training.corpus import Prepared
-from spam_edge.training.messages import Message
-from spam_edge.training.notices import MARKETING
-from spam_edge.training.splits import NOTICES, Example
+from spam_edge.training.data.corpus import Prepared
+from spam_edge.training.data.messages import LabelledMessage
+from spam_edge.training.data.notices import MARKETING
+from spam_edge.training.data.splits import NOTICES, Example
 
 CORPUS = "corpus"
-"""The track of whatever is no notice; the other two are :data:`NOTICES` and :data:`MARKETING`."""
+"""Track of all messages that are not notices. The other two are :data:`NOTICES` and :data:`MARKETING`."""
 FOLDS = 5
 _VALIDATION_FOLDS = 8
-"""An eighth of what is not tested decides: 70/10/20, as for the model that ships."""
+"""One eighth of the messages outside the test split is for validation: 70/10/20, as for the shipped model."""
 
 
 def grouped_folds(prepared: Prepared, *, seed: int, notices: Sequence[Example] = ()) -> Iterator[Prepared]:
-    """Yield the corpus split five times, so that every message is tested once and no near duplicate is trained on.
+    """Yield five grouped folds. Each message is tested once, with no near duplicate in training.
 
     Args:
-        prepared: the cleaned corpus; its own split does not matter.
-        seed: of the folds.
-        notices: are split into five folds of their own, which stand beside those of the corpus and do not move them.
-            Marketing is tested in the fold that its group falls to, and neither trained on nor decided with.
+        prepared: the cleaned corpus; its own split is ignored.
+        seed: seed of the folds.
+        notices: split into five folds of their own, which are appended to the corpus folds and do not change them.
+            Marketing is only ever tested, in the fold of its group.
     """
-    corpus = [example for side in prepared.sides.values() for example in side]
+    corpus = [example for split in prepared.splits.values() for example in split]
     added = _sides(notices, seed) if notices else iter(())
-    for sides in _sides(corpus, seed):
+    for splits in _sides(corpus, seed):
         beside = {
-            side: [example for example in examples if side == "test" or example.kind != MARKETING]
-            for side, examples in next(added, {}).items()
+            split: [example for example in examples if split == "test" or example.kind != MARKETING]
+            for split, examples in next(added, {}).items()
         }
-        yield replace(prepared, sides=sides).with_examples(beside, name=prepared.corpus.name)
+        yield replace(prepared, splits=splits).with_examples(beside, name=prepared.corpus.name)
 
 
 def by_track(examples: Sequence[Example]) -> dict[str, list[Example]]:
-    """Return the messages of each track that has any, in their order."""
+    """Group messages by track, in order. Tracks without messages are absent."""
     found: dict[str, list[Example]] = {}
     for example in examples:
         found.setdefault(_track_of(example), []).append(example)
     return found
 
 
-def leaky_split(messages: Sequence[Message], prepared: Prepared, *, seed: int) -> Prepared:
-    """Split all rows at random, 70/10/20, with their duplicates and templates on every side.
+def leaky_split(messages: Sequence[LabelledMessage], prepared: Prepared, *, seed: int) -> Prepared:
+    """Split all rows at random, 70/10/20, without regard to duplicates and templates.
 
-    This is how the figures of most papers and model cards on this corpus came about; it is no way to judge a model.
-    Notices are no part of it, as they are none of those papers.
+    Most papers and model cards on this corpus report figures from such a split. It overestimates quality.
+    Notices are excluded, because those papers have none.
     """
     rows = [Example(message.text, message.label, cluster=index) for index, message in enumerate(messages)]
     labels = np.array([row.label for row in rows])
     folds = [held_out for _, held_out in StratifiedKFold(10, shuffle=True, random_state=seed).split(labels, labels)]
     parts = {"train": folds[:7], "validation": folds[7:8], "test": folds[8:]}
-    return replace(prepared, sides={side: [rows[i] for i in np.concatenate(held)] for side, held in parts.items()})
+    return replace(prepared, splits={split: [rows[i] for i in np.concatenate(held)] for split, held in parts.items()})
 
 
 def _track_of(example: Example) -> str:

@@ -1,4 +1,4 @@
-"""What the model is meant to reach, and whether it does."""
+"""Compare the figures of an evaluation with the goals."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from tests.evaluation.report.document import OURS
 _SCORES = {
     "f1": ("spam F1", 0.945),
     "pr_auc": ("PR-AUC", 0.982),
-    "recall_at_fpr_0.5pct": ("recall at 0.5 % false alarms", 0.94),
+    "recall_at_fpr_0.5pct": ("recall at 0.5 % FPR", 0.94),
 }
 _ECE = 0.01
 _UNDONE = ("E1", "E2", "E3", "E4", "E5", "E9")
@@ -23,17 +23,17 @@ _OTHERS = {
 _NOTICES = {"false_positive_rate": 0.01, "recall": 0.95}
 _CONTROLS = 0.02
 _FILES = {
-    NOTICES: ("files of notices: mean false alarms", "<=", 0.02),
+    NOTICES: ("files of notices: mean false-positive rate", "<=", 0.02),
     SPAM: ("files of spam: mean recall", ">=", 0.93),
 }
 _MODE = "balanced"
 
 
 def goals(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return every goal of what was measured: of the corpus, one vote per cluster, and of the messages of today.
+    """Return all goals with their measured values.
 
-    Disguises are those of medium level on keywords. Those of notices should cost no more than chance: their recall
-    should lie within the interval of the same messages undisguised.
+    The corpus has one vote per cluster. Disguises are those of medium level on keywords. The goal for a disguise of the
+    notices is the lower end of the interval that the same messages have undisguised.
     """
     today = evaluation["today"]
     return [
@@ -64,7 +64,7 @@ def _of_disguises(evasion: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _of_notices(notices: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     measured = notices["modes"][_MODE]
-    yield _at_most("notices: false alarms", _NOTICES["false_positive_rate"], measured["false_positive_rate"])
+    yield _at_most("notices: false-positive rate", _NOTICES["false_positive_rate"], measured["false_positive_rate"])
     yield _at_least("notices: recall", _NOTICES["recall"], measured["recall"])
     yield _at_most("notices: calibration error (ECE)", _ECE, notices["calibration"]["ece"])
     for entry in notices["evasion"]:
@@ -74,11 +74,11 @@ def _of_notices(notices: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _of_controls(controls: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for entry in controls:
-        yield _at_most(f"{entry['id']} {entry['title']}: false alarms", _CONTROLS, entry["false_positive_rate"])
+        yield _at_most(f"{entry['id']} {entry['title']}: false-positive rate", _CONTROLS, entry["false_positive_rate"])
 
 
 def _of_files(means: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the goals of the means over files; a file has one vote, so there is no interval of its messages."""
+    """Yield the goals for means over files. Each file has one vote, so these means have no interval."""
     for kind, (name, sign, limit) in _FILES.items():
         if kind in means:
             mean = means[kind]["modes"][_MODE]

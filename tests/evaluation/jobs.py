@@ -1,4 +1,7 @@
-"""The trainings of an evaluation, one to a core: two at once on one thread each do more than one on two threads."""
+"""Run the trainings of an evaluation in parallel, each pinned to its own cores.
+
+Two single-threaded trainings side by side have a higher throughput than one with two threads.
+"""
 
 import multiprocessing
 import os
@@ -11,26 +14,26 @@ from typing import Any
 
 from tqdm import tqdm
 
-from spam_edge.threads import available_threads
-from spam_edge.training.base_model import BaseModel
-from spam_edge.training.corpus import Prepared
+from spam_edge.resources import available_threads
+from spam_edge.training.data.corpus import Prepared
+from spam_edge.training.model.base_model import BaseModel
 from spam_edge.training.settings import TrainingSettings
 
 LEAKY = "leaky"
-"""Name of the job with the split of most papers."""
+"""Name of the job on the leaky random split."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training and what is scored with it.
+    """One training and the scoring of its test split.
 
     Attributes:
-        name: of its folder; no two jobs have the same.
-        prepared: whom it trains on.
-        base: model that is fine-tuned.
-        settings: of the training.
-        folder: where its folder lies.
-        exported: goes the whole way to the int8 file, beside the baselines; otherwise only PyTorch scores it.
+        name: unique name of the job and of its folder.
+        prepared: the split to train on and to test.
+        base: model to fine-tune.
+        settings: training settings.
+        folder: parent of the job's folder.
+        exported: export to int8 and score the baselines too; otherwise score only the PyTorch model.
     """
 
     name: str
@@ -43,15 +46,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an evaluation trains.
+    """The trainings of an evaluation.
 
     Attributes:
-        base: model that is fine-tuned.
-        settings: of the training that ships.
-        folds: the splits that count.
-        folder: where everything is kept.
-        leaky: the split of most papers, if it is wanted.
-        more_seeds: further seeds to train every fold with.
+        base: model to fine-tune.
+        settings: settings of the shipped model's training.
+        folds: the grouped folds by number.
+        folder: parent of the jobs' folders.
+        leaky: the leaky random split; None leaves it out.
+        more_seeds: additional seeds for every fold.
     """
 
     base: BaseModel
@@ -62,16 +65,16 @@ class Plan:
     more_seeds: Sequence[int] = ()
 
     def jobs(self) -> list[Job]:
-        """Return everything, what counts first."""
+        """Return all jobs, the exported folds first."""
         leaky = [self._job(LEAKY, self.leaky)] if self.leaky else []
         return [*self.fold_jobs(), *leaky, *self.seed_jobs()]
 
     def fold_jobs(self) -> list[Job]:
-        """Return the folds that go the whole way."""
+        """Return one exported job per fold."""
         return [self._job(f"fold {number}", fold, exported=True) for number, fold in self.folds.items()]
 
     def seed_jobs(self) -> list[Job]:
-        """Return all folds with the second seed, then with the third, ..."""
+        """Return one job per fold for each additional seed, seed by seed."""
         return [
             self._job(f"fold {number} seed {seed}", fold, seed=seed)
             for seed in self.more_seeds
@@ -84,12 +87,12 @@ class Plan:
 
 
 def run_jobs(jobs: Sequence[Job], *, report: Callable[[str], None]) -> dict[str, Any]:
-    """Run all jobs, as many at once as this process has cores; fewer jobs than these share them out.
+    """Run all jobs in parallel, at most one per available core. Fewer jobs than cores share the cores.
 
     Returns:
-        By name, of an exported job its :data:`tests.evaluation.tracks.FoldScores`, of any other PyTorch's margins.
+        By job name, :data:`tests.evaluation.tracks.FoldScores` of an exported job, PyTorch margins of any other.
     """
-    # Threads that wait by spinning take the core their sibling needs; OpenMP reads this when torch is first imported.
+    # Spinning OpenMP threads take CPU time from the jobs beside them. OpenMP reads this once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     context = multiprocessing.get_context("spawn")
     shares = shares_of(_cores(), len(jobs))
@@ -117,13 +120,16 @@ def run(job: Job) -> Any:
 
 
 def _cores() -> list[int]:
-    """Return as many cores as this process may keep busy; where they have no numbers, any."""
+    """Return the CPU numbers this process may use, as many as :func:`available_threads` allows.
+
+    Without CPU affinity support the numbers are placeholders.
+    """
     known = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(available_threads())
     return list(known)[: available_threads()]
 
 
 def shares_of(cores: Sequence[int], n_jobs: int) -> list[list[int]]:
-    """Return the cores of each process: of as many processes as there is work for, all cores between them."""
+    """Distribute the cores over the worker processes, at most one process per job."""
     n = max(1, min(len(cores), n_jobs))
     return [list(cores[first::n]) for first in range(n)]
 
@@ -134,7 +140,7 @@ def _take_cores(queue: Any) -> None:
     share = queue.get()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, share)
-    torch.set_num_threads(len(share))  # it counted the cores before
+    torch.set_num_threads(len(share))  # torch counted all cores when it was imported
 
 
 def _tell(line: str) -> None:

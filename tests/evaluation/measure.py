@@ -1,7 +1,8 @@
-"""``python -m tests.evaluation.measure``: what a bundle does with messages it has not seen, in seconds.
+"""``python -m tests.evaluation.measure``: measure a bundle on held-out messages, in seconds.
 
-It trains nothing: the corpora are split again as they were for the bundle, and their test sides, the controls and the
-files given with ``--extra`` are scored. One bundle is one draw; ``python -m tests.evaluation`` says what chance does.
+Nothing is trained. The corpora are split again with the bundle's seed; their test splits, the harmless controls and
+the files of ``--extra`` are scored. One bundle is one training run: ``python -m tests.evaluation`` measures the
+variance between runs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,14 +14,14 @@ import numpy as np
 
 from spam_edge.classifier import SpamClassifier
 from spam_edge.errors import SpamEdgeError
-from spam_edge.session import RuntimeOptions
-from spam_edge.training.corpus import Prepared, prepare
-from spam_edge.training.disguises import CONTROLS, disguised_ham, ham_controls
-from spam_edge.training.messages import HAM, SPAM
-from spam_edge.training.notices import MARKETING, NOTICES, with_notices
+from spam_edge.options import RuntimeOptions
+from spam_edge.training.attacks import CONTROLS, disguised_ham, ham_controls
+from spam_edge.training.data.corpus import Prepared, prepare
+from spam_edge.training.data.messages import HAM, SPAM
+from spam_edge.training.data.notices import MARKETING, NOTICES, with_notices
+from spam_edge.training.data.sources import load_corpus
+from spam_edge.training.data.splits import Example
 from spam_edge.training.options import corpus_options, take_read_options
-from spam_edge.training.sources import load_corpus
-from spam_edge.training.splits import Example
 from tests.evaluation.extras import MEANS, Extra, extra_figures, extra_option, mean_over_files
 from tests.evaluation.modes import mode_figures
 from tests.evaluation.statistics import one_vote_per_label
@@ -33,14 +34,14 @@ _VARIANT = "int8"
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
 )
 @corpus_options
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="What is measured.")
+@click.option("--bundle", type=click.Path(path_type=Path), default=Path("artifacts/bundle"), help="Bundle to measure.")
 @extra_option
 def main(*, data: tuple[str, ...], bundle: Path, extra: Sequence[Extra], **options: Any) -> None:
-    """Print false alarms and recall of a bundle in every mode, each with its 95 % interval and its n.
+    """Print the false-positive rate and recall of a bundle in every mode, each with its 95 % interval and n.
 
-    Rows: the test sides of the collection and of the notices (by kind, too), the controls, and each file.
+    Rows: the test splits of the collection and of the notices (also by kind), the controls, and each file.
     """
-    options.pop("notices")  # what the bundle was trained on says its fingerprint
+    options.pop("notices")  # the bundle's fingerprint tells whether it was trained on notices
     try:
         classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant=_VARIANT))
         prepared = prepare(load_corpus(data, take_read_options(options)), _seed(classifier))
@@ -55,14 +56,14 @@ def main(*, data: tuple[str, ...], bundle: Path, extra: Sequence[Extra], **optio
 
 
 def table(sets: Sequence[Mapping[str, Any]], modes: Sequence[str]) -> Iterator[str]:
-    """Yield one line for the ham of each set and one for its spam: n, and the rate of each mode."""
+    """Yield a header and one line per label of each set: n, and the rate in each mode."""
     width = max((len(each["name"]) for each in sets), default=0) + 2
     yield f"{'set':<{width}}{'rate':<14}{'n':>6}" + "".join(f"  {mode:<22}" for mode in modes)
     for each in sets:
         for name, n in (("false_positive_rate", each["n_ham"]), ("recall", each["n_spam"])):
             if n:
                 cells = (_cell(each["modes"][mode][name]) for mode in modes)
-                title = "false alarms" if name == "false_positive_rate" else "recall"
+                title = "FPR" if name == "false_positive_rate" else "recall"
                 yield f"{each['name']:<{width}}{title:<14}{n:>6}" + "".join(f"  {cell:<22}" for cell in cells)
 
 
@@ -83,16 +84,19 @@ def _seed(classifier: SpamClassifier) -> int:
 
 
 def _held_out(classifier: SpamClassifier, prepared: Prepared) -> Iterator[dict[str, Any]]:
-    """Yield the figures of the test sides, where the bundle was trained on the other two."""
+    """Yield the figures of the test splits if the bundle was trained on the other splits of the same corpus."""
     both = with_notices(prepared, _seed(classifier))
     if classifier.manifest.provenance["training"]["corpus"]["fingerprint"] not in (
         prepared.fingerprint,
         both.fingerprint,
     ):
-        click.echo("the bundle was trained on other messages than these: their test sides are left out", err=True)
+        click.echo(
+            "the bundle was trained on other messages, so the test splits are left out; give its corpus with --data",
+            err=True,
+        )
         return
-    yield _figures("collection, test", prepared.sides["test"], classifier)
-    notices = [example for example in both.sides["test"] if NOTICES in example.corpus]
+    yield _figures("collection, test", prepared.splits["test"], classifier)
+    notices = [example for example in both.splits["test"] if NOTICES in example.corpus]
     counted = [example for example in notices if example.kind != MARKETING]
     yield _figures("notices, test", counted, classifier)
     for kind in sorted({example.kind for example in notices}):
@@ -100,14 +104,14 @@ def _held_out(classifier: SpamClassifier, prepared: Prepared) -> Iterator[dict[s
 
 
 def _figures(name: str, examples: Sequence[Example], classifier: SpamClassifier) -> dict[str, Any]:
-    """Return the figures of examples, one vote for each label of a group."""
+    """Return the figures of examples, one vote per label of each cluster."""
     is_spam = np.array([example.label == SPAM for example in examples])
     votes = one_vote_per_label(np.array([example.cluster for example in examples]), is_spam)
     return _rates(name, [examples[row].text for row in votes], is_spam[votes].tolist(), classifier)
 
 
 def _controls(classifier: SpamClassifier, prepared: Prepared) -> Iterator[dict[str, Any]]:
-    ham = [example.text for example in prepared.sides["test"] if example.label == HAM]
+    ham = [example.text for example in prepared.splits["test"] if example.label == HAM]
     disguised = [
         said for row, text in enumerate(ham) for said in disguised_ham(text, level="medium", row_id=f"{row}").values()
     ]

@@ -1,4 +1,4 @@
-"""What each mode makes of some messages: false alarms, recall and precision, counted."""
+"""Count false positives, recall and precision at the threshold of each mode."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from tests.evaluation.statistics import Rate, Scored, exact_rate
 def mode_figures(
     scores: NDArray[np.float64], is_spam: NDArray[np.bool_], thresholds: Mapping[str, float | NDArray[np.float64]]
 ) -> dict[str, dict[str, Any]]:
-    """Return precision, recall, rate of false alarms and the four counts of each mode.
+    """Return precision, recall, false-positive rate and confusion counts by mode.
 
     Args:
         scores: shape (n,).
@@ -20,7 +20,7 @@ def mode_figures(
         thresholds: by mode; one for all messages, or shape (n,).
 
     Returns:
-        By mode; a rate of nothing is None.
+        Figures by mode. A rate over zero messages is None.
     """
     found = {}
     for mode, threshold in thresholds.items():
@@ -36,7 +36,7 @@ def mode_figures(
 
 
 def exact_rates(scored: Scored) -> dict[str, dict[str, float] | None]:
-    """Return false alarms and recall of a system at the threshold that it ships with."""
+    """Return the false-positive rate and recall of a system at its shipped threshold."""
     spam, ham = scored.called[scored.is_spam], scored.called[~scored.is_spam]
     return {
         name: as_json(exact_rate(int(called.sum()), len(called)))
@@ -45,5 +45,5 @@ def exact_rates(scored: Scored) -> dict[str, dict[str, float] | None]:
 
 
 def as_json(rate: Rate | None) -> dict[str, float] | None:
-    """Return the JSON form of a rate, or of none."""
+    """Return the JSON form of a rate; None stays None."""
     return rate.to_dict() if rate else None

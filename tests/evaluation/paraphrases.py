@@ -1,6 +1,7 @@
-"""E16: spam said in other words, from ``paraphrases.jsonl``: 200 templates, written by a language model.
+"""E16: spam in other words, from ``paraphrases.jsonl``: 200 templates, paraphrased by a language model.
 
-A language model also read each again beside its original; no person did. One may be better or worse spam than that.
+A language model also compared each paraphrase with its original. No person reviewed them, so some may be more or less
+spam-like than the originals.
 """
 
 import json

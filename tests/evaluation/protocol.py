@@ -1,4 +1,4 @@
-"""The whole protocol: folds, trainings, scores, figures, ``evaluation.json`` and the page."""
+"""Run the whole protocol: folds, trainings, scores, figures, ``evaluation.json`` and the report page."""
 
 import json
 import time
@@ -9,13 +9,13 @@ from typing import Any
 
 from spam_edge.atomic import atomic_file
 from spam_edge.classifier import SpamClassifier
-from spam_edge.session import RuntimeOptions
-from spam_edge.training.base_model import choose_base_model
-from spam_edge.training.corpus import Prepared, prepare
-from spam_edge.training.notices import notices
+from spam_edge.options import RuntimeOptions
+from spam_edge.training.data.corpus import Prepared, prepare
+from spam_edge.training.data.notices import notices
+from spam_edge.training.data.sources import Corpus
+from spam_edge.training.data.splits import Example, fingerprint
+from spam_edge.training.model.base_model import choose_base_model
 from spam_edge.training.options import wants_notices
-from spam_edge.training.sources import Corpus
-from spam_edge.training.splits import Example, fingerprint
 from tests.evaluation.about import about, size_and_speed
 from tests.evaluation.chance import leaky_figures, seed_figures
 from tests.evaluation.errors import errors
@@ -23,32 +23,32 @@ from tests.evaluation.extras import Extra, extra_figures
 from tests.evaluation.folds import CORPUS, grouped_folds, leaky_split
 from tests.evaluation.goals import goals
 from tests.evaluation.jobs import LEAKY, Plan, run_jobs
+from tests.evaluation.notices_track import today
 from tests.evaluation.pipeline import VARIANT
 from tests.evaluation.report.page import write_report
 from tests.evaluation.report.quote import markdown
 from tests.evaluation.settings import settings_that_ship
 from tests.evaluation.summary import corpus_sections
-from tests.evaluation.today import today
 from tests.evaluation.tracks import Track
 
 SEED = 42
-"""Of the folds, and of the first training of each."""
+"""Seed of the folds and of the first training of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be evaluated.
+    """Options of an evaluation.
 
     Attributes:
-        folder: where the report goes; the folds lie in it, too.
-        base_model: as of the training.
-        bundle: what ships, for other files and for sizes; None leaves these out.
-        extra: other labelled files.
-        notices: as of the training.
-        seeds: how many trainings of every fold; the first one goes the whole way, the others tell chance.
-        quick: one fold, no further seeds, no leaky split.
-        resamples: of the bootstrap.
-        command: what does it again.
+        folder: output folder of the report and of the folds.
+        base_model: as in training.
+        bundle: the shipped bundle, for additional files, sizes and speed; None leaves these out.
+        extra: additional labelled files.
+        notices: as in training.
+        seeds: trainings per fold. The first is exported; the others measure the variance of training.
+        quick: one fold, no additional seeds, no leaky split.
+        resamples: number of bootstrap resamples.
+        command: command line that repeats the evaluation.
     """
 
     folder: Path
@@ -63,14 +63,14 @@ class Request:
 
 
 def evaluate(request: Request, corpus: Corpus, report: Callable[[str], None]) -> dict[str, Any]:
-    """Run the protocol and write ``evaluation.json`` and the page.
+    """Run the protocol, write ``evaluation.json`` and the report page, and return the evaluation.
 
     Raises:
-        SpamEdgeError: corpus or base model cannot be used, or an export went wrong.
+        SpamEdgeError: corpus or base model cannot be used, or an export failed.
     """
     began = time.monotonic()
     prepared = prepare(corpus, SEED)
-    examples = [example for side in prepared.sides.values() for example in side]
+    examples = [example for split in prepared.splits.values() for example in split]
     added = notices(examples) if wants_notices(request.notices, corpus) else []
     recipe = fingerprint([*examples, *added])
     plan = _plan(request, prepared, added, recipe, report)
@@ -104,7 +104,7 @@ def _plan(
     settings = settings_that_ship(base, request.bundle, recipe, seed=SEED, report=report)
     folds = dict(enumerate(grouped_folds(prepared, seed=SEED, notices=added)))
     if request.quick:
-        # On all cores, which makes it another model than that of one core: it must not count in a whole evaluation.
+        # A quick run trains on all cores, which changes rounding and so the model. Full runs must not reuse it.
         return Plan(base, settings, folds={0: folds[0]}, folder=request.folder / "quick")
     return Plan(
         base,

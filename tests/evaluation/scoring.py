@@ -1,4 +1,4 @@
-"""Everything that is scored in one fold, kept in a file, so that an evaluation goes on where it was interrupted."""
+"""Score the messages of one fold with all systems, and cache the result for interrupted evaluations."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,29 +8,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.sources import code_fingerprint
 from spam_edge.atomic import atomic_file
 from spam_edge.classifier import SpamClassifier
-from spam_edge.scores import probabilities
-from spam_edge.training.corpus import Prepared
-from spam_edge.training.disguises import Keywords
-from spam_edge.training.messages import SPAM
-from spam_edge.training.splits import NOTICES, Example
+from spam_edge.decision.calibration import Calibration
+from spam_edge.training.attacks import Keywords
+from spam_edge.training.data.corpus import Prepared
+from spam_edge.training.data.messages import SPAM
+from spam_edge.training.data.splits import NOTICES, Example
 from tests.evaluation.attacks import Target, attack_all, attack_sample, controls
 from tests.evaluation.folds import CORPUS, by_track
-from tests.evaluation.pipeline import Pipeline, code_fingerprint, pytorch_margins
+from tests.evaluation.pipeline import Pipeline, pytorch_margins
 from tests.evaluation.report.document import BASELINE, OURS, PYTORCH
 from tests.evaluation.statistics import one_vote_per_label
 from tests.evaluation.tracks import FoldScores
 
 _RESULT = "result.json"
-_SCORING = ("attacks.py", "baselines.py", "evasion.py", "folds.py", "paraphrases.jsonl", "paraphrases.py", "scoring.py")
-"""Files that decide what is in it, beside the bundle."""
+_SCORING = (
+    "spam_edge/training/attacks/*.py",
+    "spam_edge/training/attacks/*.jsonl",
+    *(f"tests/evaluation/{name}.py" for name in ("attacks", "baselines", "evasion", "folds", "paraphrases", "scoring")),
+    "tests/evaluation/paraphrases.jsonl",
+)
+"""Files that the cached result depends on, besides the bundle."""
 Fit = Callable[[Sequence[str], NDArray[np.bool_]], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """The systems of one fold: the bundle, its model in PyTorch, and the fitted baselines."""
+    """The systems of one fold: the bundle, its checkpoint in PyTorch, and the fitted baselines."""
 
     name: str
     classifier: SpamClassifier
@@ -38,14 +44,14 @@ class Scorer:
     baselines: Mapping[str, Any]
 
     def part(self, track: str, test: Sequence[Example], known: Sequence[Example]) -> dict[str, Any]:
-        """Return what the systems say of the test messages of one track.
+        """Return the scores and calls of all systems on the test messages of one track.
 
-        Beside the corpus only :data:`BASELINE` is scored: what the others are worth is seen there.
+        Outside the corpus only :data:`BASELINE` is scored beside the bundle; the corpus compares all systems.
 
         Args:
-            track: its name.
+            track: name of the track.
             test: its test messages.
-            known: the messages of the same track that an attacker knows; none of marketing.
+            known: messages of the track that an attacker knows; empty for marketing.
         """
         texts, is_spam = [example.text for example in test], _is_spam(test)
         threshold = self.classifier.manifest.threshold
@@ -67,7 +73,7 @@ class Scorer:
         }
 
     def controls(self, test: Sequence[Example]) -> dict[str, dict[str, list[float]]]:
-        """Return the scores of the controls; those of disguised ham are made of ``test``."""
+        """Return the scores of the harmless controls; disguised ham is made from ``test``."""
         return controls(self._target(test, ()), self.classifier, self.baselines[BASELINE].decision_function)
 
     def _attacks(self, track: str, test: Sequence[Example], known: Sequence[Example]) -> Sequence[Any]:
@@ -87,21 +93,20 @@ class Scorer:
 
 
 def score_fold(name: str, prepared: Prepared, pipeline: Pipeline, baselines: Mapping[str, Fit]) -> FoldScores:
-    """Train, export and score one fold, unless that was done before."""
+    """Train, export and score one fold, or return its cached result."""
     path = pipeline.folder / name / _RESULT
     classifier = pipeline.classifier(name, prepared)
-    here = [f"tests/evaluation/{name}" for name in _SCORING]
-    made_from = [classifier.bundle.digest, code_fingerprint("spam_edge/training/disguises/*", *here)]
+    made_from = [classifier.bundle.digest, code_fingerprint(_SCORING)]
     if path.is_file():
         found: FoldScores = json.loads(path.read_bytes())
         if found["made_from"] == made_from:
             return found
-    # A baseline has nothing to choose on validation, so it is fitted on that as well; on notices as ours is.
-    fitting = [*prepared.sides["train"], *prepared.sides["validation"]]
+    # Baselines choose nothing on the validation split, so they are fitted on it too. They see the notices as ours does.
+    fitting = [*prepared.splits["train"], *prepared.splits["validation"]]
     fitted = {key: fit([e.text for e in fitting], _is_spam(fitting)) for key, fit in baselines.items()}
     checkpoint = pipeline.folder / name / "checkpoint"
     scorer = Scorer(name, classifier, lambda texts: _pytorch_scores(checkpoint, texts, classifier), fitted)
-    tests, known = by_track(prepared.sides["test"]), by_track(fitting)
+    tests, known = by_track(prepared.splits["test"]), by_track(fitting)
     data = {
         "made_from": made_from,
         "thresholds": dict(classifier.manifest.thresholds),
@@ -115,11 +120,11 @@ def score_fold(name: str, prepared: Prepared, pipeline: Pipeline, baselines: Map
 
 
 def score_in_pytorch(name: str, prepared: Prepared, pipeline: Pipeline) -> list[float]:
-    """Train on one split and return what PyTorch says of the test messages of its corpus, as differences of logits."""
+    """Train on one split and return PyTorch's logit margins on the corpus messages of its test split."""
     path = pipeline.folder / name / _RESULT
     checkpoint = pipeline.checkpoint(name, prepared)
     if not path.is_file():
-        texts = [example.text for example in by_track(prepared.sides["test"])[CORPUS]]
+        texts = [example.text for example in by_track(prepared.splits["test"])[CORPUS]]
         margins = pytorch_margins(checkpoint, texts, max_length=pipeline.settings.max_length)
         with atomic_file(path) as stream:
             json.dump(margins.tolist(), stream)
@@ -134,4 +139,4 @@ def _is_spam(examples: Sequence[Example]) -> NDArray[np.bool_]:
 def _pytorch_scores(checkpoint: Any, texts: Sequence[str], classifier: SpamClassifier) -> NDArray[np.float64]:
     margins = pytorch_margins(checkpoint, list(texts), max_length=classifier.manifest.max_length)
     logits = np.stack([np.zeros_like(margins), margins], axis=1)
-    return probabilities(logits, temperature=classifier.manifest.temperature, positive_index=1).astype(np.float64)
+    return Calibration(classifier.manifest.temperature).scores(logits).astype(np.float64)

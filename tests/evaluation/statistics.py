@@ -1,4 +1,4 @@
-"""Figures with their intervals: bootstrap over clusters for measures of a ranking, exact ones for rates."""
+"""Compute measures with 95 % intervals: cluster bootstrap for ranking measures, Clopper-Pearson for rates."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, matthews_corrcoef, roc_auc_score, roc_curve
 
-from spam_edge.intervals import clopper_pearson
-from spam_edge.training.metrics import FALSE_POSITIVE_RATES
+from spam_edge.decision.intervals import clopper_pearson
+from spam_edge.training.metrics.metric import FALSE_POSITIVE_RATES
 
 Scores = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -21,7 +21,7 @@ _BINS = 15
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A figure, its 95 % interval, and the number of messages it was measured on."""
+    """A value, its 95 % interval, and the number of messages it was measured on."""
 
     value: float
     low: float
@@ -35,13 +35,13 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a system says of n messages.
+    """The scores and calls of one system on n messages.
 
     Attributes:
-        scores: the higher, the more spam; shape (n,).
-        called: called SPAM at the threshold that ships; shape (n,).
+        scores: higher is more spam-like; shape (n,).
+        called: whether the message is called SPAM at the shipped threshold; shape (n,).
         is_spam: shape (n,).
-        clusters: number of the near-duplicate cluster of each message; shape (n,).
+        clusters: number of the near-duplicate cluster; shape (n,).
     """
 
     scores: Scores
@@ -50,42 +50,42 @@ class Scored:
     clusters: NDArray[np.int64]
 
     def take(self, rows: NDArray[np.intp]) -> "Scored":
-        """Return some of the messages."""
+        """Return the rows with these indices."""
         return Scored(self.scores[rows], self.called[rows], self.is_spam[rows], self.clusters[rows])
 
     @property
     def votes(self) -> "Scored":
-        """The messages that count, see :func:`one_vote_per_label`."""
+        """The rows that vote, see :func:`one_vote_per_label`."""
         return self.take(one_vote_per_label(self.clusters, self.is_spam))
 
 
 def exact_rate(hits: int, n: int) -> Rate | None:
-    """Return a share with its Clopper-Pearson interval; None of nothing."""
+    """Return a proportion with its Clopper-Pearson interval; None for n = 0."""
     if n == 0:
         return None
     return Rate(hits / n, *clopper_pearson(hits, n), n)
 
 
 def one_vote_per_label(clusters: NDArray[np.int64], is_spam: Flags) -> NDArray[np.intp]:
-    """Return the first message of each label of every cluster, in the order of the clusters.
+    """Return the index of the first message of each label of each cluster, ordered by cluster.
 
-    Groups of notices hold a fraud and the genuine message that it imitates: each of the two has its vote. Clusters of
-    a corpus have one label.
+    A group of notices holds a fraud and the genuine message that it imitates, with one vote each. Clusters of a corpus
+    have a single label.
     """
     return np.unique(np.stack([clusters, is_spam]), axis=1, return_index=True)[1]
 
 
 def measures(scored: Scored) -> dict[str, float]:
-    """Return all measures of one system on some messages."""
+    """Return all measures of one system."""
     is_spam, called = scored.is_spam, scored.called
-    hits, false_alarms = int((called & is_spam).sum()), int((called & ~is_spam).sum())
-    recall, false_positive_rate = hits / is_spam.sum(), false_alarms / (~is_spam).sum()
+    hits, false_positives = int((called & is_spam).sum()), int((called & ~is_spam).sum())
+    recall, false_positive_rate = hits / is_spam.sum(), false_positives / (~is_spam).sum()
     fpr, tpr, _ = roc_curve(is_spam, scored.scores, drop_intermediate=False)
     return {
         "accuracy": float((called == is_spam).mean()),
-        "precision": hits / max(1, hits + false_alarms),
+        "precision": hits / max(1, hits + false_positives),
         "recall": float(recall),
-        "f1": 2 * hits / (2 * hits + false_alarms + int((~called & is_spam).sum())),
+        "f1": 2 * hits / (2 * hits + false_positives + int((~called & is_spam).sum())),
         "mcc": float(matthews_corrcoef(is_spam, called)),
         "pr_auc": float(average_precision_score(is_spam, scored.scores)),
         "roc_auc_below_1pct": float(roc_auc_score(is_spam, scored.scores, max_fpr=0.01)),
@@ -99,12 +99,12 @@ def measures(scored: Scored) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The measures of one system, and the same on resamples of its clusters.
+    """The measures of one system, and of resamples of its clusters.
 
     Attributes:
-        scored: what was measured.
-        values: by measure.
-        drawn: by measure, of each resample.
+        scored: the scored messages.
+        values: value by measure.
+        drawn: value by measure, for each resample.
     """
 
     scored: Scored
@@ -113,11 +113,11 @@ class Measured:
 
     @classmethod
     def of(cls, scored: Scored, *, resamples: int) -> "Measured":
-        """Measure a system on its messages, and on that many resamples."""
+        """Measure a system on its messages and on ``resamples`` resamples."""
         return cls(scored, measures(scored), [measures(scored.take(rows)) for rows in resampled(scored, resamples)])
 
     def with_intervals(self) -> dict[str, Any]:
-        """Return the measures as rates, and the numbers of messages."""
+        """Return the measures with intervals, and the numbers of messages."""
         is_spam = self.scored.is_spam
         return {
             "n": len(is_spam),
@@ -127,7 +127,7 @@ class Measured:
         }
 
     def minus(self, other: "Measured") -> dict[str, dict[str, float]]:
-        """Return how much higher the measures are than those of another system, on the same resamples."""
+        """Return the differences to another system's measures, paired by resample."""
         drawn = [_difference(here, there) for here, there in zip(self.drawn, other.drawn, strict=True)]
         return self._rates(_difference(self.values, other.values), drawn)
 
@@ -141,21 +141,21 @@ def _difference(first: Mapping[str, float], second: Mapping[str, float]) -> dict
 
 
 def resampled(scored: Scored, resamples: int, *, seed: int = 0) -> list[NDArray[np.intp]]:
-    """Draw clusters with replacement, each with all its messages."""
-    dice = np.random.default_rng(seed)
+    """Draw whole clusters with replacement and return the row indices of each resample."""
+    rng = np.random.default_rng(seed)
     order = np.argsort(scored.clusters, kind="stable")
     _, starts, sizes = np.unique(scored.clusters[order], return_index=True, return_counts=True)
     members = [order[start : start + size] for start, size in zip(starts, sizes, strict=True)]
     return [
-        np.concatenate([members[index] for index in dice.integers(0, len(members), len(members))])
+        np.concatenate([members[index] for index in rng.integers(0, len(members), len(members))])
         for _ in range(resamples)
     ]
 
 
 def calibration(scores: Scores, is_spam: Flags, *, resamples: int) -> dict[str, Any]:
-    """Return ECE with 15 bins of equal mass, Brier score, negative log-likelihood, and the bins."""
-    dice = np.random.default_rng(0)
-    draws = [dice.integers(0, len(scores), len(scores)) for _ in range(resamples)]
+    """Return ECE with 15 equal-mass bins, Brier score, negative log-likelihood, and the bins."""
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(0, len(scores), len(scores)) for _ in range(resamples)]
     named: Mapping[str, Callable[[Scores, Flags], float]] = {"ece": _ece, "brier": _brier, "nll": _nll}
     return {
         **{

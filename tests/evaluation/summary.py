@@ -1,4 +1,4 @@
-"""From what was scored in the folds to the sections of ``evaluation.json`` about the corpus."""
+"""Compute the corpus sections of ``evaluation.json`` from the scores of the folds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,8 +19,8 @@ def corpus_sections(track: Track, folds: Sequence[FoldScores], *, resamples: int
 
     Args:
         track: the corpus.
-        folds: what it was made of.
-        resamples: of the bootstrap.
+        folds: results of the folds in the track.
+        resamples: number of bootstrap resamples.
     """
     voting = {name: scored.votes for name, scored in track.systems.items()}
     ours = voting[OURS]

@@ -1,4 +1,4 @@
-"""One track of an evaluation: its messages of all folds, with what every system says of them."""
+"""Join the messages of one track over all folds, with the scores of every system."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -13,27 +13,27 @@ from tests.evaluation.report.document import BASELINE, OURS
 from tests.evaluation.statistics import Scored, one_vote_per_label
 
 FoldScores = Mapping[str, Any]
-"""What was measured on the test messages of one fold, as JSON.
+"""Scores on the test messages of one fold, as JSON.
 
-It holds ``made_from``; ``thresholds`` by mode and ``temperature`` of the bundle; ``controls``; and by track, where it
-has messages, ``texts``, ``is_spam``, ``clusters``, ``kinds``, ``scores`` and ``calls`` by system, and ``attacks``.
+Keys: ``made_from``; the bundle's ``thresholds`` by mode and its ``temperature``; ``controls``; and for each track with
+messages ``texts``, ``is_spam``, ``clusters``, ``kinds``, ``scores`` and ``calls`` by system, and ``attacks``.
 """
 
 
 class Track:
-    """The messages of one track, each once, scored by the model of its fold, which knew nothing like it.
+    """The messages of one track, each scored by the model of its fold, which saw no near duplicate of it.
 
     Args:
-        folds: what was scored in each.
-        name: of the track; at least one of the folds has messages of it.
+        folds: results of the folds.
+        name: name of the track; at least one fold has messages of it.
 
     Attributes:
         texts: the messages.
-        kinds: what sort of message each is.
+        kinds: kind of each message.
         is_spam: shape (messages,).
         clusters: shape (messages,).
-        systems: what each system says of all messages.
-        votes: the rows that count: the first of each label of every cluster.
+        systems: scores and calls by system.
+        votes: indices of the rows that vote, the first of each label of each cluster.
     """
 
     def __init__(self, folds: Sequence[FoldScores], name: str) -> None:
@@ -47,7 +47,7 @@ class Track:
         self.systems = {system: self._scored(system) for system in self._parts[0]["scores"]}
 
     def thresholds(self, mode: str) -> NDArray[np.float64]:
-        """Return for every message the threshold that its fold ships with for a mode."""
+        """Return for each message the threshold of a mode in its fold, shape (messages,)."""
         return np.concatenate(
             [
                 np.full(len(part["texts"]), fold["thresholds"][mode])
@@ -56,20 +56,20 @@ class Track:
         )
 
     def modes(self, rows: NDArray[np.intp]) -> dict[str, dict[str, Any]]:
-        """Return what each mode makes of some of the messages."""
+        """Return the figures of each mode on these rows."""
         thresholds = {mode: self.thresholds(mode)[rows] for mode in self._folds[0]["thresholds"]}
         return mode_figures(self.systems[OURS].scores[rows], self.is_spam[rows], thresholds)
 
     @cached_property
     def baseline_threshold(self) -> float:
-        """Where the baseline raises as many false alarms on ham as ours does."""
+        """The threshold at which the baseline has as many false positives as ours."""
         ours, baseline = (self.systems[name].take(self.votes) for name in (OURS, BASELINE))
-        false_alarms = int((ours.called & ~ours.is_spam).sum())
+        false_positives = int((ours.called & ~ours.is_spam).sum())
         ranked = np.sort(baseline.scores[~baseline.is_spam])[::-1]
-        return float(ranked[min(false_alarms, len(ranked) - 1)])
+        return float(ranked[min(false_positives, len(ranked) - 1)])
 
     def evasion(self) -> list[dict[str, Any]]:
-        """Return the figures of every disguise, and of the worst of them for each message."""
+        """Return the figures of each attack, and of the worst attack for each message."""
         found = [[Attacked(**attack) for attack in part["attacks"]] for part in self._parts]
         kinds = dict.fromkeys(attack.kind for attacks in found for attack in attacks)
         entries = [

@@ -1,4 +1,4 @@
-"""Temperature and threshold against cases whose answer is known."""
+"""Temperature and balanced threshold on cases with a known answer."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from export.calibration import BALANCED_BETWEEN, choose_threshold, fit_temperature
-from spam_edge.scores import probabilities
+from spam_edge.decision.calibration import Calibration
 
 
 def _logits(margins: np.ndarray) -> np.ndarray:
@@ -30,11 +30,11 @@ def test_temperature_never_sharpens() -> None:
         lambda rows: len({spam for _, spam in rows}) == 2 and len({round(margin, 3) for margin, _ in rows}) > 3
     )
 )
-@example([(-1.0, True), (-1.0, True), (0.0, False), (1.0, False), (2.0, False)])  # the best one is below every score
+@example([(-1.0, True), (-1.0, True), (0.0, False), (1.0, False), (2.0, False)])  # best threshold below every score
 def test_no_threshold_nearby_has_two_errors_less(rows: list[tuple[float, bool]]) -> None:
     margins = np.round(np.array([margin for margin, _ in rows]), 3)
     labels = np.array([spam for _, spam in rows], dtype=np.int64)
-    scores = probabilities(_logits(margins), temperature=2.0, positive_index=1)
+    scores = Calibration(temperature=2.0).scores(_logits(margins))
     threshold = choose_threshold(_logits(margins), labels, temperature=2.0)
     low, high = BALANCED_BETWEEN
     assert low - 1e-6 <= threshold <= high + 1e-6

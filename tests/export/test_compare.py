@@ -1,4 +1,4 @@
-"""``python -m export.compare`` through its command, on the tiny bundle and the checkpoint it was made from."""
+"""``python -m export.compare`` as a subprocess, on the tiny bundle and its checkpoint."""
 
 import subprocess
 import sys

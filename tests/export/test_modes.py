@@ -1,4 +1,4 @@
-"""The modes of a bundle: their order, what they allow on validation, and what is said of them."""
+"""The modes of a bundle: order and limits of their thresholds, metrics, and the resolution text."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from export.checkpoint import Split
 from export.errors import ExportError
 from export.modes import fit_thresholds, metrics_of_band, metrics_of_modes, validation_scores
-from export.resolution import resolution
-from spam_edge.bundle import Bundle
-from spam_edge.manifest import Manifest
-from spam_edge.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE, MODES
-from spam_edge.thresholds import FalseAlarms, threshold_above_ham, threshold_for_rate
-from spam_edge.validation import ValidationScores
+from export.report.resolution import resolution
+from spam_edge.bundle.locate import Bundle
+from spam_edge.bundle.manifest import Manifest
+from spam_edge.bundle.validation import ValidationScores
+from spam_edge.decision.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE, MODES
+from spam_edge.decision.thresholds import FalsePositives, threshold_above_ham, threshold_for_rate
 
 _ROWS = st.lists(st.tuples(st.floats(-8, 8, width=16), st.booleans()), min_size=4, max_size=60).filter(
     lambda rows: len({spam for _, spam in rows}) == 2 and len({margin for margin, _ in rows}) > 1
@@ -43,11 +43,11 @@ def test_thresholds_are_in_order_and_keep_their_promise(rows: list[tuple[float, 
     ham, spam = len(scores.ham), len(scores.spam)
     if thresholds[LOW_FALSE_POSITIVE] > thresholds[BALANCED]:
         assert (scores.spam < thresholds[LOW_FALSE_POSITIVE]).sum() <= spam / 2
-    if (scores.ham >= thresholds[LOW_FALSE_POSITIVE]).any():  # with fewer than 2,995 none may, but for the spam
+    if (scores.ham >= thresholds[LOW_FALSE_POSITIVE]).any():  # below 2,995 ham, only at the limit on missed spam
         assert (scores.spam < threshold_above_ham(scores, allowed=0)).sum() > spam / 2
     if thresholds[HIGH_RECALL] < thresholds[BALANCED]:
         assert (scores.ham >= thresholds[HIGH_RECALL]).sum() <= 0.02 * ham
-    if (scores.spam < thresholds[HIGH_RECALL]).sum() > 0.01 * spam:  # more than it aims at, but for the ham
+    if (scores.spam < thresholds[HIGH_RECALL]).sum() > 0.01 * spam:  # only at the limit on ham called spam
         assert (scores.ham >= scores.spam[int(0.01 * spam)]).sum() > 0.02 * ham
 
 
@@ -60,9 +60,9 @@ def _fitted(margins: Iterable[float], labels: list[int]) -> tuple[dict[str, floa
 
 
 def _drawn(ham: int, spam: int, *odd: tuple[float, int], seed: int = 0) -> tuple[dict[str, float], ValidationScores]:
-    """Fit thresholds on messages that a decent classifier might have scored, and some odd ones (margin, label)."""
-    dice = np.random.default_rng(seed)
-    margins = [*dice.normal(-4, 1.5, ham), *dice.normal(4, 2.2, spam), *(margin for margin, _ in odd)]
+    """Fit thresholds on scores drawn as from a decent classifier, plus some odd messages (margin, label)."""
+    rng = np.random.default_rng(seed)
+    margins = [*rng.normal(-4, 1.5, ham), *rng.normal(4, 2.2, spam), *(margin for margin, _ in odd)]
     return _fitted(margins, [0] * ham + [1] * spam + [label for _, label in odd])
 
 
@@ -73,12 +73,12 @@ def test_the_modes_of_a_bundle_of_usual_size_differ(seed: int) -> None:
     assert strict > balanced > lenient
     assert strict == threshold_for_rate(scores, 0.001)
     assert (scores.ham >= strict).sum() == 0
-    missed, alarms = (scores.spam < lenient).sum(), (scores.ham >= lenient).sum()
-    assert (missed == 3 and alarms <= 14) or (missed > 3 and alarms == 14)
+    missed, false_positives = (scores.spam < lenient).sum(), (scores.ham >= lenient).sum()
+    assert (missed == 3 and false_positives <= 14) or (missed > 3 and false_positives == 14)
 
 
 def test_one_spam_with_the_wrong_label_decides_nothing() -> None:
-    """Of 56 spam 1 % is none: the threshold that misses none would be below most ham."""
+    """1 % of 56 spam is none: a threshold that misses none would lie below most ham."""
     (_, before), (thresholds, scores) = _drawn(400, 56), _drawn(400, 56, (-7.0, 1))
     assert (scores.ham >= scores.spam[0]).mean() > 0.9
     assert (scores.ham >= thresholds[HIGH_RECALL]).sum() <= 8
@@ -90,9 +90,9 @@ def test_one_ham_with_the_wrong_label_does_not_give_up_most_spam() -> None:
     assert (scores.spam >= scores.ham[-1]).mean() < 0.05
     assert (scores.spam >= thresholds[LOW_FALSE_POSITIVE]).mean() >= 0.5
     said = resolution(scores, thresholds)
-    assert "1 of 701 validation ham reach it" in said
+    assert "1 of 701 validation ham are called spam" in said
     assert (
-        "a threshold for 0.1% would miss more than 50% of the validation spam; 150 of 300 validation spam do not."
+        "a threshold for 0.1% would miss more than 50% of the validation spam; 150 of 300 validation spam are missed."
         in said
     )
 
@@ -101,17 +101,20 @@ def test_where_balanced_leaves_nothing_to_win_the_modes_are_one() -> None:
     thresholds, scores = _fitted([*np.linspace(-9, -7, 250), *np.linspace(5, 6, 50)], [0] * 250 + [1] * 50)
     assert len(set(thresholds.values())) == 1
     said = resolution(scores, thresholds)
-    assert "`low-false-positive` aims at 0.1% of ham and has the threshold of `balanced`: 0 of 250" in said
-    assert "`high-recall` aims to miss 1% of spam and has the threshold of `balanced`: 0 of 50" in said
+    assert (
+        "`low-false-positive` targets a false-positive rate of 0.1% and has the threshold of `balanced`: 0 of 250"
+        in said
+    )
+    assert "`high-recall` targets a miss rate of 1% and has the threshold of `balanced`: 0 of 50" in said
 
 
-def test_five_thousand_ham_allow_a_false_alarm_and_show_the_rate() -> None:
+def test_five_thousand_ham_allow_a_false_positive_and_show_the_rate() -> None:
     margins = [*np.linspace(-6, -2, 4998), 1.0, 3.0, *np.linspace(2, 4, 10)]
     thresholds, scores = _fitted(margins, [0] * 5000 + [1] * 10)
-    assert FalseAlarms.at(thresholds[LOW_FALSE_POSITIVE], scores.ham) == FalseAlarms(1, 5000)
+    assert FalsePositives.at(thresholds[LOW_FALSE_POSITIVE], scores.ham) == FalsePositives(1, 5000)
     assert resolution(scores, thresholds).splitlines()[1] == (
-        "- `low-false-positive` aims at 0.1% of ham: 1 of 5,000 validation ham reach it, which shows at most 0.09% "
-        "with 95 % confidence; 0 of 10 validation spam do not."
+        "- `low-false-positive` targets a false-positive rate of 0.1%: 1 of 5,000 validation ham are called spam, "
+        "a rate of at most 0.09% with 95 % confidence; 0 of 10 validation spam are missed."
     )
 
 
@@ -133,7 +136,7 @@ def test_what_votes_is_stated_by_kind() -> None:
     assert scores.ham_kinds == ("collection", "collection", "bank", "code")
     assert resolution(scores, dict.fromkeys(MODES, 0.5)).splitlines()[0] == (
         "- Validation: 4 ham (2 of the collection, 2 notices of 2 kinds) and 2 spam (1 of the collection, 1 notices of "
-        "1 kinds), one for each cluster of near duplicates, with one vote each."
+        "1 kinds), one message per near-duplicate cluster."
     )
 
 
@@ -147,19 +150,20 @@ def test_a_template_counts_once() -> None:
 def test_few_ham_are_stated() -> None:
     scores = ValidationScores(variant="int8", ham=np.full(900, 0.1), spam=np.array([0.4, 0.9]))
     assert resolution(scores, {LOW_FALSE_POSITIVE: 0.6, BALANCED: 0.3, HIGH_RECALL: 0.05}).splitlines() == [
-        "- Validation: 900 ham and 2 spam, one for each cluster of near duplicates, with one vote each.",
-        "- `low-false-positive` aims at 0.1% of ham: 0 of 900 validation ham reach it, which shows at most 0.33% with "
-        "95 % confidence; 0.1% is estimated, and 2,995 ham would be needed to show it; 1 of 2 validation spam do not.",
-        "- `high-recall` aims to miss 1% of spam: 0 of 2 validation spam do not; 900 of 900 validation ham reach it "
-        "(100.00%, 99.59% to 100.00%).",
+        "- Validation: 900 ham and 2 spam, one message per near-duplicate cluster.",
+        "- `low-false-positive` targets a false-positive rate of 0.1%: 0 of 900 validation ham are called spam, a rate "
+        "of at most 0.33% with 95 % confidence; 0.1% is estimated; 2,995 ham would be needed to show it; 1 of 2 "
+        "validation spam are missed.",
+        "- `high-recall` targets a miss rate of 1%: 0 of 2 validation spam are missed; 900 of 900 validation ham are "
+        "called spam (100.00%, 99.59% to 100.00%).",
     ]
     held = resolution(scores, {LOW_FALSE_POSITIVE: 0.6, BALANCED: 0.6, HIGH_RECALL: 0.5}).splitlines()[2]
     assert (
-        "1 of 2 validation spam do not; a threshold for 1% would call more than 2% of the validation ham spam; 0 "
+        "1 of 2 validation spam are missed; a threshold for 1% would call more than 2% of the validation ham spam; 0 "
         in held
     )
     few = ValidationScores(variant="int8", ham=np.full(100, 0.1), spam=np.array([0.9]))
-    assert "; 0.1% cannot be estimated, and 2,995 ham would be needed" in resolution(few, dict.fromkeys(MODES, 0.6))
+    assert "; 0.1% cannot be estimated; 2,995 ham would be needed" in resolution(few, dict.fromkeys(MODES, 0.6))
 
 
 def test_a_validation_split_of_one_class_is_one_line() -> None:

@@ -1,4 +1,4 @@
-"""The card quotes an evaluation of the same corpus, and stays a file of a whole bundle."""
+"""The card quotes an evaluation of the same corpus, and the bundle still verifies."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from export.errors import ExportError
 from export.quote import quote
-from spam_edge.bundle import Bundle
+from spam_edge.bundle.locate import Bundle
 
 
 def evaluation_of(bundle: Path, folder: Path, **changes: object) -> Path:

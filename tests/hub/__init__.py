@@ -1,1 +1,1 @@
-"""A stand-in for the Hugging Face Hub on 127.0.0.1, and the way that takes model and corpus from it, end to end."""
+"""A local fake of the Hugging Face Hub, and an end-to-end run that downloads model and corpus from it."""

@@ -1,13 +1,13 @@
-"""What the stand-in serves: a DistilBERT before its fine-tuning, and the packaged corpus as ``ucirvine/sms_spam``."""
+"""Contents of the fake Hub: a pre-trained DistilBERT, and the packaged corpus as ``ucirvine/sms_spam``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spam_edge.training.hub import DISTILBERT
-from spam_edge.training.messages import SPAM, Message
-from spam_edge.training.readers import ReadOptions
-from spam_edge.training.sources import HUB_DATASET, PACKAGED, load_corpus, packaged_folder
+from spam_edge.training.data.hub import DISTILBERT
+from spam_edge.training.data.messages import SPAM, LabelledMessage
+from spam_edge.training.data.readers import CorpusOptions
+from spam_edge.training.data.sources import HUB_DATASET, PACKAGED, load_corpus, packaged_folder
 from tests.benchmarks.widen import DOUBLED, widen_weights
 from tests.hub.repository import Repository
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 FULL_NAME = f"distilbert/{DISTILBERT}"
 TINY = {"dim": 96, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
-"""Small, but with weights above the 10 MiB that the client writes at a time: less is never resumed."""
-# As on the Hub: weights for other frameworks, which nobody here may ask for.
+"""Small, but with weights above the client's write size of 10 MiB; smaller downloads are never resumed."""
+# Weights for other frameworks, as on the Hub; training must not request them.
 _OTHERS = ("pytorch_model.bin", "tf_model.h5", "rust_model.ot", "README.md", "LICENSE")
 _CARD = """---
 dataset_info:
@@ -47,7 +47,7 @@ configs:
 
 
 def write_tiny_model(folder: Path) -> None:
-    """Write a DistilBERT of random weights, with the names, the files and the vocabulary of the real one."""
+    """Write a small random DistilBERT with the files and the vocabulary of the real one."""
     from transformers import DistilBertConfig
 
     _write_model(folder, DistilBertConfig(**TINY), {})  # type: ignore[no-untyped-call]
@@ -55,19 +55,19 @@ def write_tiny_model(folder: Path) -> None:
 
 def write_full_model(folder: Path) -> None:
     """Write a DistilBERT of the real shape: the packaged base with every unit doubled."""
-    from spam_edge.training.minilm import load_as_distilbert
+    from spam_edge.training.model.minilm import load_as_distilbert
 
     config, weights = load_as_distilbert(_packaged_model())
     config.update({name: 2 * getattr(config, name) for name in DOUBLED})
     _write_model(folder, config, widen_weights(weights))
 
 
-def write_corpus(folder: Path, messages: Sequence[Message]) -> None:
-    """Write messages in the form that the SMS Spam Collection has on the Hub."""
+def write_corpus(folder: Path, messages: Sequence[LabelledMessage]) -> None:
+    """Write messages in the Hub format of the SMS Spam Collection."""
     import pyarrow
     from pyarrow import parquet
 
-    # The Hub keeps the line break that ended each line of the original file.
+    # The Hub's copy keeps the newline at the end of each message.
     columns = {"sms": [f"{m.text}\n" for m in messages], "label": [int(m.label == SPAM) for m in messages]}
     table = pyarrow.table(columns)
     (folder / "plain_text").mkdir(parents=True)
@@ -77,12 +77,12 @@ def write_corpus(folder: Path, messages: Sequence[Message]) -> None:
 
 
 def write_packaged_corpus(folder: Path) -> None:
-    """Write the packaged copy of the collection, as above."""
-    write_corpus(folder, load_corpus([PACKAGED], ReadOptions()).messages)
+    """Write the packaged copy of the SMS Spam Collection in the Hub format."""
+    write_corpus(folder, load_corpus([PACKAGED], CorpusOptions()).messages)
 
 
 def repositories(model: Path, corpus: Path) -> tuple[Repository, Repository]:
-    """Return both folders under the names that training asks for."""
+    """Return both folders as repositories, under the names that training requests."""
     return (
         Repository(model, "models", FULL_NAME, short=DISTILBERT),
         Repository(corpus, "datasets", HUB_DATASET),

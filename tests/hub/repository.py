@@ -1,4 +1,4 @@
-"""A folder as the Hub shows it: files with the hashes that their ETags are made of, and one commit."""
+"""A folder as a Hub repository: files with the hashes behind their ETags, and one commit."""
 
 import hashlib
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ class File:
     """One file of a repository.
 
     Attributes:
-        path: within the repository.
-        source: where it lies on this disk.
-        size: in bytes.
-        oid: hash of its git blob.
-        sha256: of what the Hub keeps outside git, else empty.
+        path: path within the repository.
+        source: path on the local disk.
+        size: size in bytes.
+        oid: hash of the git blob.
+        sha256: hash of the content of an LFS file, else empty.
     """
 
     path: str
@@ -29,11 +29,11 @@ class File:
 
     @property
     def etag(self) -> str:
-        """What a cache knows the content by."""
+        """Identifier of the content in a client's cache."""
         return self.sha256 or self.oid
 
     def describe(self) -> dict[str, Any]:
-        """Return the entry in a tree."""
+        """Return the tree entry of the API."""
         entry: dict[str, Any] = {"type": "file", "path": self.path, "size": self.size, "oid": self.oid}
         if self.sha256:
             entry["lfs"] = {"oid": self.sha256, "size": self.size, "pointerSize": len(_pointer(self.sha256, self.size))}
@@ -41,13 +41,13 @@ class File:
 
 
 class Repository:
-    """The files below a folder, as they are now.
+    """A snapshot of the files below a folder.
 
     Args:
-        folder: what it serves.
+        folder: the folder to serve.
         kind: ``models`` or ``datasets``.
         name: owner and name.
-        short: older name of a model, which redirects.
+        short: legacy name of a model, which redirects.
     """
 
     def __init__(self, folder: Path, kind: str, name: str, *, short: str = "") -> None:
@@ -58,13 +58,13 @@ class Repository:
         self.commit = _git_hash("commit", listing.encode())
 
     def describe(self) -> dict[str, Any]:
-        """Return what the API says of the repository."""
+        """Return the API's information on the repository."""
         siblings = [{"rfilename": path} for path in self.files]
         return {"id": self.name, "sha": self.commit, "private": False, "gated": False, "disabled": False,
                 "tags": [], "downloads": 0, "likes": 0, "siblings": siblings}  # fmt: skip
 
     def tree(self, folder: str, *, recursive: bool) -> list[dict[str, Any]]:
-        """Return the entries in a folder, with ``recursive`` those in its folders, too."""
+        """Return the tree entries of a folder, including subfolders if ``recursive``."""
         inside = f"{folder}/" if folder else ""
         found: set[str] = set()
         for name in self.files:
@@ -75,7 +75,7 @@ class Repository:
         return self.paths(sorted(found))
 
     def paths(self, paths: Iterable[str]) -> list[dict[str, Any]]:
-        """Return the entries of those of the paths that there are."""
+        """Return the tree entries of the paths that exist."""
         entries = []
         for path in paths:
             if path in self.files:

@@ -1,8 +1,8 @@
-"""A Hub on 127.0.0.1 that serves folders as repositories, and fails where it is told to.
+"""A fake Hub on 127.0.0.1 that serves folders as repositories and injects faults.
 
-It speaks what ``huggingface_hub`` and ``datasets`` ask for: information, trees and paths of a repository, and files
-with commit, ETag, size and byte ranges. As on the real Hub an older, short name of a model redirects to its full name,
-small files come from the Hub itself, and large ones from an address that the Hub redirects to.
+It implements the endpoints that ``huggingface_hub`` and ``datasets`` use: information, trees and paths of a
+repository, and files with commit, ETag, size and byte ranges. As on the real Hub, the legacy short name of a model
+redirects to its full name, the Hub serves small files itself, and it redirects requests for large ones.
 """
 
 import json
@@ -26,15 +26,15 @@ _CHUNK = 2**16
 
 @dataclass
 class Fault:
-    """Something that goes wrong.
+    """An injected fault.
 
     Attributes:
-        on: which requests, a regular expression that must match all of ``METHOD /path``.
-        status: what is answered.
-        cut: how many bytes of a body are sent before the connection breaks; None: all.
-        stall: wait in place of breaking the connection, until the client or the Hub goes away.
-        after: how many such requests are answered first.
-        times: how many of them go wrong; None: all.
+        on: regular expression that must match all of ``METHOD /path``.
+        status: HTTP status to answer with; 0 answers normally.
+        cut: number of body bytes to send before the connection breaks; None sends all.
+        stall: keep the connection open, until the server stops, instead of breaking it.
+        after: number of matching requests to answer normally first.
+        times: number of matching requests to fail; None fails all.
     """
 
     on: str
@@ -45,7 +45,7 @@ class Fault:
     times: int | None = None
 
     def strikes(self, request: str) -> bool:
-        """Whether this request is one to go wrong, and count it."""
+        """Return whether the fault applies to a request, and count the request."""
         if self.times == 0 or not re.fullmatch(self.on, request):
             return False
         if self.after:
@@ -56,14 +56,14 @@ class Fault:
         return True
 
 
-class StandIn:
-    """A Hub that is being served, see :func:`serve`.
+class FakeHub:
+    """A running fake Hub, see :func:`serve`.
 
     Attributes:
-        url: its address, for ``HF_ENDPOINT``.
-        asked: all requests so far, as ``METHOD /path``, with `` bytes=…`` where a range was asked for.
-        faults: what goes wrong; a list to add to while it is served.
-        stalled: set when a request waits, see :class:`Fault`.
+        url: address for ``HF_ENDPOINT``.
+        asked: all requests so far, as ``METHOD /path``, followed by `` bytes=…`` for range requests.
+        faults: injected faults; may be extended while the server runs.
+        stalled: set when a request stalls, see :class:`Fault`.
     """
 
     def __init__(self, repositories: Iterable[Repository], url: str, faults: Iterable[Fault]) -> None:
@@ -81,22 +81,22 @@ class StandIn:
         return self._repositories.get((kind, name))
 
     def large(self, sha256: str) -> File | None:
-        """Find what is kept outside git by its hash."""
+        """Find an LFS file by its hash."""
         return self._large.get(sha256)
 
     def begin(self, request: str, byte_range: str) -> Fault | None:
-        """Take note of a request, and return what is to go wrong."""
+        """Record a request and return the fault that applies to it."""
         with self._lock:
             self.asked.append(f"{request} {byte_range}".rstrip())
             return next((fault for fault in self.faults if fault.strikes(request)), None)
 
 
 @contextmanager
-def serve(*repositories: Repository, faults: Iterable[Fault] = ()) -> Iterator[StandIn]:
+def serve(*repositories: Repository, faults: Iterable[Fault] = ()) -> Iterator[FakeHub]:
     """Serve repositories on a free port of 127.0.0.1 until the block ends."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True  # a client that keeps its connection must not hold up the end
-    hub = StandIn(repositories, f"http://127.0.0.1:{server.server_port}", faults)
+    server.daemon_threads = True  # open client connections must not block shutdown
+    hub = FakeHub(repositories, f"http://127.0.0.1:{server.server_port}", faults)
     server.hub = hub  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -122,10 +122,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet; the requests are in ``asked``."""
+        """Suppress the request log; the requests are in ``asked``."""
 
     def _answer(self) -> None:
-        self._hub: StandIn = self.server.hub  # type: ignore[attr-defined]
+        self._hub: FakeHub = self.server.hub  # type: ignore[attr-defined]
         self._body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         address = urlsplit(self.path)
         path = unquote(address.path)
@@ -170,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         if file is None:
             self._missing("EntryNotFound", commit)
         elif file.sha256:
-            # The real Hub offers its other way to send them, too, which this one does not have.
+            # The real Hub also offers a Xet download; this one does not implement it.
             offer = f'<{self._hub.url}/api/xet>; rel="xet-auth"'
             linked = {"X-Linked-Size": str(file.size), "X-Linked-ETag": f'"{file.etag}"'}
             linked |= {"X-Xet-Hash": file.sha256, "Link": offer}
@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
                     break
             if self._fault:
                 self._break_off(self._fault)
-        except ConnectionError:  # the client was ended, as some tests do
+        except ConnectionError:  # some tests kill the client
             self.close_connection = True
 
     def _break_off(self, fault: Fault) -> None:

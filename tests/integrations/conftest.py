@@ -1,4 +1,4 @@
-"""Rows for the engines, and what they have to become."""
+"""Rows for the data frameworks, with their expected verdicts."""
 
 import json
 import re
@@ -9,19 +9,24 @@ from pathlib import Path
 import pytest
 
 from spam_edge import RuntimeOptions, SpamClassifier
+from tests.figures.pages import PYTHON, parse_blocks
 
 ROOT = Path(__file__).parents[2]
 ROWS = 20_000
-_SECTION = (ROOT / "README.md").read_text("utf-8").split("## In batch engines")[1].split("\n## ")[0]
-RECIPES = {re.split(r"[ .\n]", code)[1]: code for code in re.findall(r"```python\n(.*?)```", _SECTION, flags=re.DOTALL)}
-"""The recipes of the README, by the first library that each imports."""
+_PAGE = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
+RECIPES = {
+    re.findall(r"^(?:import|from) (?!pathlib)(\w+)", block.code, flags=re.MULTILINE)[0]: block.code
+    for block in parse_blocks(_PAGE)
+    if block.language == PYTHON
+}
+"""Python blocks of docs/integrations.md, keyed by the first library each imports."""
 
 Verdict = tuple[str | None, float | None, bool | None]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Texts, each another one, with a null here and there, and the verdict on each, of ``classify_batch``."""
+    """Distinct texts, some of them null, with their verdicts from ``classify_batch``."""
 
     texts: list[str | None]
     verdicts: list[Verdict]
@@ -29,7 +34,7 @@ class Rows:
 
 @pytest.fixture(scope="session")
 def rows(tiny_bundle: Path) -> Rows:
-    """The golden texts with a number before them, in the order of the numbers."""
+    """Return golden texts prefixed with their row number."""
     golden = [json.loads(line)["text"] for line in (tiny_bundle / "golden.jsonl").read_text("utf-8").splitlines()]
     texts = [None if n % 97 == 5 else f"{n} {golden[n % len(golden)]}" for n in range(ROWS)]
     known = [text for text in texts if text is not None]
@@ -48,15 +53,20 @@ def rows(tiny_bundle: Path) -> Rows:
 
 @pytest.fixture(scope="session", autouse=True)
 def _counted(load_files: Path) -> None:
-    """Whatever these tests start counts the models it opens."""
+    """Make all processes started by these tests count the models they open."""
 
 
 @pytest.fixture
-def run_recipe(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
-    """A function that runs a recipe of the README as it stands there, and returns what it prints."""
+def run_recipe(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], str]:
+    """Return a function that runs a recipe beside the tiny bundle at its default path, and returns the output."""
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "bundle").symlink_to(tiny_bundle, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
 
     def run(name: str) -> str:
-        exec(compile(RECIPES[name], f"README.md, {name}", "exec"), {"bundle": str(tiny_bundle)})
+        exec(compile(RECIPES[name], f"docs/integrations.md, {name}", "exec"), {})
         return capsys.readouterr().out
 
     return run

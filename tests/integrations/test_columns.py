@@ -1,4 +1,4 @@
-"""Columns of every kind: the verdicts of ``classify_batch``, null for null, clear errors; pickled without a model."""
+"""Column batches of every kind: verdicts of ``classify_batch``, nulls, errors, pickling without a model."""
 
 import pickle
 import subprocess
@@ -53,7 +53,7 @@ def classify() -> ColumnClassifier:
 
 
 def _plain(value: Any) -> Any:
-    """None for each kind of null."""
+    """Map every kind of null to None."""
     return None if pandas.isna(value) else value
 
 
@@ -105,32 +105,32 @@ def test_names_of_columns(classify: ColumnClassifier) -> None:
 def test_what_is_no_batch_of_texts(classify: ColumnClassifier) -> None:
     with pytest.raises(InputError, match="no column 'text'; text_column takes one of: body, kind"):
         classify({"body": [HAM], "kind": ["ham"]})
-    with pytest.raises(InputError, match="has a column 'label' already; set prefix to keep both"):
+    with pytest.raises(InputError, match="already has a column 'label'; set prefix to keep both"):
         classify(pandas.DataFrame({"label": ["ham"], "text": [HAM]}))
     with pytest.raises(InputError, match="column 'text': message 2 is int, not str"):
         classify({"text": [None, HAM, 5]})
-    with pytest.raises(InputError, match="column 'text': message 1 is no valid Unicode: lone surrogate"):
+    with pytest.raises(InputError, match="column 'text': message 1 is not valid Unicode: lone surrogate"):
         classify({"text": [None, "\ud800"]})
-    with pytest.raises(InputError, match="a DataFrame or a Table is expected, not list"):
+    with pytest.raises(InputError, match="a DataFrame or a Table, not list"):
         classify([HAM])
 
 
 def test_no_bundle_and_another_bundle(bundle_copy: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleNotFoundError):
         ColumnClassifier(tmp_path)
-    with pytest.raises(BundleIntegrityError, match="does not hold the model 0000"):
+    with pytest.raises(BundleIntegrityError, match=r"has the digest [0-9a-f]{64}, not 0000"):
         ColumnClassifier(bundle_copy, digest="0000")
     manifest = bundle_copy / "manifest.json"
     text = manifest.read_text("utf-8")
     manifest.write_text(text.replace('"version": "1"', '"version": "3"'), "utf-8")
     classify = ColumnClassifier(bundle_copy)
     manifest.write_text(text, "utf-8")
-    with pytest.raises(BundleIntegrityError, match="another model than the one this job started with"):
+    with pytest.raises(BundleIntegrityError, match="no longer holds the model that this job started with"):
         classify({"text": [HAM]})
 
 
 def test_one_model_for_all_of_them(bundle_copy: Path, loads: Callable[[], dict[int, int]]) -> None:
-    options = RuntimeOptions(device="cpu", threads=1, threshold=0.125)  # which nobody had before
+    options = RuntimeOptions(device="cpu", threads=1, threshold=0.125)  # no session with these options is open yet
     several = [ColumnClassifier(path, options=options) for path in (TINY, bundle_copy) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda classify: classify({"text": [SPAM]})["label"], several))
@@ -158,3 +158,34 @@ def test_no_library_is_imported_for_lists() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(TINY)], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "['HAM']\n"
+
+
+@pytest.mark.parametrize(
+    "column", ["WIN", b"WIN", None, np.array("WIN"), np.array([["WIN"]]), {"a": "WIN"}, np.str_("WIN"), 5]
+)
+def test_one_value_is_no_column(classify: ColumnClassifier, column: object) -> None:
+    with pytest.raises(InputError, match=r"column 'text': expected a list or column of texts, .*batched=True"):
+        classify({"text": column})
+    with pytest.raises(InputError, match="expected a list or column of texts"):
+        classify.verdicts(column)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        pandas.DataFrame([["a", "b"]], columns=["text", "text"]),
+        pyarrow.table([["a"], ["b"]], names=["text", "text"]),
+        pyarrow.record_batch([pyarrow.array(["a"]), pyarrow.array(["b"])], names=["text", "text"]),
+    ],
+)
+def test_two_columns_of_the_name_of_the_text_are_refused(classify: ColumnClassifier, batch: Any) -> None:
+    with pytest.raises(InputError, match="there is more than one column 'text'; rename all but one"):
+        classify(batch)
+
+
+def test_other_columns_may_share_a_name(classify: ColumnClassifier) -> None:
+    for batch in (
+        pandas.DataFrame([["hi", 1, 2]], columns=["text", "a", "a"]),
+        pyarrow.table([["hi"], [1], [2]], names=["text", "a", "a"]),
+    ):
+        assert classify(batch).shape == (1, 6)

@@ -1,4 +1,4 @@
-"""Hugging Face datasets: several processes, nulls, and results that are kept as long as the bundle is the same."""
+"""Hugging Face datasets: multiprocessing, nulls, and results cached until the bundle changes."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def _quiet() -> Iterator[None]:
 
 @pytest.fixture
 def dataset(rows: Rows, tmp_path: Path) -> Any:
-    """The rows on disk, where results are kept beside them."""
+    """Return the rows as a dataset on disk, so that ``map`` caches its results."""
     columns = {"id": range(len(rows.texts)), "text": rows.texts}
     datasets.Dataset.from_dict(columns).save_to_disk(tmp_path / "rows")
     return datasets.load_from_disk(tmp_path / "rows")
@@ -72,7 +72,7 @@ def test_results_are_kept_for_the_same_bundle_alone(
     before = mapped()
     assert loads()
     assert mapped()["spam_score"][:] == before["spam_score"][:]
-    assert loads() == {}  # nothing was run
+    assert loads() == {}  # all results came from the cache
     manifest = bundle_copy / "manifest.json"
     manifest.write_text(manifest.read_text("utf-8").replace('"version": "1"', '"version": "2"'), "utf-8")
     mapped()
@@ -100,8 +100,15 @@ def test_columns_are_checked_before_anything_runs(tiny_bundle: Path) -> None:
     dataset = datasets.Dataset.from_dict({"label": [1], "body": ["hello"]})
     with pytest.raises(InputError, match="no column 'text'; text_column takes one of: label, body"):
         DatasetsClassifier(tiny_bundle).features(dataset)
-    with pytest.raises(InputError, match="has a column 'label' already; set prefix to keep both"):
+    with pytest.raises(InputError, match="already has a column 'label'; set prefix to keep both"):
         DatasetsClassifier(tiny_bundle, text_column="body").features(dataset)
+
+
+@pytest.mark.parametrize("text", ["WINNER free prize", None])
+def test_a_map_without_batches_is_refused(tiny_bundle: Path, text: str | None) -> None:
+    dataset = datasets.Dataset.from_dict({"text": [text]})
+    with pytest.raises(InputError, match=r"column 'text': expected a list or column of texts, .*batched=True"):
+        dataset.map(DatasetsClassifier(tiny_bundle))
 
 
 def test_the_recipe(run_recipe: Callable[[str], str]) -> None:

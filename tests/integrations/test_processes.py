@@ -1,4 +1,4 @@
-"""The plain classifier in pools of threads and processes and in web servers that fork: one session per process."""
+"""The classifier in thread pools, process pools and forking web servers: one session per process."""
 
 import json
 import multiprocessing
@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from spam_edge import Prediction, RuntimeOptions, SpamClassifier
-from tests.integrations import workers
 from tests.integrations.conftest import ROOT
-from tests.patience import PATIENCE
+from tests.support import workers
+from tests.support.timeouts import TIMEOUT
 
 TEXTS = [f"{number} {text}" for number in range(300) for text in ("WINNER!! Call now to claim", "see you at 5 then")]
 CHUNKS = [TEXTS[start : start + 25] for start in range(0, len(TEXTS), 25)]
@@ -37,7 +37,7 @@ def test_streams_in_a_pool_of_threads(classifier: SpamClassifier, loads: Callabl
     with ThreadPoolExecutor(6) as pool:
         streams = list(pool.map(_stream, [classifier] * 6, [TEXTS] * 6))
     assert all(found == expected for found in streams)
-    assert loads() == {}  # all of them used the session that was open
+    assert loads() == {}  # all threads shared the open session
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -45,25 +45,27 @@ def test_streams_in_a_pool_of_threads(classifier: SpamClassifier, loads: Callabl
 def test_a_pool_of_processes(classifier: SpamClassifier, method: str, loads: Callable[[], dict[int, int]]) -> None:
     expected = classifier.classify_batch(TEXTS)
     loads()
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method), initializer=workers.settle) as pool:
+    with ProcessPoolExecutor(
+        2, mp_context=multiprocessing.get_context(method), initializer=workers.import_in_worker
+    ) as pool:
         batches = list(pool.map(classifier.classify_batch, CHUNKS))
         streams = list(pool.map(_stream, [classifier] * len(CHUNKS), CHUNKS))
     assert [prediction for batch in batches for prediction in batch] == expected
     assert batches == streams
     opened = loads()
-    assert set(opened.values()) == {1}  # though the classifier was pickled 48 times
+    assert set(opened.values()) == {1}  # although the classifier was pickled 48 times
     assert len(opened) <= 2
 
 
 @contextmanager
 def _server(bundle: Path, kind: str) -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.integrations.web", str(bundle), kind]
+    command = [sys.executable, "-m", "tests.support.web", str(bundle), kind]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             yield f"http://127.0.0.1:{int(server.stdout.readline())}/"
         finally:
-            server.communicate(timeout=PATIENCE)  # which closes its input
+            server.communicate(timeout=TIMEOUT)  # closing stdin stops the server
     assert server.returncode == 0
 
 
@@ -78,7 +80,7 @@ def test_a_web_server_that_forks(
     with _server(tiny_bundle, kind) as address, ThreadPoolExecutor(12) as clients:
 
         def ask(text: str) -> dict[str, object]:
-            with opener.open(address, data=text.encode(), timeout=PATIENCE) as answer:
+            with opener.open(address, data=text.encode(), timeout=TIMEOUT) as answer:
                 found: dict[str, object] = json.load(answer)
                 return found
 

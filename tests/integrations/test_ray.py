@@ -1,4 +1,4 @@
-"""Ray Data with real actors: the scores of a single process, nulls, one model per actor, an actor that dies."""
+"""Ray Data with real actors: scores equal a single process, nulls, one model per actor, actor crashes."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,12 +10,12 @@ import pytest
 from spam_edge import BundleIntegrityError
 from spam_edge.integrations.ray import RayClassifier
 from tests.integrations.conftest import Rows, Verdict
-from tests.integrations.workers import CountedRay, MortalRay
+from tests.support.workers import CountedRay, MortalRay
 
 ray = pytest.importorskip("ray")
 pytestmark = [
     pytest.mark.slow,
-    # Ray sets options of its own that it deprecates.
+    # Ray sets deprecated options of its own.
     pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.data\."),
 ]
 
@@ -37,7 +37,7 @@ def _cluster(load_files: Path) -> Iterator[None]:
 
 
 def _map(rows: Rows, kind: type[RayClassifier], *, blocks: int, batch_format: str, **arguments: Any) -> list[Verdict]:
-    """Return the verdicts in the order of the ids, of which each is there once."""
+    """Return the verdicts in order of the ids; each id occurs once."""
     items = [{"id": number, "text": text} for number, text in enumerate(rows.texts)]
     dataset = ray.data.from_items(items, override_num_blocks=blocks).map_batches(
         kind,
@@ -58,7 +58,7 @@ def test_the_scores_of_a_single_process(
     rows: Rows, tiny_bundle: Path, loads: Callable[[], dict[int, int]], blocks: int, batch_format: str
 ) -> None:
     found = _map(rows, CountedRay, blocks=blocks, batch_format=batch_format, bundle=tiny_bundle)
-    if batch_format == "numpy":  # which has no null among floats
+    if batch_format == "numpy":  # float arrays have no null
         found = [(label, None if math.isnan(score or 0) else score, cut) for label, score, cut in found]
     assert found == rows.verdicts
     opened = loads()
@@ -72,7 +72,7 @@ def test_an_actor_that_dies(rows: Rows, tiny_bundle: Path, tmp_path: Path, loads
     assert found == rows.verdicts
     opened = loads()
     assert set(opened.values()) == {1}
-    assert 2 <= len(opened) <= 3  # one of which took the place of the dead one
+    assert 2 <= len(opened) <= 3  # one of them replaced the crashed actor
 
 
 def test_threads_of_an_actor_are_the_cores_it_was_assigned() -> None:
@@ -85,11 +85,11 @@ def test_threads_of_an_actor_are_the_cores_it_was_assigned() -> None:
     for actor in actors:
         ray.kill(actor)
     assert ray.get(ray.remote(num_cpus=2)(Actor).remote().threads.remote()) == 2
-    assert RayClassifier.default_options().threads == 1  # here, which is no actor
+    assert RayClassifier.default_options().threads == 1  # this process is not an actor
 
 
 def test_another_model_on_a_node(tiny_bundle: Path) -> None:
-    with pytest.raises(BundleIntegrityError, match="does not hold the model 0000; copy that one to this machine"):
+    with pytest.raises(BundleIntegrityError, match=r"has the digest [0-9a-f]{64}, not 0000"):
         RayClassifier(tiny_bundle, digest="0000")
 
 

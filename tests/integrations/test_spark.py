@@ -1,4 +1,4 @@
-"""Spark in local mode with real workers: the scores of a single process, nulls, one model each, one that dies."""
+"""Spark in local mode with real workers: scores equal a single process, nulls, one model per worker, worker crashes."""
 
 import shutil
 import sys
@@ -11,7 +11,7 @@ import pytest
 from spam_edge import InputError, RuntimeOptions
 from spam_edge.integrations.spark import SparkClassifier, classify_udf
 from tests.integrations.conftest import Rows, Verdict
-from tests.integrations.workers import CountedSpark, MortalSpark
+from tests.support.workers import CountedSpark, MortalSpark
 
 pyspark = pytest.importorskip("pyspark")
 pytestmark = [
@@ -23,13 +23,13 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def spark(load_files: Path) -> Iterator[Any]:
-    """Two workers; a task may fail three times, which it may not where nobody says so in local mode."""
+    """Start two workers. Tasks may fail three times; by default local mode does not retry."""
     settings = {
         "spark.ui.enabled": "false",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "1g",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # it does not live long
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # a short-lived JVM
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
     }
@@ -47,13 +47,13 @@ def spark(load_files: Path) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def frame(spark: Any, rows: Rows) -> Any:
-    """The rows with an id and a column that nobody asks about."""
+    """Return the rows with an id and an unrelated column."""
     numbered = [(number, text, None if number % 3 else [number]) for number, text in enumerate(rows.texts)]
     return spark.createDataFrame(numbered, "id long, text string, more array<long>").cache()
 
 
 def _verdicts(frame: Any) -> list[Verdict]:
-    """In the order of the ids, of which each is there once, with its columns."""
+    """Return the verdicts in order of the ids; each id occurs once, with its columns intact."""
     found = sorted(frame.collect(), key=lambda row: row["id"])
     assert [row["id"] for row in found] == list(range(len(found)))
     assert all(row["more"] == (None if row["id"] % 3 else [row["id"]]) for row in found)
@@ -77,13 +77,13 @@ def test_a_function_of_a_column(frame: Any, rows: Rows, tiny_bundle: Path) -> No
 
 
 def test_one_model_per_worker(frame: Any, tiny_bundle: Path, loads: Callable[[], dict[int, int]]) -> None:
-    options = RuntimeOptions(threads=1, threshold=0.25)  # which nobody had before: nothing is open yet
+    options = RuntimeOptions(threads=1, threshold=0.25)  # no session with these options is open yet
     for partitions in (2, 6):
         classify = CountedSpark(tiny_bundle, options=options)
         frame.repartition(partitions).mapInArrow(classify, classify.schema(frame.schema)).count()
     opened = loads()
     assert set(opened.values()) == {1}
-    assert len(opened) < 8  # a worker has more than one task
+    assert len(opened) < 8  # workers run several tasks each
 
 
 def test_a_worker_that_dies(frame: Any, rows: Rows, tiny_bundle: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_columns_are_checked_before_anything_runs(spark: Any, tiny_bundle: Path)
     frame = spark.createDataFrame([("ham", "hello")], "label string, body string")
     with pytest.raises(InputError, match="no column 'text'; text_column takes one of: label, body"):
         SparkClassifier(tiny_bundle).schema(frame.schema)
-    with pytest.raises(InputError, match="has a column 'label' already; set prefix to keep both"):
+    with pytest.raises(InputError, match="already has a column 'label'; set prefix to keep both"):
         SparkClassifier(tiny_bundle, text_column="body").schema(frame.schema)
 
 

@@ -1,4 +1,4 @@
-"""A score belongs to its message: alone, in any batch, in any order, with any padding, it is the same to the bit."""
+"""Batch invariance: a message's score is bit-identical alone, in any batch, in any order and with any padding."""
 
 import json
 import random
@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spam_edge import RuntimeOptions, SpamClassifier
-from spam_edge.batching import pad_rows
-from spam_edge.bundle import Bundle
-from spam_edge.session import open_session
-from tests.parity.bundles import BUNDLES, ROOT
+from spam_edge.bundle.locate import Bundle
+from spam_edge.runtime.batching import pad_rows
+from spam_edge.runtime.session import open_session
+from tests.support.bundles import BUNDLES, ROOT
 
 
 def _messages() -> list[str]:
-    """Messages of all kinds and lengths: the golden texts, and pieces of them strung together."""
-    lines = (ROOT / "export" / "golden_texts.jsonl").read_text(encoding="utf-8").splitlines()
+    """Return the golden texts, and concatenations of them, for a range of lengths."""
+    lines = (ROOT / "export" / "parity" / "golden_texts.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [json.loads(line)["text"] for line in lines]
     choose = random.Random(0)
     return texts + [
@@ -32,15 +32,15 @@ MESSAGES = _messages()
 
 @pytest.fixture(scope="module", params=BUNDLES)
 def options(request: pytest.FixtureRequest, int8_variant: str) -> tuple[Path, RuntimeOptions]:
-    """A bundle, and how to open each of its files with int8 weights."""
+    """A bundle and the options for each of its int8 variants."""
     if int8_variant not in Bundle.find(request.param).manifest.variants:
-        pytest.skip(f"this bundle has no {int8_variant} file")
+        pytest.skip(f"the bundle has no {int8_variant} variant")
     return request.param, RuntimeOptions(device="cpu", variant=int8_variant, threads=1)
 
 
 @pytest.fixture(scope="module")
 def shipped(options: tuple[Path, RuntimeOptions]) -> tuple[SpamClassifier, list[float]]:
-    """The classifier, and the score of each message alone."""
+    """A classifier and the score of each message classified alone."""
     classifier = SpamClassifier.load(*options)
     return classifier, [classifier.classify(text).score for text in MESSAGES]
 

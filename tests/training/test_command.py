@@ -1,4 +1,4 @@
-"""The command as a subprocess: what it says, where, and with which exit code."""
+"""The training command as a subprocess: output, streams and exit codes."""
 
 import os
 import subprocess
@@ -10,13 +10,13 @@ import pytest
 
 from spam_edge.errors import InputError
 from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
-from tests.patience import PATIENCE
+from tests.support.timeouts import TIMEOUT
 
 
 def call(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "spam_edge.training", *arguments],
-        capture_output=True, text=True, timeout=PATIENCE, check=False, env={**os.environ, **(env or {})},
+        capture_output=True, text=True, timeout=TIMEOUT, check=False, env={**os.environ, **(env or {})},
     )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def test_bad_data_is_one_line_and_exit_1_before_torch_is_imported(
     path = tmp_path / "bad.tsv"
     if content is not None:
         path.write_bytes(content)
-    # Stand-ins that cannot be imported: had a model been loaded, the error would be another.
+    # Importing torch or transformers raises, so an early import would change the error.
     (tmp_path / "blocked").mkdir()
     for name in ("torch", "transformers"):
         (tmp_path / "blocked" / f"{name}.py").write_text("raise RuntimeError('imported')")
@@ -67,10 +67,10 @@ def test_missing_extra_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--sweep", "--learning-rate", "1e-4"), 2, "--sweep chooses the learning rate itself"),
+        (("--sweep", "--learning-rate", "1e-4"), 2, "--sweep sets the learning rate; remove --learning-rate"),
         (("--epochs", "many"), 2, "Invalid value for '--epochs'"),
         (("--epochs", "0"), 1, "at least one epoch"),
-        (("--freeze-epochs", "3"), 1, "lower freeze epochs"),
+        (("--freeze-epochs", "3"), 1, "lower --freeze-epochs"),
         (("--label-map", "junk"), 1, "not of the form"),
         (("--data", "hub", "--data", "auto"), 1, "--data takes one of"),
     ],

@@ -1,4 +1,4 @@
-"""What a training says before it begins, and on the way, about the time it takes."""
+"""The duration estimate before training and the remaining time during training."""
 
 import re
 from pathlib import Path
@@ -13,27 +13,27 @@ from transformers import DistilBertConfig, TrainerControl, TrainerState, Trainin
 
 from spam_edge.training import estimate, progress
 from spam_edge.training.__main__ import main
-from spam_edge.training.base_model import BaseModel, choose_base_model
-from spam_edge.training.corpus import Prepared, prepare
+from spam_edge.training.data.corpus import Prepared, prepare
+from spam_edge.training.data.messages import LabelledMessage
+from spam_edge.training.data.sources import Corpus
 from spam_edge.training.estimate import estimate_seconds, slow_warning
-from spam_edge.training.hardware import Hardware
-from spam_edge.training.messages import Message
+from spam_edge.training.model.base_model import BaseModel, choose_base_model
+from spam_edge.training.model.hardware import Hardware
 from spam_edge.training.progress import Progress, in_words
 from spam_edge.training.settings import TrainingSettings
-from spam_edge.training.sources import Corpus
 
 CPU = Hardware("cpu", "a processor", "fp32")
 SMALL = {"vocab_size": 100, "n_layers": 1, "n_heads": 2}
 
 
 @pytest.fixture(scope="module")
-def prepared(messages: list[Message]) -> Prepared:
+def prepared(messages: list[LabelledMessage]) -> Prepared:
     return prepare(Corpus("made", "files", "asked for", tuple(messages)), 42)
 
 
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any training takes too long."""
+    """Make every training count as slow."""
     monkeypatch.setattr(estimate, "SLOW_MINUTES", 0)
 
 
@@ -45,7 +45,7 @@ def test_a_quick_training_is_not_warned_of_and_draws_no_random_numbers(prepared:
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    assert slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.sides) is None
+    assert slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.splits) is None
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -54,27 +54,27 @@ def test_a_slow_one_is_and_the_quicker_way_named(
     prepared: Prepared, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(estimate, "detect", lambda: CPU)
-    line = slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.sides)
+    line = slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.splits)
     assert line is not None
     assert line.startswith(f"training {tiny_base} takes about ")
     assert re.search(r"without a GPU; .*BASE_MODEL=packaged.* takes about (\d+ h )?\d+ (s|min)$", line)
-    packaged = slow_warning(choose_base_model("packaged"), settings_of, prepared.sides)
+    packaged = slow_warning(choose_base_model("packaged"), settings_of, prepared.splits)
     assert packaged is not None
-    assert "BASE_MODEL" not in packaged  # there is no quicker way
+    assert "BASE_MODEL" not in packaged  # no faster alternative
 
 
 @pytest.mark.usefixtures("always")
 def test_with_a_gpu_nothing_is_said(prepared: Prepared, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "detect", lambda: Hardware("cuda", "a GPU", "bf16"))
-    assert slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.sides) is None
+    assert slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.splits) is None
 
 
 def test_a_larger_model_and_more_epochs_take_longer(prepared: Prepared) -> None:
     def seconds(dim: int, epochs: int) -> float:
         config = DistilBertConfig(**SMALL, dim=dim, hidden_dim=4 * dim)
         settings = TrainingSettings(epochs=epochs, max_length=64)
-        # the least of several: other processes only ever take time
-        return min(estimate_seconds(config, prepared.sides, settings, CPU) for _ in range(5))
+        # The minimum of several, because other processes only add time.
+        return min(estimate_seconds(config, prepared.splits, settings, CPU) for _ in range(5))
 
     small = seconds(16, 1)
     assert small > 0
@@ -88,7 +88,7 @@ def test_the_warning_is_the_first_line(
     corpus_file: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("OMP_WAIT_POLICY", "HF_HUB_DISABLE_XET"):
-        monkeypatch.setenv(name, "1" if name.startswith("HF") else "PASSIVE")  # taken back with the test
+        monkeypatch.setenv(name, "1" if name.startswith("HF") else "PASSIVE")  # restored after the test
     monkeypatch.setattr(estimate, "detect", lambda: CPU)
     options = ["--data", str(corpus_file), "--base-model", str(tiny_base), "--epochs", "1", "--max-length", "32"]
     done = CliRunner().invoke(main, [*options, "--output", str(tmp_path / "out")])
@@ -101,7 +101,7 @@ def test_the_warning_is_the_first_line(
 
 @pytest.mark.parametrize("bar", [False, True])
 def test_the_time_that_is_left_is_said_on_the_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bar: bool) -> None:
-    """400 steps of 3 seconds; a run that goes on at step 100 of them does not count those before."""
+    """Resume a run of 400 steps of 3 seconds at step 100; earlier steps do not count for the speed."""
     lines: list[str] = []
     clock = [0.0]
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))

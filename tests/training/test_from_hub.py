@@ -1,4 +1,4 @@
-"""The real clients against a Hub on this machine: downloads, breaks, failures, and a cache that nobody answers for."""
+"""The real Hub clients against a local Hub server: downloads, interruptions, failures and offline caches."""
 
 import json
 import os
@@ -12,31 +12,31 @@ from typing import Any
 
 import pytest
 
-from spam_edge.fused import obstacle
-from spam_edge.training.messages import Message
+from spam_edge.runtime.custom_operator import unavailable_reason
+from spam_edge.training.data.messages import LabelledMessage
 from tests.hub.contents import repositories, write_corpus, write_tiny_model
 from tests.hub.repository import Repository
-from tests.hub.server import Fault, StandIn, serve
-from tests.patience import PATIENCE, wait_until
+from tests.hub.server import FakeHub, Fault, serve
+from tests.support.timeouts import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.slow
 
 PROBE = 2
-"""Requests of one probe: the short name of the model redirects."""
+"""Requests per probe, because the short name of the model redirects."""
 LARGE = "GET /large/.*"
 CHUNK = 10 * 2**20
-"""What the client writes at a time: less than that is not gone on with."""
+"""Write size of the client in bytes; smaller partial downloads are not resumed."""
 
-# The choices of a training, made as it makes them, without the training.
+# Resolves corpus and base model as training does, without training.
 CHOOSE = """
 import json, sys, time
 from spam_edge.errors import InputError
-from spam_edge.training.base_model import choose_base_model, load_model, load_tokenizer, weights_sha256
-from spam_edge.training.readers import ReadOptions
-from spam_edge.training.sources import load_corpus
+from spam_edge.training.model.base_model import choose_base_model, load_model, load_tokenizer, weights_sha256
+from spam_edge.training.data.readers import CorpusOptions
+from spam_edge.training.data.sources import load_corpus
 
 def corpus(name):
-    found = load_corpus([name], ReadOptions())
+    found = load_corpus([name], CorpusOptions())
     return found.source, found.reason, len(found.messages)
 
 announced = []
@@ -58,7 +58,7 @@ print(json.dumps([chosen, announced]))
 
 
 @pytest.fixture(scope="module")
-def contents(tmp_path_factory: pytest.TempPathFactory, messages: list[Message]) -> tuple[Repository, ...]:
+def contents(tmp_path_factory: pytest.TempPathFactory, messages: list[LabelledMessage]) -> tuple[Repository, ...]:
     folder = tmp_path_factory.mktemp("contents")
     write_tiny_model(folder / "model")
     write_corpus(folder / "corpus", messages)
@@ -66,14 +66,14 @@ def contents(tmp_path_factory: pytest.TempPathFactory, messages: list[Message]) 
 
 
 @pytest.fixture
-def hub(contents: tuple[Repository, ...]) -> Iterator[StandIn]:
+def hub(contents: tuple[Repository, ...]) -> Iterator[FakeHub]:
     with serve(*contents) as hub:
         yield hub
 
 
 @pytest.fixture
-def start(hub: StandIn, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts Python with the Hub of this test and a cache that is empty at first."""
+def start(hub: FakeHub, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start Python with the local Hub and an initially empty cache."""
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache")}
     environment["HF_HUB_DISABLE_XET"] = "1"  # as the command sets it
 
@@ -87,14 +87,14 @@ def start(hub: StandIn, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
 
 @pytest.fixture
 def choose(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[str, Any]]:
-    """Makes the choices of a training in a process of their own: source, reason, and what was found.
+    """Resolve corpus and base model in a subprocess and return source, reason and result of each.
 
-    The base models that are announced must be ``announced``, by default the one that is taken.
+    Checks that the announced base models equal ``announced``, by default the resolved one.
     """
 
     def choose(corpus: str = "auto", base: str = "auto", announced: list[str] | None = None) -> dict[str, Any]:
         process = start("-c", CHOOSE, corpus, base)
-        out, err = process.communicate(timeout=PATIENCE)
+        out, err = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0, err
         assert "Traceback" not in err
         chosen, said = json.loads(out)
@@ -104,38 +104,38 @@ def choose(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[st
     return choose
 
 
-def wait_for_half(hub: StandIn, cache: Path) -> None:
-    """Wait until the weights have come to a half, and the client has written them."""
-    assert hub.stalled.wait(PATIENCE)
+def wait_for_half(hub: FakeHub, cache: Path) -> None:
+    """Wait until the client has written half of the weights."""
+    assert hub.stalled.wait(TIMEOUT)
     files = "models--*/blobs/*.incomplete"
     wait_until(lambda: [path.stat().st_size for path in (cache / "hub").glob(files)] == [CHUNK])
 
 
 def training(output: Path) -> tuple[str, ...]:
-    # Enough to learn the made corpus: of scores that are all the same half flip with the last digit.
+    # Enough to learn the synthetic corpus. Untrained scores are nearly equal, and rounding would flip half of them.
     options = ("--epochs", "4", "--learning-rate", "5e-4", "--batch-size", "8", "--max-length", "32", "--no-notices")
     return ("-m", "spam_edge.training", *options, "--output", str(output))
 
 
 def test_train_and_export_from_the_hub_after_ctrl_c_and_then_without_a_network(
-    hub: StandIn, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    hub: FakeHub, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    """With one cache: interrupted within the weights, trained, exported, and trained again with a Hub that is gone."""
+    """Interrupt the download, train, export, and train again without a Hub, all with one cache."""
     hub.faults.append(Fault(LARGE, after=1, cut=CHUNK + 2**19, stall=True, times=1))
     process = start(*training(tmp_path / "out"))
     wait_for_half(hub, tmp_path / "cache")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
 
     hub.asked.clear()
     process = start(*training(tmp_path / "out"))
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, err
     record = json.loads((tmp_path / "out" / "training.json").read_bytes())
-    assert (record["corpus"]["source"], record["corpus"]["reason"]) == ("hub", "it is in the local cache")
+    assert (record["corpus"]["source"], record["corpus"]["reason"]) == ("hub", "in the local cache")
     assert (record["base_model"]["source"], record["base_model"]["reason"]) == ("hub", "the Hub answers")
     assert record["corpus"]["cleaning"]["read"] == 120
     assert "base model: distilbert-base-uncased (hub: the Hub answers)" in err.splitlines()
@@ -145,22 +145,24 @@ def test_train_and_export_from_the_hub_after_ctrl_c_and_then_without_a_network(
     hub.asked.clear()
     hub.faults.append(Fault(".*", cut=0, stall=True))
     process = start("-m", "export", "--checkpoint", str(tmp_path / "out"), "--output", str(tmp_path / "bundle"))
-    out, err = process.communicate(timeout=2 * PATIENCE)
+    out, err = process.communicate(timeout=2 * TIMEOUT)
     assert process.returncode == 0, err
     measured = json.loads((tmp_path / "bundle" / "parity.json").read_bytes())["measured"]
-    assert {"fp32", "fp16", "int8"} | (set() if obstacle() else {"fused"}) == {row["variant"] for row in measured}
+    assert {"fp32", "fp16", "int8"} | (set() if unavailable_reason() else {"fused"}) == {
+        row["variant"] for row in measured
+    }
     assert all(row["passed"] for row in measured)
     process = start(*training(tmp_path / "again"))
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, err
     assert hub.asked == []
     again = json.loads((tmp_path / "again" / "training.json").read_bytes())
-    assert again["base_model"] == record["base_model"] | {"reason": "it is in the local cache"}
+    assert again["base_model"] == record["base_model"] | {"reason": "in the local cache"}
     assert again["corpus"] == record["corpus"]
     assert again["losses"] == record["losses"]
 
 
-def test_a_download_that_breaks_is_gone_on_with(hub: StandIn, choose: Callable[..., dict[str, Any]]) -> None:
+def test_a_download_that_breaks_is_gone_on_with(hub: FakeHub, choose: Callable[..., dict[str, Any]]) -> None:
     hub.faults += [Fault(LARGE, cut=100, times=2), Fault(LARGE, after=1, cut=CHUNK + 2**19, times=1)]
     chosen = choose()
     assert [source for source, _, _ in chosen.values()] == ["hub", "hub"]
@@ -178,7 +180,7 @@ def test_a_download_that_breaks_is_gone_on_with(hub: StandIn, choose: Callable[.
     ids=["status", "broken", "no large files"],
 )
 def test_auto_takes_the_packaged_ones_where_the_hub_answers_the_probe_and_then_fails(
-    hub: StandIn, choose: Callable[..., dict[str, Any]], fault: Fault, said: str, announced: list[str]
+    hub: FakeHub, choose: Callable[..., dict[str, Any]], fault: Fault, said: str, announced: list[str]
 ) -> None:
     hub.faults.append(fault)
     chosen = choose(announced=announced)
@@ -186,12 +188,12 @@ def test_auto_takes_the_packaged_ones_where_the_hub_answers_the_probe_and_then_f
     assert (corpus, base, messages) == ("packaged", "packaged", 4862)
     assert of_corpus.startswith(f"ucirvine/sms_spam cannot be loaded: {said}")
     failed = f"the download of distilbert-base-uncased from the Hub failed: {said}"
-    # A Hub that fails is probed again, so that the base model need not wait for retries, too.
+    # A failed Hub is probed again, so the base model does not wait for retries.
     assert of_base.startswith(failed) or of_base == "the Hub does not answer within 3 s"
     assert "\n" not in of_corpus + of_base
 
 
-def test_what_was_named_fails_in_one_line(hub: StandIn, choose: Callable[..., dict[str, Any]]) -> None:
+def test_what_was_named_fails_in_one_line(hub: FakeHub, choose: Callable[..., dict[str, Any]]) -> None:
     hub.faults.append(Fault("GET /api/datasets/.*", status=500))
     chosen = choose("hub", "no/such", announced=[])
     assert [source for source, _, _ in chosen.values()] == ["error", "error"]
@@ -205,12 +207,12 @@ def test_what_was_named_fails_in_one_line(hub: StandIn, choose: Callable[..., di
 
 
 def test_what_was_killed_half_way_is_fetched_again(
-    hub: StandIn,
+    hub: FakeHub,
     start: Callable[..., subprocess.Popen[str]],
     choose: Callable[..., dict[str, Any]],
     tmp_path: Path,
 ) -> None:
-    """The weights cut off by SIGKILL, the corpus as ``datasets`` leaves it when it is killed while it writes."""
+    """Truncate the weights by SIGKILL and leave the corpus as ``datasets`` does when killed during a write."""
     hub.faults.append(Fault(LARGE, after=1, cut=CHUNK + 2**19, stall=True, times=1))
     process = start("-c", CHOOSE, "auto", "auto")
     wait_for_half(hub, tmp_path / "cache")
@@ -235,7 +237,7 @@ def test_what_was_killed_half_way_is_fetched_again(
 
 
 def test_damaged_weights_are_fetched_again_or_said_in_one_line(
-    hub: StandIn, choose: Callable[..., dict[str, Any]], tmp_path: Path
+    hub: FakeHub, choose: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     whole = choose("packaged")
     [weights] = (tmp_path / "cache" / "hub").glob("models--*/snapshots/*/model.safetensors")

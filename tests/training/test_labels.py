@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.labels`` with a tiny base model: what it draws, prints and writes."""
+"""``python -m tests.benchmarks.labels`` with a tiny base model: samples, output and files."""
 
 import json
 from collections.abc import Callable
@@ -8,61 +8,61 @@ import pytest
 from click.testing import CliRunner
 
 from spam_edge.errors import SpamEdgeError
-from spam_edge.training.corpus import prepare
-from spam_edge.training.messages import SPAM, Message
-from spam_edge.training.readers import ReadOptions
-from spam_edge.training.sources import load_corpus
-from spam_edge.training.splits import Example
+from spam_edge.training.data.corpus import prepare
+from spam_edge.training.data.messages import SPAM, LabelledMessage
+from spam_edge.training.data.readers import CorpusOptions
+from spam_edge.training.data.sources import load_corpus
+from spam_edge.training.data.splits import Example
 from tests.benchmarks import labels
 
-Sides = dict[str, list[Example]]
+Splits = dict[str, list[Example]]
 
 
 @pytest.fixture(scope="module")
-def sides() -> Sides:
-    prepared = prepare(load_corpus(["packaged"], ReadOptions()), seed=42)
-    return {side: list(examples) for side, examples in prepared.sides.items()}
+def splits() -> Splits:
+    prepared = prepare(load_corpus(["packaged"], CorpusOptions()), seed=42)
+    return {split: list(examples) for split, examples in prepared.splits.items()}
 
 
 @pytest.mark.parametrize("size", [64, 200, 1000])
-def test_labels_are_as_many_as_asked_for_and_as_much_spam_as_in_the_corpus(sides: Sides, size: int) -> None:
-    drawn = labels.few_labels(sides, size, seed=1)
+def test_labels_are_as_many_as_asked_for_and_as_much_spam_as_in_the_corpus(splits: Splits, size: int) -> None:
+    drawn = labels.few_labels(splits, size, seed=1)
     assert sum(map(len, drawn.values())) == size
     assert len(drawn["validation"]) == size / 8
-    for side, examples in drawn.items():
-        assert set(examples) <= set(sides[side])
+    for split, examples in drawn.items():
+        assert set(examples) <= set(splits[split])
         assert len(set(examples)) == len(examples)
         n_spam = sum(example.label == SPAM for example in examples)
         assert n_spam == pytest.approx(0.124 * len(examples), abs=0.6)
 
 
-def test_fewer_labels_lie_within_more_and_another_seed_draws_others(sides: Sides) -> None:
+def test_fewer_labels_lie_within_more_and_another_seed_draws_others(splits: Splits) -> None:
     few, more, other = (
-        labels.few_labels(sides, size, seed=seed)["train"] for size, seed in ((200, 1), (800, 1), (200, 2))
+        labels.few_labels(splits, size, seed=seed)["train"] for size, seed in ((200, 1), (800, 1), (200, 2))
     )
     assert set(few) < set(more)
     assert few != other
-    assert labels.few_labels(sides, 200, seed=1)["train"] == few
+    assert labels.few_labels(splits, 200, seed=1)["train"] == few
 
 
-def test_clusters_are_drawn_whole_but_for_the_last(sides: Sides) -> None:
+def test_clusters_are_drawn_whole_but_for_the_last(splits: Splits) -> None:
     sizes, drawn = {}, {}
-    for counts, examples in ((sizes, sides["train"]), (drawn, labels.few_labels(sides, 1000, seed=1)["train"])):
+    for counts, examples in ((sizes, splits["train"]), (drawn, labels.few_labels(splits, 1000, seed=1)["train"])):
         for example in examples:
             counts[example.cluster] = counts.get(example.cluster, 0) + 1
     assert max(drawn.values()) > 1
-    assert sum(drawn[cluster] < sizes[cluster] for cluster in drawn) <= 2  # one of each label
+    assert sum(drawn[cluster] < sizes[cluster] for cluster in drawn) <= 2  # at most one cluster per label is cut
 
 
-def test_all_are_all_and_what_is_not_there_is_refused(sides: Sides) -> None:
-    assert labels.few_labels(sides, None, seed=1) == {side: sides[side] for side in ("train", "validation")}
-    with pytest.raises(SpamEdgeError, match=r"HAM messages of \d+ cannot be drawn; choose another --sizes"):
-        labels.few_labels(sides, 10**5, seed=1)
+def test_all_are_all_and_what_is_not_there_is_refused(splits: Splits) -> None:
+    assert labels.few_labels(splits, None, seed=1) == {split: splits[split] for split in ("train", "validation")}
+    with pytest.raises(SpamEdgeError, match=r"cannot draw \d+ of \d+ HAM messages; choose another --sizes"):
+        labels.few_labels(splits, 10**5, seed=1)
 
 
 @pytest.mark.slow
 def test_the_command_trains_prints_and_writes(
-    tiny_base: Path, tmp_path: Path, make_messages: Callable[[int], list[Message]]
+    tiny_base: Path, tmp_path: Path, make_messages: Callable[[int], list[LabelledMessage]]
 ) -> None:
     corpus = tmp_path / "made.jsonl"
     rows = [{"text": message.text, "label": message.label} for message in make_messages(120)]
@@ -74,8 +74,8 @@ def test_the_command_trains_prints_and_writes(
     runs = json.loads((tmp_path / "out" / "labels.json").read_bytes())["runs"]
     assert [(run["size"], run["seed"]) for run in runs] == [(40, 42), (40, 43), ("all", 42)]
     assert [run["labels"] for run in runs[:2]] == [40, 40]
-    test = prepare(load_corpus([str(corpus)], ReadOptions()), seed=42).sides["test"]
-    assert {run["test"]["n"] for run in runs} == {len(test)}  # each of them a cluster of its own
+    test = prepare(load_corpus([str(corpus)], CorpusOptions()), seed=42).splits["test"]
+    assert {run["test"]["n"] for run in runs} == {len(test)}  # each message is its own cluster
     assert all(run["settings"]["epochs"] == 1 and run["seconds"] > 0 for run in runs)
     table = done.stdout.splitlines()
     assert table[0] == "| labels | of them spam | seed | recall at 0.5 % FPR | F1 | PR-AUC | seconds |"

@@ -1,4 +1,4 @@
-"""Real runs of the Trainer on a made corpus and a tiny base model."""
+"""Training runs on a synthetic corpus and a tiny base model."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import (
     AutoModelForSequenceClassification,
@@ -24,15 +25,17 @@ from transformers import (
 
 from spam_edge.errors import InputError
 from spam_edge.training import run
-from spam_edge.training.base_model import choose_base_model, load_model
 from spam_edge.training.checkpoint import PartialRun
-from spam_edge.training.corpus import Prepared, prepare
-from spam_edge.training.evaluation import KeepEpoch, kept_epoch, selection_score
+from spam_edge.training.data.corpus import Prepared, prepare
+from spam_edge.training.data.messages import LabelledMessage
+from spam_edge.training.data.sources import Corpus
 from spam_edge.training.fit import last_whole_checkpoint
-from spam_edge.training.messages import Message
+from spam_edge.training.metrics.evaluation import KeepEpoch, select_epoch, selection_score
+from spam_edge.training.model import hardware
+from spam_edge.training.model.base_model import choose_base_model, load_model
+from spam_edge.training.model.hardware import Hardware
 from spam_edge.training.settings import SWEEP_LEARNING_RATES, TrainingSettings
-from spam_edge.training.sources import Corpus
-from tests.patience import PATIENCE
+from tests.support.timeouts import TIMEOUT
 
 pytestmark = pytest.mark.slow
 
@@ -40,12 +43,12 @@ SETTINGS = TrainingSettings(learning_rate=5e-3, epochs=5, batch_size=8, max_leng
 
 
 class Interrupted(Exception):
-    """What the tests' own report raises in place of Ctrl-C."""
+    """Raised by a test's report callback in place of Ctrl-C."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def one_core() -> Iterator[None]:
-    """A tiny model gains nothing from a second core, and on a busy machine two threads wait for each other."""
+    """Pin the tests to one core: a tiny model gains nothing from a second, and on a busy machine the threads stall."""
     threads = torch.get_num_threads()
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     if cores:
@@ -57,7 +60,7 @@ def one_core() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def prepared(messages: list[Message]) -> Prepared:
+def prepared(messages: list[LabelledMessage]) -> Prepared:
     return prepare(Corpus("made", "files", "asked for", tuple(messages)), SETTINGS.seed)
 
 
@@ -65,19 +68,19 @@ def prepared(messages: list[Message]) -> Prepared:
     ("losses", "kept"),
     [
         ([0.30, 0.20, 0.10], 2),
-        ([0.30, 0.10, 0.12], 2),  # worse than the lowest by less than its error
+        ([0.30, 0.10, 0.12], 2),  # within one standard error of the lowest
         ([0.30, 0.10, 0.14], 1),
-        ([0.10, 0.12, 0.14], 1),  # held against the lowest, not against the one before
+        ([0.10, 0.12, 0.14], 1),  # compared with the lowest, not with the previous epoch
         ([0.10, 0.12, 0.09, 0.13], 2),
         ([0.10], 0),
     ],
 )
 def test_the_latest_epoch_is_kept_that_is_no_worse_than_chance_allows(losses: list[float], kept: int) -> None:
     epochs = [{"calibrated_loss": loss, "loss_error": 0.03} for loss in losses]
-    assert kept_epoch(epochs) == kept
+    assert select_epoch(epochs) == kept
     chosen = []
     log: list[dict[str, float]] = [{"loss": 0.5}]
-    for entry in epochs:  # as the Trainer goes: what is better than all before is the best
+    for entry in epochs:  # as in the Trainer, where an improvement on all earlier epochs becomes the best
         log.append({f"eval_{name}": value for name, value in entry.items()})
         metrics: dict[str, float] = {}
         state = TrainerState(log_history=log)
@@ -126,9 +129,9 @@ def test_checkpoint_holds_what_export_needs(trained: Path, prepared: Prepared) -
         "splits/train.jsonl", "splits/validation.jsonl", "splits/test.jsonl",
     }  # fmt: skip
     assert len({path.stat().st_mode for path in trained.rglob("*") if path.is_file()}) == 1
-    assert [path.name for path in trained.parent.iterdir()] == ["checkpoint"]  # nothing is left beside it
-    for side, examples in prepared.sides.items():
-        lines = (trained / "splits" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [path.name for path in trained.parent.iterdir()] == ["checkpoint"]  # the partial run is gone
+    for split, examples in prepared.splits.items():
+        lines = (trained / "splits" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line) for line in lines] == [
             {"text": e.text, "label": e.label, "cluster": e.cluster, "corpus": ["made.tsv"], "kind": ""}
             for e in examples
@@ -142,7 +145,7 @@ def test_checkpoint_loads_under_auto_classes_and_has_learned(trained: Path, prep
     assert tokenizer.model_max_length == SETTINGS.max_length
     baked = json.loads((trained / "tokenizer.json").read_text(encoding="utf-8"))
     assert (baked["truncation"], baked["padding"]) == (None, None)
-    test = prepared.sides["test"]
+    test = prepared.splits["test"]
     with torch.inference_mode():
         logits = model(**tokenizer([e.text for e in test], padding=True, truncation=True, return_tensors="pt")).logits
     predicted = [model.config.id2label[int(i)] for i in logits.argmax(dim=1)]
@@ -156,8 +159,8 @@ def test_record_tells_the_whole_story(trained: Path, prepared: Prepared) -> None
     assert record["settings"]["learning_rate"] == SETTINGS.learning_rate
     assert record["corpus"]["fingerprint"] == prepared.fingerprint
     assert record["corpus"]["cleaning"]["read"] == 120
-    assert {side: sizes["rows"] for side, sizes in record["splits"].items()} == {
-        side: len(examples) for side, examples in prepared.sides.items()
+    assert {split: sizes["rows"] for split, sizes in record["splits"].items()} == {
+        split: len(examples) for split, examples in prepared.splits.items()
     }
     assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3, 4, 5]
     assert all(epoch["train_loss"] > 0 for epoch in record["epochs"])
@@ -166,7 +169,8 @@ def test_record_tells_the_whole_story(trained: Path, prepared: Prepared) -> None
     limit = lowest["calibrated_loss"] + lowest["loss_error"]
     within = [epoch for epoch in record["epochs"] if epoch["calibrated_loss"] <= limit]
     assert kept == within[-1]
-    assert record["validation"]["loss"] == pytest.approx(kept["loss"], abs=1e-6)
+    if not record["selection"]["averaged"]:
+        assert record["validation"]["loss"] == pytest.approx(kept["loss"], abs=1e-6)
     assert record["test"]["n"] == record["splits"]["test"]["rows"]
     assert record["test"]["one_per_cluster"]["n"] == record["splits"]["test"]["clusters"]
     [(name, figures)] = record["test"]["by_corpus"].items()
@@ -194,6 +198,17 @@ def test_freeze_body_moves_the_head_only(prepared: Prepared, tiny_base: Path, tm
     assert moved == {f"{layer}.{kind}" for layer in ("pre_classifier", "classifier") for kind in ("weight", "bias")}
 
 
+@pytest.mark.parametrize("freeze", [True, False])
+def test_embeddings_are_trained_unless_they_are_frozen(
+    prepared: Prepared, tiny_base: Path, tmp_path: Path, freeze: bool
+) -> None:
+    train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, freeze_embeddings=freeze, epochs=1))
+    before = load_model(choose_base_model(str(tiny_base)), SETTINGS.seed).state_dict()
+    moved = {name for name, tensor in weights(tmp_path / "out").items() if not torch.equal(tensor, before[name])}
+    assert any("transformer.layer.0" in name for name in moved)
+    assert any("word_embeddings" in name for name in moved) is not freeze
+
+
 def test_freeze_epochs_frees_the_body_after_them(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
     """The body of the Trainer's own checkpoints: unchanged after epoch 1, changed after epoch 2."""
     settings = replace(SETTINGS, freeze_epochs=1, epochs=2)
@@ -209,11 +224,11 @@ def test_freeze_epochs_frees_the_body_after_them(prepared: Prepared, tiny_base: 
     body = [name for name in frozen if name.startswith("distilbert.")]
     assert [name for name in body if not torch.equal(frozen[name], before[name])] == []
     assert not torch.equal(frozen["classifier.weight"], before["classifier.weight"])
-    # The best epoch may be either; the run itself must have moved the body.
+    # If epoch 1 is selected, its weights have the frozen body, so only epoch 2 can be checked.
     final = record_of(tmp_path / "out")
-    if final["selection"]["epoch"] == 2:
+    if final["selection"]["epoch"] == 2 or final["selection"]["averaged"]:
         after = weights(tmp_path / "out")
-        assert not torch.equal(after[body[0]], before[body[0]])
+        assert any(not torch.equal(after[name], before[name]) for name in body)
 
 
 def test_sweep_tries_the_three_rates_and_keeps_the_best(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
@@ -243,10 +258,46 @@ def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert not output.exists()
     lines: list[str] = []
     train(prepared, tiny_base, output, resume=True, report=lines.append)
-    assert lines[0] == "going on with the interrupted run"
+    assert lines[0] == "resuming the interrupted run"
     assert [line.split(":")[0] for line in lines[1:]] == [f"lr 0.005, epoch {n} of 5" for n in (2, 3, 4, 5)]
     assert_equal_weights(trained, output)
     assert [epoch["epoch"] for epoch in record_of(output)["epochs"]] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "place", ["spam_edge.training.averaging.save_file", "transformers.PreTrainedModel.save_pretrained"]
+)
+def test_full_disk_is_named_wherever_weights_are_written(
+    prepared: Prepared, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A mock: a full disk cannot be had here without mounting one."""
+
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(place, full)
+    with pytest.raises(InputError, match=r"out.*: cannot be written \(I/O error: No space left on device"):
+        train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, epochs=1))
+    assert not (tmp_path / "out").exists()
+
+
+def test_resumed_run_keeps_its_precision(
+    prepared: Prepared, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The speed of bf16 is measured, so a processor near the limit may be found fast once and slow once."""
+    lines: list[str] = []
+
+    def interrupt(line: str) -> None:
+        if "epoch 1" in line:
+            raise Interrupted
+
+    monkeypatch.setattr(hardware, "detect", lambda: Hardware("cpu", "Xeon", "fp32"))
+    with pytest.raises(Interrupted):
+        train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, epochs=2), report=interrupt)
+    monkeypatch.setattr(hardware, "detect", lambda: Hardware("cpu", "Xeon", "bf16"))
+    train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, epochs=2), resume=True, report=lines.append)
+    assert lines[0] == "resuming the interrupted run"
+    assert record_of(tmp_path / "out")["precision"] == "fp32"
 
 
 def test_resume_starts_afresh_and_says_so_when_nothing_matches(
@@ -255,11 +306,11 @@ def test_resume_starts_afresh_and_says_so_when_nothing_matches(
     lines: list[str] = []
     one_epoch = replace(SETTINGS, epochs=1)
     train(prepared, tiny_base, tmp_path / "out", one_epoch, resume=True, report=lines.append)
-    assert lines[0] == "no interrupted run to go on with: starting afresh"
+    assert lines[0] == "no interrupted run to resume; starting a new run"
     PartialRun(tmp_path / "out").begin({"settings": "others"}, resume=False)
     lines.clear()
     train(prepared, tiny_base, tmp_path / "out", one_epoch, resume=True, report=lines.append)
-    assert lines[0] == "the interrupted run had other settings or data: starting afresh"
+    assert lines[0] == "the interrupted run has different settings, data or versions; starting a new run"
 
 
 def test_earlier_checkpoint_survives_an_interruption(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
@@ -278,7 +329,7 @@ def test_earlier_checkpoint_survives_an_interruption(prepared: Prepared, tiny_ba
 
 def test_strange_folder_is_never_replaced(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
-    with pytest.raises(InputError, match="not a checkpoint of ours; choose another --output"):
+    with pytest.raises(InputError, match="exists and is not a checkpoint; choose another --output"):
         train(prepared, tiny_base, tmp_path)
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
@@ -288,8 +339,8 @@ def test_divergence_is_named(
 ) -> None:
     model = load_model(choose_base_model(str(tiny_base)), 1)
     torch.nn.init.constant_(model.classifier.bias, float("nan"))
-    monkeypatch.setattr("spam_edge.training.base_model.load_model", lambda base, seed: model)
-    with pytest.raises(InputError, match=r"the model diverged: .* lower --learning-rate"):
+    monkeypatch.setattr("spam_edge.training.model.base_model.load_model", lambda base, seed: model)
+    with pytest.raises(InputError, match=r"training diverged .*; lower --learning-rate"):
         train(prepared, tiny_base, tmp_path / "out")
 
 
@@ -325,23 +376,23 @@ def test_interrupted_command_goes_on_with_resume(
     os.kill(process.pid, how)
     after = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=PATIENCE) == code
+    assert process.wait(timeout=TIMEOUT) == code
     assert "Traceback" not in before + after
     if how is signal.SIGINT:
         assert after.splitlines()[-1] == (
-            "Interrupted. The same command with --resume goes on after the last whole epoch."
+            "Interrupted. Run the same command with --resume to continue after the last complete epoch."
         )
     assert not output.exists()
     done = subprocess.run(
         command(corpus_file, tiny_base, output, "--resume"),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert "going on with the interrupted run" in done.stderr
+    assert "resuming the interrupted run" in done.stderr
     assert "epoch 1 of 12" not in done.stderr
     assert "epoch 12 of 12" in done.stderr
     assert len(record_of(output)["epochs"]) == 12

@@ -1,4 +1,4 @@
-"""The engines by name. Each module imports the library it is about only when an engine of it is used."""
+"""Engines by name. An engine's library is imported only when the engine is used."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,12 +23,12 @@ ENGINES = {
 
 
 def engine_class(name: str) -> type[Engine]:
-    """Return the class of an engine, without importing the library it is about."""
+    """Return the class of an engine without importing its library."""
     module, _, attribute = ENGINES[name].partition(":")
     engine: type[Engine] = getattr(import_module(f"{__name__}.{module}"), attribute)
     return engine
 
 
 def missing_modules(name: str) -> list[str]:
-    """Return the libraries an engine needs that are not installed."""
+    """Return the modules an engine needs that are not installed."""
     return [module for module in engine_class(name).modules if find_spec(module) is None]

@@ -1,4 +1,4 @@
-"""What every engine offers, and the batching that those without their own have in common."""
+"""The interface of all engines, and batching for those without their own."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spam_edge.batching import plan_batches
-from spam_edge.scores import probabilities
+from spam_edge.decision.calibration import Calibration
+from spam_edge.runtime.batching import plan_batches
 from tests.benchmarks.model import Model
 
 ONE_CALL = "one call"
@@ -18,28 +18,28 @@ CORPUS_ORDER = "corpus order"
 SORTED = "sorted"
 SIDE_BY_SIDE = "side by side"
 BATCH = 32
-TOKENS = 512  # of a batch that runs beside others; what suits our own files is no measure for the others
+TOKENS = 512  # per batch in side-by-side mode; a common value, not the optimum of our own files
 MODES = {
-    ONE_CALL: "all messages in one call, the engine does the rest",
-    CORPUS_ORDER: f"batches of {BATCH} as the messages come, all threads on each batch",
-    SORTED: f"batches of {BATCH}, all messages sorted by length first, all threads on each batch",
-    SIDE_BY_SIDE: f"sorted, batches of at most {TOKENS} tokens, one thread each, as many at once as threads",
+    ONE_CALL: "all messages in one call, batched by the engine",
+    CORPUS_ORDER: f"batches of {BATCH} in corpus order, all threads per batch",
+    SORTED: f"batches of {BATCH} sorted by length, all threads per batch",
+    SIDE_BY_SIDE: f"batches of at most {TOKENS} tokens sorted by length, one thread each, in parallel",
 }
 
 Scores = NDArray[np.float32]
 
 
 class Engine(ABC):
-    """One way to run the model. Libraries are imported by its methods, so that the class itself can be looked at.
+    """One way to run the model. Its methods import the library, so the class itself loads without it.
 
     Attributes:
         title: name in the report.
         precision: ``int8``, ``bf16`` or ``fp32``.
-        settings: how it is used, for the report.
-        modules: what must be installed.
-        modes: ways to classify many messages; one message is always classified in the first.
-        slowness: it gets only every so manieth message.
-        detail: what it says of itself once it is loaded.
+        settings: how the engine is used, for the report.
+        modules: modules that must be installed.
+        modes: ways to classify many messages. Single messages always use the first.
+        slowness: stride of the sample; a slow engine gets every n-th message.
+        detail: the engine's description of itself after loading.
     """
 
     title: ClassVar[str]
@@ -57,43 +57,43 @@ class Engine(ABC):
 
     @abstractmethod
     def build(self) -> None:
-        """Make the engine's own form of the checkpoint, unless it is there."""
+        """Build the engine's files from the checkpoint unless they exist."""
 
-    def obstacle(self) -> str:
-        """Return why it should not be timed on this machine; empty if it can."""
+    def unavailable_reason(self) -> str:
+        """Return why the engine cannot be timed on this machine; empty if it can."""
         return ""
 
     @abstractmethod
     def files(self) -> Iterable[Path]:
-        """Return the files of the model that a user would have to ship, without the tokenizer."""
+        """Return the model files that a user would ship, without the tokenizer."""
 
     @abstractmethod
     def load(self) -> None:
-        """Get ready for the first message."""
+        """Load the model, ready for the first message."""
 
     def enter(self, mode: str) -> None:
-        """Get ready for a mode."""
+        """Switch to a mode."""
         self.mode = mode
 
     @abstractmethod
     def classify(self, texts: Sequence[str]) -> Scores:
-        """Return the score of each message, in their order. This is what is timed."""
+        """Return the score of each message, in order. This call is timed."""
 
     def comparable(self, scores: Scores) -> Scores:
-        """Turn scores into what PyTorch's softmax would say; not timed."""
+        """Convert scores to those of PyTorch's softmax; not timed."""
         return scores
 
 
 class BatchedEngine(Engine):
-    """An engine that runs one batch of token ids and leaves the choice of batches to its user."""
+    """An engine that runs one batch of token ids and leaves batching to the caller."""
 
     def enter(self, mode: str) -> None:
-        """Start a thread for each batch that runs beside others."""
+        """Switch to a mode; side-by-side mode runs batches in a thread pool."""
         super().enter(mode)
         self._pool = ThreadPoolExecutor(self.threads) if mode == SIDE_BY_SIDE else None
 
     def classify(self, texts: Sequence[str]) -> Scores:
-        """Tokenise, batch as the mode says, run, and take the softmax."""
+        """Tokenise, batch as the mode requires, run, and apply the softmax."""
         rows = self.encode(texts)
         plan = plan_for(self.mode, [len(row) for row in rows])
         batches = [[rows[index] for index in batch] for batch in plan]
@@ -102,7 +102,7 @@ class BatchedEngine(Engine):
         logits = np.empty((len(rows), 2), dtype=np.float32)
         for batch, result in zip(plan, results, strict=True):
             logits[batch] = result
-        return probabilities(logits, temperature=1.0, positive_index=1)
+        return Calibration().scores(logits)
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -114,9 +114,9 @@ class BatchedEngine(Engine):
 
 
 def plan_for(mode: str, lengths: Sequence[int]) -> list[NDArray[np.intp]]:
-    """Return the indices of the messages of each batch."""
+    """Return the message indices of each batch."""
     if mode == SIDE_BY_SIDE:
-        # the longest first, so that no thread is left alone with them at the end
+        # longest first: a long batch at the end would leave the other threads idle
         return list(plan_batches(lengths, token_budget=TOKENS))[::-1]
     sizes = np.asarray(lengths)
     order = np.argsort(sizes, kind="stable") if mode == SORTED else np.arange(len(sizes))

@@ -1,4 +1,4 @@
-"""CTranslate2: the encoder in int8, and the classification head, which it does not convert, in numpy."""
+"""CTranslate2: the encoder in int8, and the classification head, which it cannot convert, in numpy."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ HEAD = "head.npz"
 
 
 class CTranslate2(BatchedEngine):
-    """``ctranslate2.Encoder``, with token ids as lists, which it pads and packs itself."""
+    """``ctranslate2.Encoder`` on lists of token ids, which it pads itself."""
 
     title = "CTranslate2 int8"
     precision = "int8"
@@ -25,34 +25,34 @@ class CTranslate2(BatchedEngine):
 
     @property
     def folder(self) -> Path:
-        """Where the converted encoder lies."""
+        """Folder of the converted encoder."""
         return self.model.cache / "ctranslate2-int8"
 
     def build(self) -> None:
-        """Convert the encoder and keep the head beside it."""
+        """Convert the encoder and save the head beside it."""
         build_once(self.folder, {"weights": identity(self.model)}, self._convert)
 
     def files(self) -> Iterable[Path]:
-        """Return encoder and head."""
+        """Return the files of encoder and head."""
         return [self.folder / name for name in ("model.bin", "config.json", "vocabulary.json", HEAD)]
 
     def load(self) -> None:
-        """Open encoder and head."""
-        # It imports torch where it finds it, for its converters: a second and 200 MiB that it does not need here.
+        """Load encoder and head."""
+        # ctranslate2 imports torch for its converters if it is installed: 1 s and 200 MiB that inference does not need.
         sys.modules["torch"] = None  # type: ignore[assignment]
         self._encode = with_tokenizers(self.model)
         self._head = dict(np.load(self.folder / HEAD))
         self._open(runs=1, threads=self.threads)
 
     def enter(self, mode: str) -> None:
-        """Open the encoder again where the number of threads changes: it cannot be changed afterwards."""
+        """Reload the encoder if the number of threads changes, because it is fixed at construction."""
         if (mode == SIDE_BY_SIDE) != (self.mode == SIDE_BY_SIDE):
             del self._encoder
             self._open(*((self.threads, 1) if mode == SIDE_BY_SIDE else (1, self.threads)))
         super().enter(mode)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Use the tokenizers library."""
+        """Tokenise with the tokenizers library."""
         return self._encode(texts)
 
     def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""OpenVINO: the ONNX export in fp32 and bf16, and in int8 by NNCF."""
+"""OpenVINO: the ONNX export in fp32 and bf16, and quantised to int8 by NNCF."""
 
 import threading
 from collections.abc import Iterable, Sequence
@@ -8,18 +8,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spam_edge.batching import pad_rows
+from spam_edge.runtime.batching import pad_rows
 from tests.benchmarks.corpus import comparable, evenly, read_texts
 from tests.benchmarks.engines.base import SIDE_BY_SIDE, BatchedEngine
 from tests.benchmarks.engines.optimum import ONNX, exported
 from tests.benchmarks.engines.tokens import with_tokenizers
 from tests.benchmarks.model import build_once, identity
 
-CALIBRATION_TEXTS = 300  # NNCF's own choice
+CALIBRATION_TEXTS = 300  # NNCF's default
 
 
 class OpenVinoFp32(BatchedEngine):
-    """The model compiled for latency, or for several streams where batches run side by side."""
+    """The model compiled for latency, or for throughput with several streams in side-by-side mode."""
 
     title = "OpenVINO fp32"
     precision = "fp32"
@@ -30,7 +30,7 @@ class OpenVinoFp32(BatchedEngine):
 
     @property
     def folder(self) -> Path:
-        """Where the model lies in OpenVINO's own form."""
+        """Folder of the model in OpenVINO's format."""
         return self.model.cache / self.folder_name
 
     def build(self) -> None:
@@ -47,18 +47,18 @@ class OpenVinoFp32(BatchedEngine):
         self._compile(self.mode)
 
     def enter(self, mode: str) -> None:
-        """Compile the model again where the hint changes."""
+        """Recompile the model if the performance hint changes."""
         if (mode == SIDE_BY_SIDE) != (self.mode == SIDE_BY_SIDE):
             del self._compiled, self._requests
             self._compile(mode)
         super().enter(mode)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Use the tokenizers library."""
+        """Tokenise with the tokenizers library."""
         return self._encode(texts)
 
     def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Run one batch, padded to its longest message, in the request of this thread."""
+        """Run one batch, padded to its longest message, with this thread's inference request."""
         if not hasattr(self._requests, "own"):
             self._requests.own = self._compiled.create_infer_request()
         ids, mask = pad_rows(rows, pad_token_id=int(self.model.config["pad_token_id"]))
@@ -83,23 +83,23 @@ class OpenVinoFp32(BatchedEngine):
 
 
 class OpenVinoBf16(OpenVinoFp32):
-    """The same with bf16 inside, where the processor has a unit for it."""
+    """The same model with inference in bf16, if the processor supports it."""
 
     title = "OpenVINO bf16"
     precision = "bf16"
     settings = "as fp32, inference precision bf16"
     hints: ClassVar[dict[str, str]] = {"INFERENCE_PRECISION_HINT": "bf16"}
 
-    def obstacle(self) -> str:
-        """Ask OpenVINO: it emulates bf16 without a word, a hundred times slower than fp32."""
+    def unavailable_reason(self) -> str:
+        """Ask OpenVINO for bf16 support: without it, bf16 is emulated silently, a hundred times slower than fp32."""
         import openvino
 
         offered = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return "" if "BF16" in offered else "OpenVINO finds no bf16 unit in this processor and would emulate it"
+        return "" if "BF16" in offered else "OpenVINO reports no bf16 support on this processor and would emulate it"
 
 
 class OpenVinoInt8(OpenVinoFp32):
-    """Quantised after training, activations with ranges seen on messages of the training split."""
+    """Post-training quantisation with activation ranges from messages of the training split."""
 
     title = "OpenVINO int8"
     precision = "int8"

@@ -1,6 +1,5 @@
-"""Optimum's ORTModel: the export as it is, and its stock int8."""
+"""Optimum's ORTModel: the plain fp32 export, and its stock int8 quantisation."""
 
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spam_edge.batching import pad_rows
+from spam_edge.extras import disable_telemetry
+from spam_edge.runtime.batching import pad_rows
 from tests.benchmarks.engines.base import SIDE_BY_SIDE, BatchedEngine
 from tests.benchmarks.engines.tokens import with_transformers
 from tests.benchmarks.model import Model, build_once, identity
@@ -17,7 +17,7 @@ ONNX = "model.onnx"
 
 
 def exported(model: Model) -> Path:
-    """Return the folder of Optimum's fp32 export, made if it is not there."""
+    """Return the folder of Optimum's fp32 export, and export it first if it is absent."""
 
     def export(folder: Path) -> None:
         from optimum.exporters.onnx import main_export
@@ -29,7 +29,7 @@ def exported(model: Model) -> Path:
 
 
 class OptimumFp32(BatchedEngine):
-    """``ORTModelForSequenceClassification`` on the fp32 file, which onnxruntime fuses as it opens it."""
+    """``ORTModelForSequenceClassification`` on the fp32 file, whose operators onnxruntime fuses at load."""
 
     title = "Optimum ORTModel fp32"
     precision = "fp32"
@@ -46,20 +46,20 @@ class OptimumFp32(BatchedEngine):
         return [self.model.cache / self.folder / ONNX]
 
     def load(self) -> None:
-        """Open the file with all threads."""
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import
+        """Load the file with all threads."""
+        disable_telemetry()
         self._encode = with_transformers(self.model)
         self._open(self.threads)
 
     def enter(self, mode: str) -> None:
-        """Open the file again where the number of threads changes: it cannot be changed afterwards."""
+        """Reload the file if the number of threads changes, because it is fixed at construction."""
         if (mode == SIDE_BY_SIDE) != (self.mode == SIDE_BY_SIDE):
             del self._model
             self._open(1 if mode == SIDE_BY_SIDE else self.threads)
         super().enter(mode)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Use the tokenizer of transformers."""
+        """Tokenise with transformers."""
         return self._encode(texts)
 
     def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
@@ -81,7 +81,7 @@ class OptimumFp32(BatchedEngine):
 
 
 class OptimumInt8(OptimumFp32):
-    """What Optimum's own optimiser and quantiser make, one after the other."""
+    """The fp32 export after Optimum's own optimiser and quantiser."""
 
     title = "Optimum ORTModel int8"
     precision = "int8"
@@ -100,7 +100,7 @@ class OptimumInt8(OptimumFp32):
         fused, quantized = folder / "fused", folder / "quantized"
         optimizer = ORTOptimizer.from_pretrained(exported(self.model), file_names=[ONNX])
         optimizer.optimize(save_dir=fused, optimization_config=AutoOptimizationConfig.O2(), file_suffix="")
-        # without the inferred types the quantiser does not know the weights beside fused operators
+        # the quantiser needs inferred types to find the weights next to fused operators
         onnx.save(SymbolicShapeInference.infer_shapes(onnx.load(fused / ONNX), auto_merge=True), fused / ONNX)
         quantizer = ORTQuantizer.from_pretrained(fused, file_name=ONNX)
         configuration = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=True)

@@ -1,4 +1,4 @@
-"""PyTorch and transformers: the seed's way, batches padded to their longest message, and the pipeline."""
+"""PyTorch and transformers: dynamic padding, the padding of this project's first code, and the pipeline."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spam_edge.batching import pad_rows
+from spam_edge.runtime.batching import pad_rows
 from tests.benchmarks.engines.base import BATCH, CORPUS_ORDER, SIDE_BY_SIDE, SORTED, BatchedEngine, Engine, Scores
 from tests.benchmarks.engines.tokens import with_transformers
 from tests.benchmarks.model import WEIGHTS
 
 
 class PyTorchFp32(BatchedEngine):
-    """The checkpoint in transformers, evaluated without gradients."""
+    """The checkpoint in transformers, in inference mode."""
 
     title = "PyTorch fp32"
     precision = "fp32"
@@ -24,14 +24,14 @@ class PyTorchFp32(BatchedEngine):
     dtype: ClassVar[str] = "float32"
 
     def build(self) -> None:
-        """Do nothing: the checkpoint is what it reads."""
+        """Do nothing: the engine reads the checkpoint."""
 
     def files(self) -> Iterable[Path]:
         """Return the weights."""
         return [self.model.checkpoint / WEIGHTS]
 
     def load(self) -> None:
-        """Read the checkpoint in the number type of this engine."""
+        """Load the checkpoint in this engine's dtype."""
         import torch
         from transformers import AutoModelForSequenceClassification
 
@@ -43,7 +43,7 @@ class PyTorchFp32(BatchedEngine):
         ).eval()
 
     def enter(self, mode: str) -> None:
-        """Set the threads of each batch, for this thread and for those that run batches beside each other."""
+        """Set the number of threads per batch, in this thread and in the thread pool."""
         threads = 1 if mode == SIDE_BY_SIDE else self.threads
         self._torch.set_num_threads(threads)
         super().enter(mode)
@@ -51,7 +51,7 @@ class PyTorchFp32(BatchedEngine):
             self._pool = ThreadPoolExecutor(self.threads, initializer=self._torch.set_num_threads, initargs=(1,))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Use the tokenizer of transformers."""
+        """Tokenise with transformers."""
         return self._encode(texts)
 
     def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
@@ -67,25 +67,25 @@ class PyTorchFp32(BatchedEngine):
 
 
 class PyTorchBf16(PyTorchFp32):
-    """The same in bfloat16, which a processor may have no unit for."""
+    """The same in bfloat16, for which a processor may lack instructions."""
 
     title = "PyTorch bf16"
     precision = "bf16"
     settings = "as fp32, weights and activations in bfloat16, every 4th message"
     dtype = "bfloat16"
-    slowness = 4  # where the processor has no bf16 unit
+    slowness = 4  # for processors without bf16 instructions
 
 
 class Seed(PyTorchFp32):
-    """The code this project started from: every message is padded to all positions of the model."""
+    """The code this project started from: every message is padded to the model's maximum length."""
 
     title = "seed: PyTorch, padded to 512"
-    settings = f'padding="max_length" to all positions of the model, batches of {BATCH}, every 16th message'
+    settings = f'padding="max_length" to the maximum length of the model, batches of {BATCH}, every 16th message'
     modes = (CORPUS_ORDER,)
     slowness = 16
 
     def pad(self, rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Pad to the last position."""
+        """Pad to the model's maximum length."""
         ids, mask = super().pad(rows)
         right = ((0, 0), (0, int(self.model.config["max_position_embeddings"]) - ids.shape[1]))
         return np.pad(ids, right, constant_values=int(self.model.config["pad_token_id"])), np.pad(mask, right)
@@ -101,14 +101,14 @@ class Pipeline(Engine):
     modes = (CORPUS_ORDER, SORTED)
 
     def build(self) -> None:
-        """Do nothing: the checkpoint is what it reads."""
+        """Do nothing: the engine reads the checkpoint."""
 
     def files(self) -> Iterable[Path]:
         """Return the weights."""
         return [self.model.checkpoint / WEIGHTS]
 
     def load(self) -> None:
-        """Open the pipeline on the CPU."""
+        """Load the pipeline on the CPU."""
         import torch
         from transformers import pipeline
 
@@ -117,7 +117,7 @@ class Pipeline(Engine):
         self._pipeline: Any = pipeline("text-classification", model=checkpoint, tokenizer=checkpoint, device="cpu")
 
     def classify(self, texts: Sequence[str]) -> Scores:
-        """Give the pipeline all messages at once."""
+        """Pass all messages to the pipeline in one call."""
         order = np.arange(len(texts))
         if self.mode == SORTED:
             order = np.argsort([len(text) for text in texts], kind="stable")

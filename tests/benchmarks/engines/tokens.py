@@ -1,4 +1,4 @@
-"""Text to token ids without padding, with the tokenizer that goes with an engine."""
+"""Tokenise without padding, with the tokenizer each engine's users would use."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ Encoder = Callable[[Sequence[str]], list[list[int]]]
 
 
 def with_tokenizers(model: Model) -> Encoder:
-    """Use the library ``tokenizers`` alone: the lightest way."""
+    """Return an encoder of the library ``tokenizers``, which has the fewest dependencies."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(model.checkpoint / "tokenizer.json"))
@@ -19,7 +19,7 @@ def with_tokenizers(model: Model) -> Encoder:
 
 
 def with_transformers(model: Model) -> Encoder:
-    """Use the tokenizer of transformers, as those do who use its models."""
+    """Return the tokenizer of transformers, as users of its models have it."""
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(model.checkpoint)  # type: ignore[no-untyped-call]

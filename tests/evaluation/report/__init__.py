@@ -1,1 +1,1 @@
-"""``evaluation.json`` as a page, as pictures, and as what documents quote of it."""
+"""Render ``evaluation.json`` as a page, as pictures and as the tables that documents quote."""

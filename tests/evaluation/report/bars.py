@@ -1,4 +1,4 @@
-"""Rates as lines and bars with their intervals, ours beside the baseline."""
+"""Draw rates with their intervals as bars and points, ours beside the baseline."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from tests.evaluation.report.drawing import GOAL, INK, OURS, PEER, WIDTH, legend
 
 _THICK = 0.36
 _LABEL_WIDTH = 24
-"""Letters: what is longer is broken into lines, so that more than half of the picture is left to the bars."""
+"""Characters. Longer labels are wrapped, so that the bars get more than half of the width."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row: a rate of ours, that of the baseline, the same messages undisguised, and what was aimed at."""
+class Bar:
+    """One row: our rate, the baseline's, the recall of the same messages undisguised, and the goal."""
 
     label: str
     ours: Mapping[str, Any]
@@ -26,15 +26,15 @@ class Row:
     goal: float | None = None
 
 
-def draw_bars(rows: Sequence[Row], titles: tuple[str, str], *, label: str, digits: int, whole: bool) -> Figure:
-    """Draw two bars for each row.
+def draw_bars(rows: Sequence[Bar], titles: tuple[str, str], *, label: str, digits: int, whole: bool) -> Figure:
+    """Draw two bars per row.
 
     Args:
         rows: from top to bottom.
         titles: names of ours and of the baseline.
-        label: what the axis shows.
+        label: label of the axis.
         digits: decimals of the percentages.
-        whole: whether the axis goes to 100 %; else as far as the data.
+        whole: extend the axis to 100 %; otherwise to the largest interval.
     """
     labels = [textwrap.fill(row.label, _LABEL_WIDTH) for row in rows]
     lines = max(label.count("\n") + 1 for label in labels)
@@ -62,8 +62,8 @@ def draw_bars(rows: Sequence[Row], titles: tuple[str, str], *, label: str, digit
     return figure
 
 
-def draw_intervals(rows: Sequence[Row]) -> Figure:
-    """Draw one point with its interval for each row, the first of them ours."""
+def draw_intervals(rows: Sequence[Bar]) -> Figure:
+    """Draw one point with its interval per row; the first row is ours."""
     figure = Figure(figsize=(WIDTH, 0.34 * len(rows) + 0.75), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):

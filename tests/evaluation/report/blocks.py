@@ -1,4 +1,4 @@
-"""What a section of the page is made of."""
+"""Building blocks of the sections of the page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from tests.evaluation.report.wording import Cell, Shown
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Figures in rows.
+    """A table of figures.
 
     Attributes:
-        header: one name for each column.
-        rows: cells; the first of a row says what the row is about.
-        summary: where there is one, the table is folded away behind it.
-        wide: whether the first column holds whole sentences.
+        header: one name per column.
+        rows: cells; the first of each row is its heading.
+        summary: if set, the table is collapsed under this line.
+        wide: the first column holds whole sentences.
     """
 
     header: tuple[str, ...]
@@ -28,7 +28,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Pictures side by side, as far as there is room; ``summary`` as for a table."""
+    """Pictures side by side where the width allows; ``summary`` as in :class:`Table`."""
 
     pictures: tuple[Picture, ...]
     summary: str = ""
@@ -48,13 +48,13 @@ Block = Table | Pictures | Note
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page.
+    """A section of the page.
 
     Attributes:
-        anchor: its address within the page.
-        title: what it is about.
-        reading: one sentence that says how to read it.
-        blocks: what it shows, in this order.
+        anchor: id of the element.
+        title: heading.
+        reading: how to read the section, in one to three sentences.
+        blocks: content, in order.
     """
 
     anchor: str
@@ -64,6 +64,6 @@ class Section:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], *, summary: str = "", wide: bool = False) -> Table:
-    """Make a table of texts and figures."""
+    """Make a table from texts and figures."""
     cells = tuple(tuple(cell if isinstance(cell, Shown) else Shown(cell) for cell in row) for row in rows)
     return Table(tuple(header), cells, summary, wide)

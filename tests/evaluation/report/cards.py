@@ -1,4 +1,4 @@
-"""The first screen: what each track comes to, side by side."""
+"""Summarise each track in a card; the cards stand side by side at the top of the page."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _OF_FILES = {"notices": "false_positive_rate", "spam": "recall"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure of a card: ours, and that of the baseline where there is one."""
+    """One figure of a card, with the baseline's if it was measured."""
 
     name: str
     figure: Shown
@@ -29,9 +29,9 @@ class Card:
     """One track.
 
     Attributes:
-        title: what it is.
-        about: a sentence that says how to read it.
-        lines: its figures, the most telling ones first.
+        title: name of the track.
+        about: one sentence on how to read the card.
+        lines: figures, the most important first.
     """
 
     title: str
@@ -40,13 +40,17 @@ class Card:
 
 
 def cards(evaluation: Mapping[str, Any]) -> list[Card]:
-    """Return a card for each track that has figures."""
+    """Return one card per track that has figures."""
     name = str(evaluation["corpus"].get("name", "the corpus"))
     tracks = (
-        Card(name, "New templates of the corpus, comparable with earlier reports.", tuple(_of_the_corpus(evaluation))),
+        Card(
+            name,
+            "Held-out templates of the corpus, comparable with earlier reports.",
+            tuple(_of_the_corpus(evaluation)),
+        ),
         Card(
             TODAY,
-            "New groups of the notices, controls, and the files that were given.",
+            "Held-out groups of notices, harmless controls, and additional files.",
             tuple(_of_today(evaluation.get("today") or {})),
         ),
     )
@@ -72,7 +76,7 @@ def _of_today(today: Mapping[str, Any]) -> Iterator[Line]:
 
 
 def _beside(systems: Mapping[str, Any], keys: Sequence[str]) -> Iterator[Line]:
-    """Yield the figures of ours beside those of the baseline, as far as they were measured."""
+    """Yield our figures beside the baseline's; figures that were not measured are left out."""
     ours, baseline = (systems.get(name, {}).get("by_cluster") or {} for name in (OURS, BASELINE))
     for key in keys:
         if key in ours:

@@ -1,4 +1,4 @@
-"""The evasion suite in groups: the attacks of one strength on one kind of word are read together."""
+"""Group the attacks of the evasion suite by level and target."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ class Disguises:
 
     @property
     def title(self) -> str:
-        """What was done to which words."""
+        """Level and target in words."""
         target = f"on {self.target}" if self.target else ""
         return " ".join(filter(None, (self.level, target))) or "all"
 
@@ -32,7 +32,7 @@ class Disguises:
 
 
 def disguises(evaluation: Mapping[str, Any]) -> list[Disguises]:
-    """Return the groups in the order in which they were measured."""
+    """Return the groups in the order of measurement."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for entry in evaluation.get("evasion") or ():
         groups.setdefault((entry.get("level") or "", entry.get("target") or ""), []).append(entry)
@@ -40,18 +40,18 @@ def disguises(evaluation: Mapping[str, Any]) -> list[Disguises]:
 
 
 def main_disguises(groups: Sequence[Disguises]) -> list[Disguises]:
-    """Return the groups to look at first: those of medium level or of none, or the first one where there are none."""
+    """Return the groups of medium level or without levels; the first group if there are none."""
     return [group for group in groups if group.level in MAIN_LEVELS] or list(groups[:1])
 
 
 def label(entry: Mapping[str, Any]) -> str:
-    """Return number and title of an attack, with a star where training never saw its like."""
+    """Return id and title of an attack, with a star if training had no attack of its kind."""
     title = f"{entry['attack']} {entry.get('title') or ''}".strip()
     return title if entry.get("seen_in_training", True) else f"{title} *"
 
 
 def goal_of(entry: Mapping[str, Any], evaluation: Mapping[str, Any]) -> float | None:
-    """Return the recall that was aimed at under an attack: its own ``goal``, or that of a goal that names it."""
+    """Return the recall goal of an attack: its own ``goal``, or that of the evaluation's goal that names it."""
     if entry.get("goal") is not None:
         return float(entry["goal"])
     return next(_named_goals(str(entry["attack"]), evaluation), None)

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, style, and the way from a figure to a PNG and to an SVG that follows the page."""
+"""Colours, style and export of all pictures: a PNG, and an SVG in the colours of the page."""
 
 import io
 import re
@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 OURS, PEER, HAM, GOAL, INK, LINE = "#c1440e", "#8a9a9f", "#3b6ea5", "#2e7d4f", "#222222", "#dddddd"
 WIDTH = 4.6
-"""Inches: narrow, so that the words are still readable where a phone scales the picture down."""
+"""Inches. Narrow, so that the text stays readable when a phone scales the picture down."""
 _OF_THE_PAGE = {OURS: "ours", PEER: "peer", HAM: "ham", GOAL: "goal", INK: "ink", LINE: "line"}
 STYLE: Mapping[Any, Any] = {
     "font.size": 10,
@@ -33,19 +33,19 @@ STYLE: Mapping[Any, Any] = {
     "axes.axisbelow": True,
     "axes.prop_cycle": cycler(color=[INK]),
     "svg.fonttype": "none",
-    "text.parse_math": False,  # a dollar in a title is a dollar
+    "text.parse_math": False,  # a dollar sign in a title is not the start of a formula
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture in both its forms.
+    """A picture as PNG and as SVG.
 
     Attributes:
-        name: name of the file, without its ending.
-        title: what it shows, for the caption and for those who do not see it.
-        png: on white, to be put anywhere.
-        svg: an element for the page, in the colours of the page and in its type.
+        name: file name without extension.
+        title: caption and accessible label.
+        png: on white, for use outside the page.
+        svg: element for the page, with the colours and font of the page.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Picture:
 
 
 def export(name: str, title: str, figure: Figure) -> Picture:
-    """Write a figure in both forms."""
+    """Render a figure as PNG and as SVG."""
     image, vector = io.BytesIO(), io.StringIO()
     figure.savefig(image, format="png", dpi=160, facecolor="white")
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -66,7 +66,7 @@ def export(name: str, title: str, figure: Figure) -> Picture:
 def _for_the_page(name: str, svg: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
-    # Pictures of one page share one space of names.
+    # All pictures of a page share one id namespace.
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     for colour, variable in _OF_THE_PAGE.items():
         svg = svg.replace(colour, f"var(--{variable})")
@@ -74,14 +74,14 @@ def _for_the_page(name: str, svg: str) -> str:
 
 
 def whiskers(rates: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-    """Return how far the intervals reach below and above their values, as matplotlib takes them."""
+    """Return the distances from the values to the ends of their intervals, shape (2, rates), as matplotlib expects."""
     below = [max(0.0, rate["value"] - rate["low"]) for rate in rates]
     above = [max(0.0, rate["high"] - rate["value"]) for rate in rates]
     return [below, above]
 
 
 def legend_below(figure: Figure, axes: Axes, *, marker_scale: float = 1) -> None:
-    """Put the legend where it hides nothing: bars before lines and marks, else in the order of drawing."""
+    """Put the legend below the axes, where it covers no data: bars before lines and markers."""
     handles, names = axes.get_legend_handles_labels()
     order = sorted(range(len(names)), key=lambda number: isinstance(handles[number], Line2D))
     figure.legend(

@@ -1,4 +1,4 @@
-"""Kinds of notices in a picture: one point with its interval for each, the baseline beside it."""
+"""Draw one point with its interval per kind of notice, the baseline beside it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,41 +6,41 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from spam_edge.intervals import clopper_pearson
-from tests.evaluation.report.bars import Row
+from spam_edge.decision.intervals import clopper_pearson
+from tests.evaluation.report.bars import Bar
 from tests.evaluation.report.drawing import OURS, PEER, WIDTH, legend_below, whiskers
 from tests.evaluation.report.wording import is_measured
 
 BALANCED = "balanced"
 RATES = {"HAM": "false_positive_rate", "SPAM": "recall"}
-"""What is counted of the messages of a label."""
+"""Rate of the messages of each label."""
 _FEW = 20
-"""Messages: kinds with fewer stand in one row together, as their intervals would say nothing."""
+"""Messages. Smaller kinds are pooled into one row, because their intervals are too wide to be useful."""
 
 
-def rows_of_kinds(kinds: Sequence[Mapping[str, Any]], label: str) -> list[Row]:
-    """Return the kinds of a label, the worst first, and at the end those of few messages together."""
+def rows_of_kinds(kinds: Sequence[Mapping[str, Any]], label: str) -> list[Bar]:
+    """Return the kinds of a label, the worst first; small kinds are pooled into the last row."""
     some = [each for each in kinds if each["label"] == label and is_measured(each["modes"][BALANCED])]
     many = [each for each in some if each["modes"][BALANCED]["n"] >= _FEW]
     few = [each for each in some if each["modes"][BALANCED]["n"] < _FEW]
     sign = 1 if label == "SPAM" else -1
     ordered = sorted(many, key=lambda each: (sign * each["modes"][BALANCED]["value"], each["kind"]))
     rows = [
-        Row(_name(each["kind"], each["modes"][BALANCED]), each["modes"][BALANCED], each["baseline"]) for each in ordered
+        Bar(_name(each["kind"], each["modes"][BALANCED]), each["modes"][BALANCED], each["baseline"]) for each in ordered
     ]
     if few:
         ours, theirs = _pooled([each["modes"][BALANCED] for each in few]), _pooled([each["baseline"] for each in few])
-        rows.append(Row(_name("other kinds", ours), ours, theirs))
+        rows.append(Bar(_name("other kinds", ours), ours, theirs))
     return rows
 
 
-def draw_kinds(rows: Sequence[Row], titles: tuple[str, str], *, label: str) -> Figure:
-    """Draw a point with its interval for each kind, and a smaller one for the baseline.
+def draw_kinds(rows: Sequence[Bar], titles: tuple[str, str], *, label: str) -> Figure:
+    """Draw a point with its interval per kind, and a smaller point for the baseline.
 
     Args:
         rows: from top to bottom.
         titles: names of ours and of the baseline.
-        label: what the axis shows.
+        label: label of the axis.
     """
     figure = Figure(figsize=(WIDTH, 0.22 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""An evaluation with every section, made up: nothing in it was measured."""
+"""A made-up evaluation with every section, for tests. None of its figures was measured."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def evasion() -> list[dict[str, Any]]:
 
 
 def made_up_evaluation() -> dict[str, Any]:
-    """Return one that has every key of the schema."""
+    """Return an evaluation with every key of the schema."""
     titles = {"spam_edge": "spam-edge, int8 as shipped", "char_svm": "char SVM", "word_lr": "word logistic regression"}
     recalls = [step / 100 for step in range(101)]
     return {
@@ -69,7 +69,6 @@ def made_up_evaluation() -> dict[str, Any]:
         "paired": {"char_svm": {"recall_at_fpr_0.1pct": {"value": 0.03, "low": 0.005, "high": 0.058, "n": 422}}},
         "leaky": {"title": "random 80/20 split", "metrics": metrics(-0.007)},
         "seeds": {"recall_at_fpr_0.1pct": {"mean": 0.909, "sd": 0.011, "values": [0.9, 0.906, 0.921]}},
-        "ablation": [{"part": "without augmentation", "recall_at_fpr_0.1pct": rate(0.87)}],
         "calibration": {
             "temperature": [1.1, 1.2, 1.15, 1.3, 1.1],
             "ece": rate(0.0041, 4806),

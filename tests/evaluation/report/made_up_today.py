@@ -1,8 +1,8 @@
-"""The second track of the made-up evaluation: nothing in it was measured."""
+"""The second track of the made-up evaluation. None of its figures was measured."""
 
 from typing import Any
 
-from spam_edge.intervals import clopper_pearson
+from spam_edge.decision.intervals import clopper_pearson
 
 MODES = ("balanced", "low-false-positive", "high-recall")
 KINDS = {
@@ -18,7 +18,7 @@ def counted(hits: int, n: int) -> dict[str, float | int]:
 
 
 def modes(wrong: int, n_ham: int, missed: int, n_spam: int) -> dict[str, Any]:
-    """Return figures of three modes, each with one false alarm less than the one before."""
+    """Return figures of three modes, each with one false positive less and one miss more than the one before."""
     return {
         mode: {
             "false_positive_rate": counted(wrong + 2 - place, n_ham) if n_ham else None,

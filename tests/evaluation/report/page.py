@@ -1,4 +1,4 @@
-"""``evaluation.json`` as one page and its pictures.
+"""Render ``evaluation.json`` as one page with its pictures.
 
 python -m tests.evaluation.report.page artifacts/report/evaluation.json
 """
@@ -29,14 +29,14 @@ PAGE, PICTURES = "index.html", "pictures"
 
 
 def write_report(evaluation: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write ``index.html``, and the same pictures as PNG files into ``pictures``; what stood there is replaced.
+    """Write ``index.html`` and the folder ``pictures`` with a PNG of each picture, replacing existing ones.
 
     Args:
-        evaluation: what ``evaluation.json`` holds.
-        folder: where it lies.
+        evaluation: content of ``evaluation.json``.
+        folder: output folder.
 
     Returns:
-        The files that were written.
+        Paths of the written files, ``index.html`` first.
     """
     pictures = draw_pictures(evaluation)
     with atomic_directory(folder / PICTURES) as partial:
@@ -48,10 +48,10 @@ def write_report(evaluation: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def render(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> str:
-    """Return the page, with the pictures in it.
+    """Return the HTML of the page with its pictures inline.
 
     Args:
-        evaluation: what ``evaluation.json`` holds.
+        evaluation: content of ``evaluation.json``.
         pictures: as :func:`draw_pictures` returns them.
     """
     return _template().render(
@@ -75,7 +75,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["svg"] = lambda picture: Markup(picture.svg)  # drawn by us; matplotlib escapes the words in it
+    environment.filters["svg"] = lambda picture: Markup(picture.svg)  # matplotlib escapes the text in it
     return environment.get_template("page.html.jinja")
 
 
@@ -102,7 +102,7 @@ def _sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) ->
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("evaluation", type=click.Path(path_type=Path))
 def main(evaluation: Path) -> None:
-    """Draw the page and its pictures again, beside EVALUATION, the evaluation.json of `make evaluate`."""
+    """Render the page and its pictures from EVALUATION, the evaluation.json of `make evaluate`, into its folder."""
     try:
         files = write_report(read_evaluation(evaluation), evaluation.parent)
     except (SpamEdgeError, OSError) as error:

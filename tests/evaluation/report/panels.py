@@ -1,4 +1,4 @@
-"""Pictures of scores: precision and recall, histogram, reliability, confusion."""
+"""Draw scores: precision-recall curve, histogram, reliability diagram, confusion matrix."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def draw_curves(
     modes: Mapping[str, Mapping[str, Any]],
     titles: tuple[str, str],
 ) -> Figure:
-    """Draw precision by recall, with the modes and their intervals on it, from where the curves begin to differ."""
+    """Draw precision against recall, with the modes and their intervals; the axes begin where the curves differ."""
     figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.plot(curve["recall"], curve["precision"], color=OURS, linewidth=1.8, zorder=3, label=titles[0])
@@ -50,7 +50,7 @@ def draw_curves(
     ends = [rate["low"] for pair in points.values() for rate in pair]
     lowest = max(0.0, math.floor(10 * min([0.8, *ends])) / 10 - 0.1)
     axes.set(xlim=(lowest, 1.005), ylim=(lowest, 1.005), xlabel="recall: share of spam caught")
-    axes.set_ylabel("precision: share of alarms that are spam")
+    axes.set_ylabel("precision: share of spam calls that are spam")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axes.grid()
@@ -59,7 +59,7 @@ def draw_curves(
 
 
 def draw_histogram(histogram: Mapping[str, Any], modes: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Draw how many messages have which score, with the thresholds of the modes."""
+    """Draw the number of messages by score, with the thresholds of the modes."""
     figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
     axes = figure.subplots()
     for kind, colour in (("ham", HAM), ("spam", OURS)):
@@ -84,12 +84,12 @@ def draw_histogram(histogram: Mapping[str, Any], modes: Mapping[str, Mapping[str
 
 
 def draw_reliability(bins: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the share of spam by the score, with Wilson intervals; bins without messages are left out."""
+    """Draw the share of spam against the score, with Wilson intervals; empty bins are left out."""
     figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
     axes = figure.subplots()
     filled = [each for each in bins if each["n"]]
     shares = [share_of_spam(each) for each in filled]
-    axes.plot([0, 1], [0, 1], color=PEER, linewidth=1, linestyle="--", label="a score that means what it says")
+    axes.plot([0, 1], [0, 1], color=PEER, linewidth=1, linestyle="--", label="perfect calibration")
     axes.errorbar(
         [each["score"] for each in filled],
         [share["value"] for share in shares],
@@ -99,7 +99,7 @@ def draw_reliability(bins: Sequence[Mapping[str, Any]]) -> Figure:
         markersize=5,
         elinewidth=1,
         capsize=2,
-        label="a bin, 95 % interval",
+        label="bin with 95 % interval",
     )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="mean score of the bin", ylabel="share of spam in the bin")
     axes.grid()
@@ -108,7 +108,7 @@ def draw_reliability(bins: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def draw_confusion(name: str, counts: Mapping[str, int]) -> Figure:
-    """Draw the four counts of a mode; the darker, the larger a share of its row."""
+    """Draw the confusion matrix of a mode, each cell shaded by its share of the row."""
     figure = Figure(figsize=(2.7, 2.5), layout="constrained")
     axes = figure.subplots()
     for row, cells in enumerate(((counts["tn"], counts["fp"]), (counts["fn"], counts["tp"]))):
@@ -127,7 +127,7 @@ def draw_confusion(name: str, counts: Mapping[str, int]) -> Figure:
 
 
 def share_of_spam(each: Mapping[str, Any]) -> dict[str, float]:
-    """Return the share of spam in a bin that is not empty, as a rate with its Wilson interval."""
+    """Return the share of spam in a non-empty bin with its Wilson interval."""
     spam = round(each["spam"] * each["n"])
     interval = binomtest(spam, each["n"]).proportion_ci(method="wilson")
     return {"value": each["spam"], "low": float(interval.low), "high": float(interval.high), "n": each["n"]}

@@ -1,4 +1,4 @@
-"""What the model card and the README quote of an evaluation, as Markdown.
+"""Write the tables that the model card and docs/evaluation.md quote from an evaluation, as Markdown.
 
 python -m tests.evaluation.report.quote artifacts/report/evaluation.json
 """
@@ -18,14 +18,14 @@ from tests.evaluation.report.wording import NONE, Cell, Shown, is_measured, name
 
 _QUOTED = ("recall_at_fpr_0.1pct", "recall_at_fpr_0.5pct", "pr_auc", "f1", "mcc", "accuracy")
 _WORTH_A_WARNING = 0.1
-"""Recall lost to a disguise that the limits name."""
+"""Loss of recall from which a disguise is listed among the limits."""
 
 
 def markdown(evaluation: Mapping[str, Any]) -> str:
-    """Return both tracks, disguises, harmless messages, other files and limits, each where it has figures.
+    """Return both tracks, disguises, harmless messages, other files and limits; parts without figures are left out.
 
     Args:
-        evaluation: what ``evaluation.json`` holds.
+        evaluation: content of ``evaluation.json``.
     """
     sections = (
         _headline(evaluation),
@@ -49,7 +49,7 @@ def _headline(evaluation: Mapping[str, Any]) -> Iterator[str]:
         if any(key in metrics for metrics in measured.values())
     ]
     yield from ("### Headline metrics", "")
-    yield "One vote for each cluster of near duplicates, none of which stands in training; 95 % intervals in brackets."
+    yield "One vote per near-duplicate cluster, none of which is in training; 95 % intervals in brackets."
     yield from ("", *_table(["metric", *(title_of(evaluation, name) for name in measured)], rows))
     if seeds := {key: each for key, each in (evaluation.get("seeds") or {}).items() if key in _QUOTED}:
         n = max(len(each["values"]) for each in seeds.values())
@@ -62,7 +62,7 @@ def _disguises(evaluation: Mapping[str, Any]) -> Iterator[str]:
     if not groups:
         return
     yield from ("### Disguises", "")
-    yield "Recall of the same spam under each disguise, with the threshold unchanged; * was not in training."
+    yield "Recall of the same spam under each disguise at the same threshold; * was not in training."
     header = ["attack", title_of(evaluation, OURS), title_of(evaluation, BASELINE), "undisguised"]
     for group in main_disguises(groups):
         rows: list[list[Cell]] = [
@@ -83,7 +83,7 @@ def _controls(evaluation: Mapping[str, Any]) -> Iterator[str]:
         ]
         for each in controls
     ]
-    yield from ("### Harmless messages", "", "How many of them are called spam.", "")
+    yield from ("### Harmless controls", "", "Share called spam.", "")
     yield from _table(["messages", title_of(evaluation, OURS), title_of(evaluation, BASELINE)], rows)
 
 
@@ -96,10 +96,10 @@ def _today(evaluation: Mapping[str, Any]) -> Iterator[str]:
     if marketing := today.get("marketing"):
         key = "false_positive_rate"
         called = (marketing["modes"][BALANCED][key], marketing["baseline"])
-        rows.append(["marketing called spam, in no other figure", *(shown(each, key) for each in called)])
+        rows.append(["marketing called spam (in no other figure)", *(shown(each, key) for each in called)])
     yield from ("### Messages of today", "")
-    yield "Groups of notices that none of the messages trained on resembles; harmless messages written to be mistaken;"
-    yield "and files of which nothing was trained on, scored by the bundle itself."
+    yield "Notices without near duplicates in training; harmless messages that resemble spam; and additional files,"
+    yield "which are not in training and are scored by the bundle itself."
     yield from ("", *_table(["messages", title_of(evaluation, OURS), title_of(evaluation, BASELINE)], rows))
 
 
@@ -117,7 +117,7 @@ def _files(evaluation: Mapping[str, Any]) -> Iterator[str]:
         ]
         for each in files
     ]
-    yield from ("### Other files", "", "Model and threshold unchanged.", "")
+    yield from ("### Other files", "", "Same model and threshold.", "")
     yield from _table(["file", "counts as", "ham", "spam", *map(name_of, rates)], rows)
 
 
@@ -129,20 +129,20 @@ def _limits(evaluation: Mapping[str, Any]) -> Iterator[str]:
 
 def _found_limits(evaluation: Mapping[str, Any]) -> Iterator[str]:
     if evaluation.get("quick"):
-        yield "This was a quick run with few messages: its figures are not to be quoted."
+        yield "This was a quick run on few messages: do not quote its figures."
     metrics = evaluation["systems"].get(OURS, {}).get("by_cluster")
     if metrics:
         allowed = int(metrics["n_ham"] * 0.001)
         yield (
-            f"One false alarm in a thousand is {allowed} of {metrics['n_ham']:,} ham here: a lower rate than that "
-            "is hardly measured."
+            f"A false-positive rate of 0.1 % is {allowed} of {metrics['n_ham']:,} ham here: lower rates are hardly "
+            "measurable."
         )
     if broken := sorted({label(each) for each in _broken(evaluation)}):
-        yield f"Disguises that still cost {100 * _WORTH_A_WARNING:.0f} points of recall or more: {', '.join(broken)}."
+        yield f"Disguises that cost {100 * _WORTH_A_WARNING:.0f} points of recall or more: {', '.join(broken)}."
     files = (evaluation.get("today") or {}).get("files") or ()
     if caught := [(rate, each["name"]) for each in files if is_measured(rate := each["modes"][BALANCED]["recall"])]:
         lowest, name = min(caught, key=lambda pair: float(pair[0]["value"]))
-        yield f"The lowest recall on another file: {shown(lowest)}, on {name}."
+        yield f"Lowest recall on another file: {shown(lowest)}, on {name}."
     for goal in evaluation.get("goals") or ():
         if goal["met"] is False:
             yield f"Goal not met: {goal['name']} {goal['goal']}; measured {goal.get('text') or goal.get('value')}."
@@ -168,7 +168,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[str]:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("evaluation", type=click.Path(path_type=Path))
 def main(evaluation: Path) -> None:
-    """Print what is quoted of EVALUATION, the evaluation.json of `make evaluate`."""
+    """Print the tables quoted from EVALUATION, the evaluation.json of `make evaluate`."""
     try:
         click.echo(markdown(read_evaluation(evaluation)), nl=False)
     except SpamEdgeError as error:

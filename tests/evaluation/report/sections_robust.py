@@ -1,4 +1,4 @@
-"""The section about the spam of the corpus in disguise."""
+"""Section on disguised spam of the corpus."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from tests.evaluation.report.wording import Cell, shown
 
 
 def robustness_sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Iterator[Section]:
-    """Return the section, if there are figures for it."""
+    """Yield the section if it has figures."""
     if groups := disguises(evaluation):
         yield _evasion(evaluation, groups, pictures)
 
@@ -22,19 +22,19 @@ def _evasion(evaluation: Mapping[str, Any], groups: Sequence[Disguises], picture
     blocks: list[Block] = [Pictures(tuple(pictures[group.name] for group in drawn if group in first))]
     if rest := [group for group in drawn if group not in first]:
         others = tuple(pictures[group.name] for group in rest)
-        blocks.append(Pictures(others, f"Other strengths: {', '.join(group.title for group in rest)}"))
+        blocks.append(Pictures(others, f"Other levels: {', '.join(group.title for group in rest)}"))
     header = (
-        "attack", "strength", title_of(evaluation, OURS), title_of(evaluation, BASELINE), "undisguised", "changed",
+        "attack", "level", title_of(evaluation, OURS), title_of(evaluation, BASELINE), "undisguised", "changed",
     )  # fmt: skip
     rows = [row for group in groups for row in _attacks(group)]
     blocks.append(table(header, rows, summary="All figures"))
     if any(not each.get("seen_in_training", True) for group in groups for each in group.entries):
         blocks.append(Note("* No attack of this kind was in training."))
     reading = (
-        "Each attack disguises the same spam the way spammers do, with the threshold left as it was: the nearer a bar "
-        "comes to the thin upright line, the recall of the same messages undisguised, the less the disguise helps."
+        "Each attack disguises the same spam as spammers do; the threshold is unchanged. The thin vertical line is "
+        "the recall of the same messages undisguised: the closer a bar comes to it, the less the disguise helps."
     )
-    return Section("disguises", "Spam in disguise", reading, tuple(blocks))
+    return Section("disguises", "Disguised spam", reading, tuple(blocks))
 
 
 def _attacks(group: Disguises) -> Iterator[tuple[Cell, ...]]:

@@ -1,4 +1,4 @@
-"""The sections about the scores themselves: goals, systems, curves, calibration, modes."""
+"""Sections on scores: goals, systems, curves, calibration, modes, leaky split."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
@@ -19,19 +19,19 @@ _MET = {
 
 
 def score_sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Iterator[Section]:
-    """Return those that there are figures for."""
+    """Yield the sections that have figures."""
     yield _systems(evaluation, pictures)
     if "curve" in pictures:
         reading = (
-            "The further a curve reaches to the upper right, the better: each point is a threshold, and the marks are "
-            "the modes that ship, with their 95 % intervals."
+            "Closer to the upper right is better. Each point of a curve is a threshold; the marks are the shipped "
+            "modes with their 95 % intervals."
         )
         yield Section("curve", "Precision and recall", reading, (Pictures((pictures["curve"],)),))
     if "histogram" in pictures:
         reading = (
-            "Ham belongs at the left and spam at the right: what lies between the two heaps, or in the wrong one, is "
-            "where the errors are; upright are the thresholds of the modes, with their range over the folds, and the "
-            "counts are on a log scale, so that a single message shows."
+            "Ham belongs on the left and spam on the right; errors lie between the two peaks or in the wrong one. "
+            "Vertical lines are the thresholds of the modes, with their range over the folds. The log scale keeps "
+            "single messages visible."
         )
         yield Section("scores", "Scores", reading, (Pictures((pictures["histogram"],)),))
     if calibration := evaluation.get("calibration"):
@@ -41,11 +41,11 @@ def score_sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture
 
 
 def goal_section(goals: Sequence[Mapping[str, Any]]) -> Section:
-    """Return every goal with what was measured."""
+    """Return every goal with its measured value."""
     met = sum(goal["met"] is True for goal in goals)
     rows = [(goal["name"], _MET[goal["met"]], str(goal["goal"]), _measured(goal)) for goal in goals]
-    reading = f"What was aimed at before anything was measured: {met} of {len(goals)} goals are met."
-    return Section("goals", "Goals", reading, (table(("goal", "", "aimed at", "measured"), rows),))
+    reading = f"The goals were set before measuring: {met} of {len(goals)} are met."
+    return Section("goals", "Goals", reading, (table(("goal", "", "target", "measured"), rows),))
 
 
 def _measured(goal: Mapping[str, Any]) -> str:
@@ -57,19 +57,19 @@ def _measured(goal: Mapping[str, Any]) -> str:
 def _systems(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Section:
     names = [OURS, *(name for name in evaluation["systems"] if name != OURS)]
     blocks: list[Block] = [Pictures((pictures["systems"],))] if "systems" in pictures else []
-    for votes, summary in (("by_cluster", ""), ("by_row", "The same with one vote per message, copies included")):
+    for votes, summary in (("by_cluster", ""), ("by_row", "One vote per message, duplicates included")):
         measured = {name: evaluation["systems"].get(name, {}).get(votes) for name in names}
         blocks += _compared(evaluation, {name: each for name, each in measured.items() if each}, summary)
     for name, paired in (evaluation.get("paired") or {}).items():
         rows = [(name_of(key), difference(rate, key)) for key, rate in paired.items()]
-        header = (f"{title_of(evaluation, OURS)} less {title_of(evaluation, name)}", "difference")
+        header = (f"{title_of(evaluation, OURS)} minus {title_of(evaluation, name)}", "difference")
         blocks.append(table(header, rows))
     reading = (
-        "All systems saw the same messages in the same folds, one vote for each cluster of near duplicates, so that a "
-        "template sent fifty times counts once; in brackets 95 % intervals, and a difference whose interval holds 0 "
-        "is none."
+        "All systems have the same messages in the same folds. Each near-duplicate cluster has one vote: a template "
+        "sent fifty times counts once. 95 % intervals are in brackets. A difference whose interval includes 0 is not "
+        "significant."
     )
-    return Section("systems", "Beside other systems", reading, tuple(blocks))
+    return Section("systems", "Comparison with baselines", reading, tuple(blocks))
 
 
 def _compared(evaluation: Mapping[str, Any], measured: Mapping[str, Any], summary: str) -> Iterator[Block]:
@@ -87,16 +87,16 @@ def _compared(evaluation: Mapping[str, Any], measured: Mapping[str, Any], summar
 def _calibration(calibration: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Section:
     rows = [(name_of(key), shown(calibration[key], key)) for key in ("ece", "brier", "nll") if key in calibration]
     if "temperature" in calibration:
-        rows.append(("temperature, by fold", shown(calibration["temperature"])))
+        rows.append(("temperature by fold", shown(calibration["temperature"])))
     blocks: list[Block] = [Pictures((pictures["reliability"],))] if "reliability" in pictures else []
     if bins := calibration.get("bins"):
         cells = [(shown(each["score"], "ece"), shown(share_of_spam(each), "recall")) for each in bins if each["n"]]
-        blocks.append(table(("mean score", "share of spam"), cells, summary="The bins"))
+        blocks.append(table(("mean score", "share of spam"), cells, summary="Bins"))
     reading = (
-        "Where the points lie on the dashed line, a score of 0.8 means that 8 of 10 such messages are spam; below it "
-        "the scores are too high, above it too low."
+        "On the dashed line, 8 of 10 messages with a score of 0.8 are spam. Below it the scores are too high, above "
+        "it too low."
     )
-    return Section("calibration", "Do the scores mean what they say?", reading, (*blocks, table(("figure", ""), rows)))
+    return Section("calibration", "Calibration", reading, (*blocks, table(("figure", ""), rows)))
 
 
 def _modes(modes: Mapping[str, Mapping[str, Any]], pictures: Mapping[str, Picture]) -> Section:
@@ -107,8 +107,8 @@ def _modes(modes: Mapping[str, Mapping[str, Any]], pictures: Mapping[str, Pictur
     ]
     matrices = tuple(pictures[confusion_name(name)] for name in modes if confusion_name(name) in pictures)
     reading = (
-        "A mode is a threshold for the same score; in each square the upper right counts ham that was called spam, "
-        "the lower left spam that got through, and the shares are those of the row."
+        "A mode is a threshold on the same score. Each confusion matrix has false positives in the upper right, "
+        "missed spam in the lower left, and shares of the row."
     )
     blocks: list[Block] = [table(("mode", "threshold", *map(name_of, keys)), rows)]
     if matrices:
@@ -123,13 +123,13 @@ def _threshold(threshold: float | list[float]) -> Shown:
 
 
 def leaky_section(evaluation: Mapping[str, Any], leaky: Mapping[str, Any]) -> Section:
-    """Return the figures of the random split, labelled as what they are."""
+    """Return the figures of the leaky random split, labelled as optimistic."""
     metrics, grouped = leaky["metrics"], evaluation["systems"].get(OURS, {}).get("by_cluster", {})
     rows = [(name_of(key), shown(metrics[key], key), shown(grouped.get(key), key)) for key in METRICS if key in metrics]
     note = "For comparison with papers only: near duplicates of test messages were in training."
     reading = (
-        "This is how most papers split this corpus, and these figures are too good: hold them against papers, and "
-        "never take them for what a user would see."
+        "Most papers split this corpus at random. The figures are optimistic: compare them with papers only, and do "
+        "not expect them on new messages."
     )
-    header = ("metric", leaky.get("title") or "random split", "without near duplicates, as above")
-    return Section("leaky", "The leaky random split", reading, (Note(note), table(header, rows)))
+    header = ("metric", leaky.get("title") or "random split", "grouped folds, as above")
+    return Section("leaky", "Leaky random split", reading, (Note(note), table(header, rows)))

@@ -1,4 +1,4 @@
-"""The sections about messages of today: notices, unusual ham, and the files that were given."""
+"""Sections on messages of today: notices, harmless controls, additional files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ _OF_A_MODE = ("false_positive_rate", "recall")
 
 
 def today_sections(evaluation: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Iterator[Section]:
-    """Return those that there are figures for."""
+    """Yield the sections that have figures."""
     today = evaluation.get("today") or {}
     if notices := today.get("notices"):
         yield _notices(evaluation, notices, today.get("marketing"), pictures)
@@ -40,11 +40,11 @@ def _notices(
     blocks.append(_disguised(evaluation, notices["evasion"]))
     blocks.append(_errors(notices["errors"]))
     blocks.append(
-        Note("Marketing is ham here, and whether it is spam is the receiver's to say: no other figure has it.")
+        Note("Marketing is labelled ham. Whether it is spam depends on the receiver, so no other figure includes it.")
     )
     reading = (
         "Alerts, codes, deliveries and personal messages as they are sent today, and the frauds that imitate them, in "
-        "folds of their own: near duplicates and both sides of a pair stay together, and each side has one vote."
+        "folds of their own. Near duplicates and both sides of a pair stay in one fold; each side has one vote."
     )
     return Section("notices", "Messages of today", reading, tuple(blocks))
 
@@ -102,12 +102,12 @@ def _disguised(evaluation: Mapping[str, Any], evasion: Sequence[Mapping[str, Any
         for each in evasion
     ]
     header = (
-        "spam of notices, medium on keywords",
+        "notices, medium on keywords",
         title_of(evaluation, OURS),
         title_of(evaluation, BASELINE),
         "undisguised",
     )
-    return table(header, rows, summary="Disguises of a sample of them")
+    return table(header, rows, summary="Disguises of a sample")
 
 
 def _errors(errors: Sequence[Mapping[str, Any]]) -> Block:
@@ -134,11 +134,11 @@ def _controls(
     ]
     header = ("ham", title_of(evaluation, OURS), title_of(evaluation, BASELINE))
     reading = (
-        "These messages are ham that looks odd: a filter that takes unusual letters for spam would raise false alarms "
-        "here, so the shorter a bar, the better; the models of all folds judge the same messages."
+        "Ham that looks unusual. A filter that takes unusual letters for spam has false positives here, so shorter "
+        "bars are better. The models of all folds score the same messages."
     )
     drawn = tuple(pictures[name] for name in ("controls",) if name in pictures)
-    return Section("ham", "Unusual ham", reading, (Pictures(drawn), table(header, rows)))
+    return Section("ham", "Harmless controls", reading, (Pictures(drawn), table(header, rows)))
 
 
 def _files(files: Sequence[Mapping[str, Any]], means: Mapping[str, Any]) -> Section:
@@ -164,7 +164,7 @@ def _files(files: Sequence[Mapping[str, Any]], means: Mapping[str, Any]) -> Sect
         counts = [(each["name"], *(shown(each[key], key) for key in keys)) for each in ranked]
         blocks.append(table(("file with both labels", *map(name_of, keys)), counts))
     reading = (
-        "The model and its thresholds are those that ship, unchanged: a file of ham counts as notices and one of spam "
-        "as spam, each with one vote in the mean; files with both labels, and marketing, stand for themselves."
+        "Model and thresholds are the shipped ones. A file of ham counts as notices and a file of spam as spam, each "
+        "with one vote in the mean. Files with both labels, and marketing, are in no mean."
     )
     return Section("files", "Other files", reading, tuple(blocks))

@@ -1,4 +1,4 @@
-"""Figures and their names as people read them: a rate never without its interval and its n."""
+"""Format the figures of an evaluation for readers; a rate always has its interval and its n."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -7,28 +7,28 @@ from typing import Any, TypeGuard
 
 NONE = "—"
 METRICS = {
-    "recall_at_fpr_0.1pct": "recall at 0.1 % false alarms",
-    "recall_at_fpr_0.5pct": "recall at 0.5 % false alarms",
+    "recall_at_fpr_0.1pct": "recall at 0.1 % FPR",
+    "recall_at_fpr_0.5pct": "recall at 0.5 % FPR",
     "pr_auc": "PR-AUC",
-    "f1": "F1 of spam",
+    "f1": "spam F1",
     "mcc": "MCC",
     "accuracy": "accuracy",
     "precision": "precision",
     "recall": "recall",
-    "roc_auc_below_1pct": "ROC-AUC below 1 % false alarms",
-    "precision_at_1pct_prevalence": "precision where 1 % is spam",
-    "precision_at_13pct_prevalence": "precision where 13 % is spam",
+    "roc_auc_below_1pct": "ROC-AUC below 1 % FPR",
+    "precision_at_1pct_prevalence": "precision at 1 % prevalence",
+    "precision_at_13pct_prevalence": "precision at 13 % prevalence",
 }
-"""Metrics of a system -> what they are called, the most telling ones first."""
+"""Metrics of a system -> their names, the most important first."""
 _NAMES = METRICS | {
     "roc_auc": "ROC-AUC",
-    "false_positive_rate": "false alarms",
+    "false_positive_rate": "false-positive rate",
     "ece": "ECE, 15 equal-mass bins",
     "brier": "Brier score",
     "nll": "log loss",
-    "max_abs_dp": "largest change of a score",
-    "mean_abs_dp": "mean change of a score",
-    "recall_change": "change of recall",
+    "max_abs_dp": "largest score difference",
+    "mean_abs_dp": "mean score difference",
+    "recall_change": "recall difference",
     "flips": "label flips",
     "n": "messages",
     "bytes": "size",
@@ -44,12 +44,12 @@ _DIFFERENCES = {"recall_change"}
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A figure as it is shown.
+    """A formatted figure.
 
     Attributes:
-        main: the figure itself.
-        small: beside it, what it must not be read without.
-        mark: where it is a verdict, which one.
+        main: the figure.
+        small: its interval and n, or another qualification.
+        mark: CSS class of a verdict; empty otherwise.
     """
 
     main: str
@@ -64,26 +64,26 @@ Cell = str | Shown
 
 
 def name_of(key: str) -> str:
-    """Return what a key of ``evaluation.json`` is called."""
+    """Return the name of a key of ``evaluation.json``."""
     return _NAMES.get(key, key.replace("_", " "))
 
 
 def is_rate(value: Any) -> bool:
-    """Whether a value of ``evaluation.json`` is a figure with an interval."""
+    """Return whether a value of ``evaluation.json`` has an interval."""
     return isinstance(value, Mapping) and set(value) >= set(_ENDS)
 
 
 def is_measured(value: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Whether a rate has a value: of no messages there is none."""
+    """Return whether a rate has a finite value; a rate over zero messages has none."""
     return is_rate(value) and all(value[each] is not None and math.isfinite(value[each]) for each in _ENDS)
 
 
 def shown(value: Any, key: str = "") -> Shown:
-    """Return a value of ``evaluation.json`` as it is shown.
+    """Format a value of ``evaluation.json``.
 
     Args:
-        value: a rate, number, text, list or nothing.
-        key: what it is the value of, which decides between per cent and decimals.
+        value: a rate, number, text, list or None.
+        key: key of the value, which decides between per cent and decimals.
     """
     if key in _DIFFERENCES:
         return difference(value, key)
@@ -91,7 +91,7 @@ def shown(value: Any, key: str = "") -> Shown:
 
 
 def difference(value: Any, key: str) -> Shown:
-    """Return a number or rate that is the difference of two of what ``key`` names: in points, with its sign."""
+    """Format the difference of two values of ``key``, a number or a rate: signed, and in points instead of per cent."""
     text = _shown(value, key if key in _DECIMALS else "recall")
     number = value["value"] if is_rate(value) else value
     sign = "+" if number is not None and number > 0 else ""
@@ -108,7 +108,7 @@ def _shown(value: Any, key: str) -> Shown:
 
 
 def pairs(values: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, Shown]]:
-    """Return keys and values of a free mapping, one level of nesting unfolded."""
+    """Yield the names and formatted values of a mapping, with one level of nesting flattened."""
     for key, value in values.items():
         if isinstance(value, Mapping) and not is_rate(value):
             yield from pairs(value, key)
@@ -118,7 +118,7 @@ def pairs(values: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, Sh
 
 
 def visible(text: str) -> str:
-    """Return a message with everything that cannot be seen, or turns the line round, written out."""
+    """Return a message with line breaks and unprintable characters written out."""
     text = text.replace("\r\n", "\n").replace("\n", " ↵ ")
     return "".join(each if each.isprintable() else f"⟨U+{ord(each):04X}⟩" for each in text)
 

@@ -1,0 +1,1 @@
+"""Convert a checkpoint to ONNX graphs, and rewrite them into equivalent graphs."""

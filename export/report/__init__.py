@@ -1,0 +1,1 @@
+"""Report the measurements: model card, tables and plots."""

@@ -1,0 +1,1 @@
+"""Read input files as blocks of rows."""

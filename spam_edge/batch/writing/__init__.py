@@ -1,0 +1,1 @@
+"""Write rows and their verdicts to files."""

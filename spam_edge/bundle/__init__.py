@@ -1,0 +1,1 @@
+"""Model bundles: lookup, manifest, checksums, golden messages and validation scores."""

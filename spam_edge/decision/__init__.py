@@ -1,0 +1,1 @@
+"""Logits to labels: calibration, operating points and confidence intervals."""

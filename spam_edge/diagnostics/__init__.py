@@ -1,0 +1,1 @@
+"""Diagnostics of a classifier: verification, explanation, description and drift."""

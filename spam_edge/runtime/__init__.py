@@ -1,0 +1,1 @@
+"""Run the ONNX files of a bundle with onnxruntime: sessions, execution providers, batching."""

@@ -1,0 +1,57 @@
+"""Batch messages by length, without duplicates, to keep padding and repeated work low."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Token ids and attention mask, each of shape (rows, tokens)."""
+
+TOKEN_BUDGET = 256
+"""Maximum tokens per batch, padding included. The activations of one batch fit into the cache of a core."""
+FUSED_TOKEN_BUDGET = 512
+"""The same for the fused operator, which keeps fewer activations in memory."""
+CUDA_TOKEN_BUDGET = 16384
+"""The same for a GPU, which needs larger batches. Not tuned: chosen without access to a GPU."""
+
+
+def distinct_rows(rows: Iterable[Sequence[int]]) -> tuple[list[tuple[int, ...]], NDArray[np.intp]]:
+    """Remove duplicate rows.
+
+    Returns:
+        The distinct rows in order of first appearance, and for each input row the index of its distinct row. Indexing
+        the results of the distinct rows with it gives the results of all rows.
+    """
+    places: dict[tuple[int, ...], int] = {}
+    which = [places.setdefault(tuple(row), len(places)) for row in rows]
+    return list(places), np.asarray(which, dtype=np.intp)
+
+
+def plan_batches(lengths: Sequence[int], *, token_budget: int = TOKEN_BUDGET) -> Iterator[NDArray[np.intp]]:
+    """Group rows by length, shortest first, with rows x longest row within the budget.
+
+    Args:
+        lengths: tokens of each row.
+        token_budget: maximum tokens per batch, padding included; a longer row is a batch of its own.
+
+    Yields:
+        Row indices of one batch, by ascending length. Each row is in exactly one batch.
+    """
+    order = np.argsort(np.asarray(lengths, dtype=np.intp), kind="stable")
+    start = 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or (end - start + 1) * lengths[order[end]] > token_budget:
+            yield order[start:end]
+            start = end
+
+
+def pad_rows(rows: Sequence[Sequence[int]], *, pad_token_id: int) -> Batch:
+    """Pad rows on the right to the length of the longest."""
+    width = max(map(len, rows))
+    ids = np.full((len(rows), width), pad_token_id, dtype=np.int64)
+    mask = np.zeros((len(rows), width), dtype=np.int64)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+        mask[index, : len(row)] = 1
+    return ids, mask

@@ -1,0 +1,85 @@
+"""Detect the processor features that decide which model file is exact and fast.
+
+Without VNNI, x86 has no instruction that accumulates products of 8-bit integers in 32 bits. onnxruntime's int8 kernels
+then use one that adds two products in 16 bits and saturates. Other architectures have no such kernel.
+"""
+
+import platform
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+_CPUINFO = Path("/proc/cpuinfo")
+_X86_64 = {"x86_64", "amd64"}
+_VNNI_FLAGS = {"avx512_vnni", "avx_vnni"}
+_VECTORS = {
+    "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "fma"},
+    "avx_vnni": {"avx2", "fma", "avx_vnni"},
+    "avx2": {"avx2", "fma"},
+}
+_NUMPY_GROUPS_WITH_VNNI = {"AVX512_CLX", "AVX512_ICL", "AVX512_SPR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """The processor this process runs on.
+
+    Attributes:
+        machine: architecture: ``x86-64``, ``aarch64``, ...
+        vnni: VNNI was detected; meaningful on x86-64 only.
+        vectors: instruction sets of the fused operator that were detected, the fastest first: ``avx512`` (with VNNI),
+            ``avx_vnni``, ``avx2``.
+    """
+
+    machine: str
+    vnni: bool
+    vectors: tuple[str, ...] = ()
+
+    @property
+    def saturates(self) -> bool:
+        """Whether onnxruntime's int8 kernels may saturate on this processor."""
+        return self.machine == "x86-64" and not self.vnni
+
+    @property
+    def name(self) -> str:
+        """The architecture; on x86-64 with or without VNNI."""
+        return f"x86-64 {'with' if self.vnni else 'without'} VNNI" if self.machine == "x86-64" else self.machine
+
+    @property
+    def description(self) -> str:
+        """The name and its consequence for int8, human-readable."""
+        if self.machine != "x86-64":
+            return self.name
+        return f"{self.name}: int8 sums are exact" + ("" if self.vnni else ", but slower")
+
+
+@cache
+def this_processor() -> Processor:
+    """Detect the processor once per process. VNNI that cannot be detected counts as missing."""
+    machine = platform.machine().lower()
+    if machine not in _X86_64:
+        return Processor(machine or "unknown", vnni=False)
+    flags = _cpu_flags()
+    if flags is None:
+        return Processor("x86-64", vnni=_numpy_found_vnni())
+    vectors = tuple(name for name, needed in _VECTORS.items() if flags >= needed)
+    return Processor("x86-64", vnni=not flags.isdisjoint(_VNNI_FLAGS), vectors=vectors)
+
+
+def _cpu_flags() -> set[str] | None:
+    """Return the flags of the first processor in /proc/cpuinfo, or None if it lists none."""
+    with suppress(OSError), _CPUINFO.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            name, _, value = line.partition(":")
+            if name.strip() == "flags":
+                return set(value.split())
+    return None
+
+
+def _numpy_found_vnni() -> bool:
+    """Return whether numpy detected a feature group with VNNI; it knows the AVX-512 groups only."""
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    return not _NUMPY_GROUPS_WITH_VNNI.isdisjoint(found)

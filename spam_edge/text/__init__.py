@@ -1,0 +1,1 @@
+"""Messages to token ids: normalisation, text variants and tokenisation, as in training."""

@@ -1,0 +1,135 @@
+"""Tokenisation as in training: the same tokenizer file, truncation from the manifest."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from spam_edge.errors import BundleIntegrityError, InputError
+from spam_edge.resources import available_threads, can_start_threads
+from spam_edge.text.boundaries import boundary_pattern
+
+READS = 2**17
+"""Number of leading characters of a message that are tokenised; the tokenizer takes about 200 bytes for each."""
+_CHARACTERS_PER_TOKEN = 8
+"""About twice the average of messages: a prefix of this many characters per token is nearly always enough."""
+_PARALLELISM = "TOKENIZERS_PARALLELISM"
+_PANIC = "PanicException"
+_GROWTH = 4
+"""Growth factor of the prefix per attempt: all attempts together cost a third more than the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """One tokenised message: its token ids, [CLS] and [SEP] included, and whether it was truncated."""
+
+    ids: list[int]
+    truncated: bool
+
+
+class TextEncoder:
+    """Tokenises with ``tokenizer.json``; truncation comes from the manifest, and padding is disabled.
+
+    A long text is tokenised only as far as the model reads. The ids equal those of its first ``READS`` characters,
+    truncated. A longer text counts as truncated.
+    """
+
+    def __init__(self, content: bytes, path: Path, *, max_length: int) -> None:
+        """Parse the content of ``tokenizer.json``; errors quote its path.
+
+        Raises:
+            BundleIntegrityError: it is not a tokenizer.
+        """
+        try:
+            self._tokenizer = Tokenizer.from_buffer(content)
+        except Exception as error:  # the library raises bare Exception
+            raise BundleIntegrityError(f"{path} is not a valid tokenizer ({error}); export the bundle again") from error
+        self._path = path
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length)
+        self._boundary = boundary_pattern(self._tokenizer)
+        self._beginning = max_length * _CHARACTERS_PER_TOKEN
+
+    def encode(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Tokenise messages; an empty one becomes [CLS] [SEP].
+
+        Raises:
+            InputError: an element is not a string or not valid Unicode (a lone surrogate).
+        """
+        check_texts(texts)
+        return mark_unread(texts, self._encode([text[:READS] for text in texts], self._beginning))
+
+    def is_word(self, word: str) -> bool:
+        """Return whether the vocabulary has a lower-case word as one token."""
+        return self._tokenizer.token_to_id(word) is not None
+
+    def _encode(self, texts: Sequence[str], size: int) -> list[TokenIds]:
+        """Tokenise a prefix of about ``size`` characters, and longer ones until the result is certain."""
+        beginnings = [text if len(text) <= size else text[: self._cut(text, size)] for text in texts]
+        encodings = self._tokenize(beginnings)
+        rows = [TokenIds(encoding.ids, bool(encoding.overflowing)) for encoding in encodings]
+        # A truncated prefix is final. One that fits is not: the rest of the text may add tokens, or none (whitespace).
+        undecided = [i for i, row in enumerate(rows) if not row.truncated and len(beginnings[i]) < len(texts[i])]
+        if undecided:
+            longer = self._encode([texts[index] for index in undecided], size * _GROWTH)
+            for index, row in zip(undecided, longer, strict=True):
+                rows[index] = row
+        return rows
+
+    def _tokenize(self, texts: Sequence[str]) -> list[Any]:
+        _require_threads()
+        try:
+            return list(self._tokenizer.encode_batch_fast(texts))
+        except BaseException as error:  # the library raises bare Exception, and its panics are no Exception
+            if isinstance(error, Exception) or type(error).__name__ == _PANIC:
+                raise BundleIntegrityError(
+                    f"{self._path} fails on a message ({error}); export the bundle again"
+                ) from error
+            raise
+
+    def _cut(self, text: str, size: int) -> int | None:
+        """Return the first boundary at or after ``size`` characters, or None if the whole text is needed."""
+        found = self._boundary.search(text, size) if self._boundary else None
+        return found.start() if found else None
+
+
+@cache
+def _require_threads() -> None:
+    """Tell the library to use one thread if the system refuses those of its pool, without which it panics."""
+    if _PARALLELISM not in os.environ and not can_start_threads(_pool_size()):
+        os.environ[_PARALLELISM] = "false"
+
+
+def _pool_size() -> int:
+    chosen = os.environ.get("RAYON_NUM_THREADS", "")
+    return int(chosen) if chosen.isdecimal() and chosen != "0" else available_threads()
+
+
+def mark_unread(texts: Sequence[str], rows: Sequence[TokenIds]) -> list[TokenIds]:
+    """Mark the rows of texts with more than ``READS`` characters as truncated."""
+    return [row if len(text) <= READS else replace(row, truncated=True) for text, row in zip(texts, rows, strict=True)]
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Validate a sequence of messages.
+
+    Raises:
+        InputError: see :meth:`TextEncoder.encode`.
+    """
+    if isinstance(texts, str):
+        raise InputError("expected a sequence of messages, not a single string; use classify() for one message")
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"message {index} is {type(text).__name__}, not str; convert or remove it")
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise InputError(
+                    f"message {index} is not valid Unicode: lone surrogate at character {error.start}; "
+                    "decode the input with its actual encoding"
+                ) from error

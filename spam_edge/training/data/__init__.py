@@ -1,0 +1,1 @@
+"""Training data: reading, cleaning, splitting and augmentation."""

@@ -1,0 +1,1 @@
+"""Evaluation metrics, model selection and training curves."""

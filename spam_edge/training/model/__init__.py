@@ -1,0 +1,1 @@
+"""Base models, input encoding, optimiser and hardware detection."""

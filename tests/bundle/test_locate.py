@@ -1,0 +1,237 @@
+"""Bundle lookup and verification of its files."""
+
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from spam_edge import BundleIntegrityError, BundleNotFoundError, RuntimeOptions, SpamClassifier
+from spam_edge.bundle import locate
+from spam_edge.bundle.locate import ENVIRONMENT_VARIABLE, Bundle
+from spam_edge.integrations.columns import ColumnClassifier
+from spam_edge.runtime.processor import this_processor
+
+INT8_FILE = "onnx/model_quantized_without_vnni.onnx" if this_processor().saturates else "onnx/model_quantized.onnx"
+
+
+def test_argument_goes_before_environment_before_default(
+    bundle_copy: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = tmp_path / "artifacts" / "bundle"
+    default.parent.mkdir()
+    default.symlink_to(tiny_bundle, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    assert Bundle.find().path == tiny_bundle
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(bundle_copy))
+    assert Bundle.find().path == bundle_copy
+    assert Bundle.find(tiny_bundle).path == tiny_bundle
+
+
+def test_no_bundle_says_where_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    with pytest.raises(
+        BundleNotFoundError, match=r"artifacts/bundle \(the default location\) does not exist; run `make"
+    ):
+        Bundle.find()
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "elsewhere")
+    with pytest.raises(BundleNotFoundError, match=r"elsewhere \(from SPAM_EDGE_MODEL\)"):
+        Bundle.find()
+    with pytest.raises(BundleNotFoundError, match=r"\(given by the caller\) has no manifest\.json"):
+        Bundle.find(tmp_path)
+
+
+def test_every_file_is_verified(bundle_copy: Path) -> None:
+    bundle = Bundle.find(bundle_copy)
+    bundle.verify()
+    on_disk = {path.relative_to(bundle_copy).as_posix() for path in bundle_copy.rglob("*") if path.is_file()}
+    assert on_disk == {*bundle.manifest.files, "manifest.json"}
+    for name in bundle.manifest.files:
+        path = bundle_copy / name
+        content = path.read_bytes()
+        path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+        with pytest.raises(BundleIntegrityError, match=f"{name} was changed after the export"):
+            bundle.verify()
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tokenizer.json",
+        "onnx/model_quantized.onnx",  # also holds the weights of the fused file
+        pytest.param("onnx/model_fused.onnx", marks=pytest.mark.fused),
+    ],
+)
+def test_what_a_classifier_uses_is_verified_before_use(bundle_copy: Path, name: str) -> None:
+    path = bundle_copy / name
+    original = path.read_bytes()
+    path.write_bytes(original[:-1])
+    with pytest.raises(BundleIntegrityError, match="bytes, expected"):
+        SpamClassifier.load(bundle_copy)
+    path.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    with pytest.raises(BundleIntegrityError, match="sha256"):
+        SpamClassifier.load(bundle_copy)
+    path.unlink()
+    with pytest.raises(BundleIntegrityError, match="missing"):
+        SpamClassifier.load(bundle_copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("tokenizer.json", "auto"),
+        (INT8_FILE, "int8"),
+        pytest.param("onnx/model_fused.onnx", "fused", marks=pytest.mark.fused),
+    ],
+)
+def test_rubbish_is_a_clear_error_even_unverified(bundle_copy: Path, name: str, variant: str) -> None:
+    (bundle_copy / name).write_bytes(b"rubbish")
+    with pytest.raises(BundleIntegrityError, match=name):
+        SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu", variant=variant, verify=False))
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_verified(
+    bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The read error is simulated."""
+
+    @contextmanager
+    def fail(path: Path) -> Iterator[io.FileIO]:
+        if path.suffix == ".onnx":
+            raise OSError(5, "Input/output error")
+        with opened(path) as stream:
+            yield stream
+
+    opened = locate._open
+    monkeypatch.setattr(locate, "_open", fail)
+    with pytest.raises(BundleIntegrityError, match=r"\.onnx cannot be read \(Input/output error\); export"):
+        SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu"))
+
+
+def test_the_digest_changes_with_the_bundle(bundle_copy: Path, tiny_bundle: Path) -> None:
+    assert Bundle.find(bundle_copy).digest == Bundle.find(tiny_bundle).digest
+    manifest = bundle_copy / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"version": "1"', '"version": "2"'))
+    assert Bundle.find(bundle_copy).digest != Bundle.find(tiny_bundle).digest
+
+
+@pytest.fixture
+def home(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with ``artifacts/bundle`` that belongs to this user alone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    shutil.copytree(tiny_bundle, "artifacts/bundle")
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return tmp_path
+
+
+PLACES = (".", "artifacts", "artifacts/bundle", "artifacts/bundle/manifest.json")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs mode bits")
+@pytest.mark.parametrize("place", PLACES)
+def test_the_default_bundle_is_refused_where_others_can_write(home: Path, place: str) -> None:
+    SpamClassifier.load()
+    path = home / place
+    path.chmod(path.stat().st_mode | 0o002)
+    said = f"^artifacts/bundle is not loaded by default: .* can write to {path}; name a bundle with --model or"
+    for load in (Bundle.find, SpamClassifier.load, ColumnClassifier):
+        with pytest.raises(BundleIntegrityError, match=said):
+            load()
+    assert Bundle.find("artifacts/bundle").path == home / "artifacts/bundle"  # chosen by the caller
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("place", PLACES)
+def test_the_default_bundle_is_refused_where_somebody_else_owns_a_folder(home: Path, place: str) -> None:
+    os.chown(home / place, 4242, -1)
+    with pytest.raises(BundleIntegrityError, match="other users own or can write to"):
+        Bundle.find()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_a_group_may_write_if_it_is_the_users_own(home: Path) -> None:
+    (home / "artifacts").chmod(0o775)
+    assert Bundle.find().path.is_dir()  # the group of root
+    os.chown(home / "artifacts", -1, 4242)
+    with pytest.raises(BundleIntegrityError, match=f"can write to {home / 'artifacts'};"):
+        Bundle.find()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs mode bits")
+def test_the_target_of_a_link_counts_too(home: Path, bundle_copy: Path) -> None:
+    shutil.rmtree(home / "artifacts/bundle")
+    (home / "artifacts/bundle").symlink_to(bundle_copy)
+    bundle_copy.chmod(0o777)
+    with pytest.raises(BundleIntegrityError, match="can write to"):
+        Bundle.find()
+
+
+def test_the_digest_pins_a_bundle(tiny_bundle: Path) -> None:
+    digest = hashlib.sha256((tiny_bundle / "manifest.json").read_bytes()).hexdigest()
+    assert SpamClassifier.load(tiny_bundle, RuntimeOptions(digest=digest.upper())).bundle.digest == digest
+    other = RuntimeOptions(digest="0" * 64)
+    for load in (SpamClassifier.load, lambda *given: SpamClassifier(Bundle.find(given[0]), given[1])):
+        with pytest.raises(BundleIntegrityError, match=f"has the digest {digest}, not {'0' * 64}"):
+            load(tiny_bundle, other)
+    with pytest.raises(BundleIntegrityError, match=f"has the digest {digest}, not {'0' * 64}"):
+        ColumnClassifier(tiny_bundle, options=other)
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 63, "g" * 64, "0" * 64 + "\n", "sha256:" + "0" * 64])
+def test_what_is_no_digest(digest: str) -> None:
+    with pytest.raises(ValueError, match="digest must be 64 hex digits, as shown by spam-edge info"):
+        RuntimeOptions(digest=digest)
+
+
+def test_a_digest_without_verification_pins_nothing() -> None:
+    with pytest.raises(ValueError, match="digest requires verify"):
+        RuntimeOptions(digest="0" * 64, verify=False)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", ["tokenizer.json", "normalizer.json", "onnx/model_quantized.onnx"])
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_pipe_is_refused_and_not_waited_for(bundle_copy: Path, name: str, verify: bool) -> None:
+    (bundle_copy / name).unlink()
+    os.mkfifo(bundle_copy / name)
+    with pytest.raises(BundleIntegrityError, match=f"{name} cannot be read \\(not a regular file\\)"):
+        SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu", variant="int8", verify=verify))
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "normalizer.json", "onnx/model_quantized.onnx"])
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_file_that_the_manifest_does_not_list_is_not_read(bundle_copy: Path, name: str, verify: bool) -> None:
+    bundle = Bundle.find(bundle_copy)
+    files = {listed: entry for listed, entry in bundle.manifest.files.items() if listed != name}
+    object.__setattr__(bundle.manifest, "files", files)
+    with pytest.raises(BundleIntegrityError, match=f"{name} is not listed in manifest.json"):
+        SpamClassifier(bundle, RuntimeOptions(device="cpu", variant="int8", verify=verify))
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.skipif(INT8_FILE.endswith("vnni.onnx"), reason="int8 reads two files on this processor")
+def test_every_file_is_opened_once(tiny_bundle: Path, verify: bool) -> None:
+    """An audit hook sees every path that Python opens; the library that parses a file gets bytes."""
+    code = (
+        "import os, sys; opened = []\n"
+        "def hook(event, details):\n"
+        "    if event == 'open' and str(details[0]).startswith(sys.argv[1]): opened.append(str(details[0]))\n"
+        "sys.addaudithook(hook)\n"
+        "from spam_edge import RuntimeOptions, SpamClassifier\n"
+        f"options = RuntimeOptions(device='cpu', verify={verify}, variant='int8')\n"
+        "SpamClassifier.load(sys.argv[1], options).classify('fr€e pr1ze')\n"
+        "print(*sorted(os.path.relpath(path, sys.argv[1]) for path in opened))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["manifest.json", "normalizer.json", INT8_FILE, "tokenizer.json"]

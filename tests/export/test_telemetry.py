@@ -1,0 +1,27 @@
+"""Nothing that this project runs lets onnxruntime report usage or leave an identity in the home folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.imports import ROOT
+
+RUNTIME = "from spam_edge import SpamClassifier; SpamClassifier.load(sys.argv[1]).classify('hi')"
+TRAINING_AND_EXPORT = "import export.assembly, export.alternatives, spam_edge.training.__main__, spam_edge.training.run"
+
+
+@pytest.mark.parametrize("code", [RUNTIME, TRAINING_AND_EXPORT], ids=["runtime", "training and export"])
+def test_onnxruntime_leaves_no_identity(tmp_path: Path, tiny_bundle: Path, code: str) -> None:
+    if code != RUNTIME:
+        pytest.importorskip("optimum")
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    environment = kept | {"HOME": str(home), "USERPROFILE": str(home), "ORT_DISABLE_TELEMETRY": "0"}
+    command = [sys.executable, "-c", f"import sys; {code}; assert 'onnxruntime' in sys.modules", tiny_bundle]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    left = [path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()]
+    assert [name for name in left if "matplotlib" not in name] == []

@@ -1,0 +1,114 @@
+"""Compile the operator with sanitizers, and run models in it."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NATIVE = ROOT / "spam_edge" / "native"
+_HARNESS = Path(__file__).parent / "harness.c"
+_DEFINITIONS = {"avx512": [], "avx_vnni": ["-DSPAM_EDGE_AVX_VNNI"], "avx2": ["-DSPAM_EDGE_AVX2"]}
+_FLAGS = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
+_ENVIRONMENT = {
+    "ASAN_OPTIONS": "allocator_may_return_null=1:max_allocation_size_mb=4096:detect_leaks=1:exitcode=23",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+}
+_REASONS = ("SUMMARY: ", "runtime error", "panic: ")
+
+
+@dataclass(frozen=True)
+class Harness:
+    """A program that runs models; see harness.c.
+
+    Attributes:
+        program: its path.
+        sanitizers: what it was compiled with.
+    """
+
+    program: Path
+    sanitizers: str
+
+
+@dataclass
+class Outcomes:
+    """What became of each model, by number.
+
+    Attributes:
+        done: logits, as hexadecimal bytes.
+        refused: message of the operator.
+        faults: what the sanitizer or the system found; -1 for a leak, which belongs to no model.
+    """
+
+    done: dict[int, str] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
+    faults: dict[int, str] = field(default_factory=dict)
+
+
+def compile_harness(vectors: str, folder: Path, native: Path = NATIVE) -> Harness:
+    """Compile the operator for an instruction set, with the stand-in for onnxruntime.
+
+    ``$CC``, by default cc, compiles with AddressSanitizer and UndefinedBehaviorSanitizer. The clang of ziglang, for
+    machines without such a compiler, has the second only; guard pages then find reads and writes behind tensors.
+
+    Raises:
+        subprocess.CalledProcessError: neither compiles; the output says why.
+    """
+    sources = [str(_HARNESS), *sorted(map(str, native.glob("*.c")))]
+    program = folder / f"fuzz-{vectors}"
+    command = [*_FLAGS, *_DEFINITIONS[vectors], f"-I{NATIVE}", *sources, "-lm", "-lpthread", "-o", str(program)]
+    compilers = {
+        "address,undefined": shlex.split(os.environ.get("CC", "cc")),
+        "undefined": [sys.executable, "-m", "ziglang", "cc"],
+    }
+    for sanitizers, compiler in compilers.items():
+        try:
+            subprocess.run([*compiler, f"-fsanitize={sanitizers}", *command], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            if sanitizers == "undefined":
+                raise
+        else:
+            break
+    return Harness(program, sanitizers)
+
+
+def run_models(harness: Harness, packed: bytes, count: int) -> Outcomes:
+    """Run all models of a file that :func:`tests.fuzz.models.pack` made; after a fault, go on with the next."""
+    outcomes, first = Outcomes(), 0
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(packed)
+        file.flush()
+        while first < count:
+            command = [str(harness.program), file.name, str(first)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | _ENVIRONMENT)
+            begun = _note(outcomes, done.stdout.splitlines())
+            if done.returncode == 0:
+                break
+            pending = begun not in outcomes.done.keys() | outcomes.refused.keys()
+            outcomes.faults[begun if pending else -1] = _reason(done)
+            first = begun + 1
+    return outcomes
+
+
+def _note(outcomes: Outcomes, lines: Sequence[str]) -> int:
+    """Note the outcomes that the harness printed, and return the number of the last model it began."""
+    begun = -1
+    for line in lines:
+        number, word, *rest = line.split("\t", 2)
+        if word == "begun":
+            begun = int(number)
+        else:
+            (outcomes.done if word == "done" else outcomes.refused)[int(number)] = rest[0]
+    return begun
+
+
+def _reason(done: "subprocess.CompletedProcess[str]") -> str:
+    lines = [line for line in done.stderr.splitlines() if any(word in line for word in _REASONS)]
+    if done.returncode == -signal.SIGALRM:
+        return "hangs"
+    return lines[-1] if lines else f"exit status {done.returncode}: {done.stderr[-200:]}"

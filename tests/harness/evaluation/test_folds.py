@@ -1,0 +1,114 @@
+"""Test that folds keep near duplicates together, and test every message once."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from spam_edge.training.data.corpus import Prepared, prepare
+from spam_edge.training.data.messages import HAM, SPAM, LabelledMessage
+from spam_edge.training.data.notices import MARKETING, NOTICES, notices, with_notices
+from spam_edge.training.data.sources import Corpus
+from spam_edge.training.data.splits import Example, fingerprint
+from tests.evaluation.folds import CORPUS, FOLDS, by_track, grouped_folds, leaky_split
+from tests.evaluation.jobs import shares_of
+
+WORDS = [a + b for a in ("bal", "cor", "dim", "fen", "gul", "hop") for b in ("ta", "ro", "ki", "su", "ne", "vo")]
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    rng = random.Random(0)
+    texts = [" ".join(rng.sample(WORDS, 10)) for _ in range(150)]
+    twins = [text + " now" for text in texts[:40]]
+    rows = [LabelledMessage(text, SPAM if index % 3 == 0 else HAM) for index, text in enumerate(texts)]
+    rows += [LabelledMessage(text, SPAM if index % 3 == 0 else HAM) for index, text in enumerate(twins)]
+    return prepare(Corpus("made", "files", "asked for", tuple(rows)), 0)
+
+
+@pytest.fixture(scope="module")
+def written(prepared: Prepared) -> list[Example]:
+    """The notices, with one side of a pair turned into marketing, so that its group holds both."""
+    examples = notices([example for split in prepared.splits.values() for example in split])
+    paired = next(example for example in examples if example.template and example.template.pair)
+    return [replace(e, kind=MARKETING) if e.text == paired.text else e for e in examples]
+
+
+@pytest.fixture(scope="module")
+def both(prepared: Prepared, written: list[Example]) -> list[Prepared]:
+    return list(grouped_folds(prepared, seed=1, notices=written))
+
+
+def test_every_message_is_tested_once(prepared: Prepared) -> None:
+    folds = list(grouped_folds(prepared, seed=1))
+    tested = Counter(example.text for fold in folds for example in fold.splits["test"])
+    assert len(folds) == FOLDS
+    assert set(tested.values()) == {1}
+    assert len(tested) == prepared.cleaning.kept
+
+
+def test_no_cluster_stands_on_two_sides(prepared: Prepared) -> None:
+    for fold in grouped_folds(prepared, seed=1):
+        splits = [{example.cluster for example in examples} for examples in fold.splits.values()]
+        assert sum(map(len, splits)) == len(set().union(*splits))
+        sizes = {split: len(examples) for split, examples in fold.splits.items()}
+        assert sizes["train"] > sizes["test"] > sizes["validation"]
+
+
+def test_folds_are_the_same_each_time(prepared: Prepared) -> None:
+    first, second = (list(grouped_folds(prepared, seed=3)) for _ in range(2))
+    assert [fold.splits for fold in first] == [fold.splits for fold in second]
+
+
+def test_notices_do_not_move_the_folds_of_the_corpus(prepared: Prepared, both: list[Prepared]) -> None:
+    for alone, beside in zip(grouped_folds(prepared, seed=1), both, strict=True):
+        for split, examples in alone.splits.items():
+            assert beside.splits[split][: len(examples)] == examples
+            assert {e.corpus for e in beside.splits[split][len(examples) :]} == {(NOTICES,)}
+
+
+def test_every_notice_is_tested_once_and_no_group_is_trained_on(both: list[Prepared], written: list[Example]) -> None:
+    tested = [e for fold in both for e in fold.splits["test"] if NOTICES in e.corpus]
+    assert sorted(e.text for e in tested) == sorted(e.text for e in written)
+    for fold in both:
+        splits = [{example.cluster for example in examples} for examples in fold.splits.values()]
+        assert sum(map(len, splits)) == len(set().union(*splits))
+        sizes = {split: sum(NOTICES in e.corpus for e in examples) for split, examples in fold.splits.items()}
+        assert [round(10 * n / len(written)) for n in sizes.values()] == [7, 1, 2]
+        shares = [sum(e.label == SPAM for e in split) / len(split) for split in fold.splits.values()]
+        assert max(shares) - min(shares) < 0.05
+
+
+def test_marketing_is_tested_only(both: list[Prepared], written: list[Example]) -> None:
+    assert any(e.kind == MARKETING for e in written)
+    for split, expected in (("train", 0), ("validation", 0), ("test", sum(e.kind == MARKETING for e in written))):
+        assert sum(e.kind == MARKETING for fold in both for e in fold.splits[split]) == expected
+
+
+def test_each_track_has_its_messages(both: list[Prepared], written: list[Example]) -> None:
+    found = [by_track(fold.splits["test"]) for fold in both]
+    assert sum(len(tracks[NOTICES]) for tracks in found) == sum(e.kind != MARKETING for e in written)
+    assert sum(len(tracks.get(MARKETING, ())) for tracks in found) == sum(e.kind == MARKETING for e in written)
+    assert all(NOTICES not in e.corpus for tracks in found for e in tracks[CORPUS])
+
+
+def test_the_fingerprint_is_that_of_the_training(prepared: Prepared) -> None:
+    examples = [example for split in prepared.splits.values() for example in split]
+    assert fingerprint([*examples, *notices(examples)]) == with_notices(prepared, 5).fingerprint
+
+
+def test_the_leaky_split_leaks(prepared: Prepared) -> None:
+    leaky = leaky_split(prepared.corpus.messages, prepared, seed=0)
+    cluster = {example.text: example.cluster for split in prepared.splits.values() for example in split}
+    trained = {cluster[example.text] for example in leaky.splits["train"]}
+    assert any(cluster[example.text] in trained for example in leaky.splits["test"])
+    assert sum(map(len, leaky.splits.values())) == len(prepared.corpus.messages)
+
+
+@pytest.mark.parametrize(
+    ("cores", "n_jobs", "expected"),
+    [([0, 1, 4], 7, [[0], [1], [4]]), ([0, 1, 4], 2, [[0, 4], [1]]), ([0, 1], 1, [[0, 1]]), ([3], 0, [[3]])],
+)
+def test_no_core_is_idle_and_none_is_shared(cores: list[int], n_jobs: int, expected: list[list[int]]) -> None:
+    assert shares_of(cores, n_jobs) == expected

@@ -1,0 +1,65 @@
+"""Test that a bundle is measured on held-out messages only."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from spam_edge.bundle.manifest import MANIFEST_NAME
+from spam_edge.training.data.corpus import Prepared, prepare
+from spam_edge.training.data.notices import with_notices
+from spam_edge.training.data.readers import CorpusOptions
+from spam_edge.training.data.sources import load_corpus
+from tests.evaluation.measure import main
+
+SEED = 0  # of the tiny bundle
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    words = [a + b for a in ("bal", "cor", "dim", "fen", "gul", "hop") for b in ("ta", "ro", "ki", "su", "ne", "vo")]
+    rng = random.Random(1)
+    rows = [f"{'spam' if n % 3 == 0 else 'ham'}\t{' '.join(rng.sample(words, 10))}" for n in range(120)]
+    path = tmp_path_factory.mktemp("measure") / "data.tsv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def prepared(corpus: Path) -> Prepared:
+    return prepare(load_corpus([str(corpus)], CorpusOptions()), SEED)
+
+
+def measure(bundle: Path, corpus: Path, *more: str) -> Result:
+    arguments = ["--bundle", str(bundle), "--data", str(corpus), *more]
+    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+def trained_on(bundle: Path, fingerprint: str) -> Path:
+    data = json.loads((bundle / MANIFEST_NAME).read_bytes())
+    data["provenance"]["training"]["corpus"]["fingerprint"] = fingerprint
+    (bundle / MANIFEST_NAME).write_text(json.dumps(data), encoding="utf-8")
+    return bundle
+
+
+def test_test_sides_controls_and_files_have_a_line_each(bundle_copy: Path, corpus: Path, prepared: Prepared) -> None:
+    both = with_notices(prepared, SEED)
+    result = measure(trained_on(bundle_copy, both.fingerprint), corpus, "--extra", f"mine={corpus}")
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["set", "rate", "n", "low-false-positive", "balanced", "high-recall"]
+    spam = {e.cluster for e in both.splits["test"] if e.label == "SPAM" and e.template}
+    assert any(line.startswith("notices, test") and f"recall{len(spam):>14}" in line for line in lines)
+    assert any(line.startswith("  bank ") for line in lines)
+    assert sum(line.startswith("mine ") for line in lines) == 2
+    for number in range(1, 8):
+        assert any(line.startswith(f"N{number} ") for line in lines)
+
+
+def test_of_other_messages_nothing_is_held_out(tiny_bundle: Path, corpus: Path) -> None:
+    result = measure(tiny_bundle, corpus, "--extra", f"mine={corpus}")
+    assert "trained on other messages" in result.stderr
+    assert not [line for line in result.stdout.splitlines() if "test" in line]
+    assert any(line.startswith("mine ") for line in result.stdout.splitlines())

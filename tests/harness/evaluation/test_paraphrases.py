@@ -1,0 +1,28 @@
+"""Test that the paraphrases of E16 cover distinct templates, reword them, and keep their numbers."""
+
+import re
+
+from spam_edge.training.data.corpus import prepare
+from spam_edge.training.data.messages import SPAM
+from spam_edge.training.data.readers import CorpusOptions
+from spam_edge.training.data.sources import load_corpus
+from spam_edge.training.data.splits import one_per_cluster
+from tests.evaluation.folds import grouped_folds
+from tests.evaluation.paraphrases import paraphrases
+
+
+def test_each_is_of_another_template_and_is_tested_in_a_fold() -> None:
+    prepared = prepare(load_corpus(["packaged"], CorpusOptions()), seed=42)
+    tests = [fold.splits["test"] for fold in grouped_folds(prepared, seed=42)]
+    voting = [test[row] for test in tests for row in one_per_cluster(test)]
+    spam = {example.text: example.cluster for example in voting if example.label == SPAM}
+    assert len(paraphrases()) == 200
+    assert len({spam[text] for text in paraphrases()}) == 200
+
+
+def test_it_says_it_in_other_words_and_keeps_the_numbers() -> None:
+    for text, said in paraphrases().items():
+        before, after = (set(re.findall(r"[a-z']+", each.lower())) for each in (text, said))
+        assert len(before & after) / len(before | after) < 0.6, said
+        numbers = re.findall(r"\d{5,}", text)
+        assert all(number in said for number in numbers), said

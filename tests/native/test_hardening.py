@@ -1,0 +1,43 @@
+"""The libraries are compiled and linked with the protections of build.py."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from spam_edge.runtime.custom_operator import library
+from tests.support.vectors import use_vectors
+
+pytestmark = pytest.mark.fused
+
+DYNAMIC, STACK, RELRO = 2, 0x6474E551, 0x6474E552  # types of program headers of ELF
+EXECUTABLE = 1
+FLAGS, BIND_NOW = 30, 8
+
+
+@pytest.fixture
+def content(vectors: str) -> bytes:
+    with use_vectors(vectors):
+        return Path(library()).read_bytes()
+
+
+def _headers(content: bytes) -> dict[int, tuple[int, int, int]]:
+    """Return flags, offset and size of each program header, by type."""
+    [start] = struct.unpack_from("<Q", content, 32)
+    size, count = struct.unpack_from("<HH", content, 54)
+    headers = (struct.unpack_from("<IIQQQQ", content, start + number * size) for number in range(count))
+    return {kind: (flags, offset, length) for kind, flags, offset, _, _, length in headers}
+
+
+def test_memory_is_executable_or_writable_but_not_both(content: bytes) -> None:
+    headers = _headers(content)
+    assert not headers[STACK][0] & EXECUTABLE
+    assert RELRO in headers
+    _, offset, length = headers[DYNAMIC]
+    entries = dict(struct.iter_unpack("<QQ", content[offset : offset + length]))
+    assert entries[FLAGS] & BIND_NOW
+
+
+def test_stack_and_buffers_are_checked(content: bytes) -> None:
+    assert b"\0__stack_chk_fail\0" in content
+    assert b"\0__vsnprintf_chk\0" in content

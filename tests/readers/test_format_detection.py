@@ -1,0 +1,146 @@
+"""Text that is like another format is refused, and ordinary text is read; no message waits for others without need."""
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spam_edge.errors import InputError
+from spam_edge.readers.format_detection import refuse_mail_source, refuse_other_formats
+from spam_edge.readers.lines import LineSource
+from spam_edge.readers.windows import ReadOptions, read_windows
+
+FOREIGN = {
+    "<?xml version='1.0'?>\nmore": "sms-xml",
+    '<smses count="2">\nmore': "sms-xml",
+    "<!-- made by the app -->\n<smses>": "sms-xml",
+    "<!--\nc -->\n<?xml?>": "sms-xml",
+    "<!-- c --><smses>\nmore": "sms-xml",
+    "<!DOCTYPE html>\nmore": "HTML",
+    '<html lang="en">\n<body>': "HTML",
+    "<HTML><body>hi\nmore": "HTML",
+    "[22/01/2020, 10:00:00] Bob: This\nmore": "--input-format whatsapp",
+    "\u200e22/01/2020, 10:00 - Messages are encrypted\n22/01/2020, 10:00 - Bob: hi": "--input-format whatsapp",
+    "From ann@example.net Mon Oct  3 08:32:30 2022\nmore": "an mbox",
+    "Return-Path: <ann@example.net>\nSubject: hi": "--input-format mail",
+    "Received: from mail.example.net\n\tby mx": "--input-format mail",
+    "From: a@b\nTo: c@d": "--input-format mail",
+    "Date: Mon, 3 Oct 2022 08:32:30\nSubject:": "--input-format mail",
+    '{\n"name": "Chat"': "telegram",
+    '[\n{"text": "hi"}': "telegram",
+    '{"messages": [\n{': "telegram",
+    '{"name": "x",\n"messages": [': "telegram",
+    '[ {"text":"a"},\nmore': "telegram",
+    '["a",\n"b"]': "telegram",
+    '{"text": "hi"}\nmore': "--input-format jsonl",
+    '[{"text": "hi"},\nmore': "telegram",
+    '{"text": "hi"},\nmore': "--input-format jsonl",
+    "id,text\n1,hi": "--input-format csv",
+    "id, text\n1, hi": "--input-format csv",
+    "id,text\n1,Hello, there": "--input-format csv",
+    'id,text\n"1\nb",hi': "--input-format csv",
+    "Message ID,Date,Text\n1,2024-01-02,hi": "--input-format csv",
+    "from,sent-at,text\na,b,c": "--input-format csv",
+    '"id","message text"\n"1","hi"': "--input-format csv",
+    "id|text\n1|hi": "--input-format csv",
+    "sep=;\nid;text": "--input-format csv",
+    '"label"\t"SMS"\nham\thi': "--input-format csv or tsv",
+    "id;Message;\n1;hi;": "--input-format csv",
+}
+
+
+def write(folder: Path, content: str) -> Path:
+    path = folder / "a.txt"
+    path.write_bytes(content.encode())
+    return path
+
+
+@pytest.mark.parametrize(("content", "remedy"), FOREIGN.items())
+def test_text_that_is_another_format_is_refused(tmp_path: Path, content: str, remedy: str) -> None:
+    for end in ("\n", "\r\n"):
+        path = write(tmp_path, f"\n{content}\n".replace("\n", end))
+        with pytest.raises(InputError, match=rf"a\.txt looks like .*{remedy}.*--input-format text"):
+            list(read_windows(path, ReadOptions()))
+        [window] = read_windows(path, ReadOptions(input_format="text"))
+        assert len(window.messages) == content.count("\n") + 1
+
+
+@pytest.mark.parametrize(("content", "remedy"), FOREIGN.items())
+def test_only_the_source_of_a_mail_is_no_whole_text(tmp_path: Path, content: str, remedy: str) -> None:
+    path = write(tmp_path, content)
+    if remedy in ("an mbox", "--input-format mail"):
+        with pytest.raises(InputError, match=rf"looks like .*{remedy}.*--input-format text"):
+            list(read_windows(path, ReadOptions(whole_file=True)))
+    else:
+        [window] = read_windows(path, ReadOptions(whole_file=True))
+        assert [message.text for message in window.messages] == [content]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "see you at 5, text me",
+        "WIN, now",
+        "From: Bob, see you 10:00 in 2024",
+        "From now on at 10:00 in 2024",
+        "From Bob: see you at 10:00 in 2024",
+        "{name}, you won",
+        "[urgent] call me",
+        "<3 you",
+        "22/01/2020, 10:00 see you",
+        "text",
+        "Received your text: ok",
+        "Received: 500 from Bob",
+        "Received: your parcel",
+        "[1]",
+        "{}",
+        "{",
+        "[{ok}]",
+        "Text,me",
+        "text;",
+        "Sms,ok",
+        "body,mind",
+        "<HTML> is a language",
+        "[12/03/2024, 10:15] hi",
+        "2024-01-02 10:00 - WINNER call now",
+        "pick-up: 5pm",
+    ],
+)
+@pytest.mark.parametrize(
+    "after", ["", "ok", "ok, see you", '5" pipe, 6', " indented", "drop-off: 6pm", "[ok]", "2024-01-02 10:01 - see you"]
+)
+def test_ordinary_text_is_read(tmp_path: Path, line: str, after: str) -> None:
+    path = write(tmp_path, f"{line}\n{after}\n")
+    [window] = read_windows(path, ReadOptions())
+    assert [message.text for message in window.messages] == [text for text in (line, after) if text]
+    [window] = read_windows(path, ReadOptions(whole_file=True))
+    assert len(window.messages) == 1
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8")).filter(str.strip), max_size=3))
+@pytest.mark.parametrize("check", [refuse_other_formats, refuse_mail_source])
+def test_no_text_breaks_the_check(check: object, lines: list[str]) -> None:
+    try:
+        check(lines, "in")  # type: ignore[operator]
+    except InputError as error:
+        assert str(error).startswith("in looks like ")
+
+
+@pytest.mark.parametrize("line", ["see you at 5", "WINNER, call now", "From Bob: hi", "<3 you"])
+def test_a_message_on_a_slow_pipe_does_not_wait(line: str) -> None:
+    chunks = iter([f"{line}\n".encode()])
+    lines = LineSource(lambda _: next(chunks), name="in", check=refuse_other_formats)  # a second read would raise
+    assert next(lines) == f"{line}\n"
+
+
+@pytest.mark.parametrize("piece", ["<!--", "<html ", '["a",', '{"', "id,", "text|", "From ", '"', "[", " "])
+def test_the_time_is_linear(piece: str) -> None:
+    start = time.process_time()
+    refuse_mail_source([piece * 100_000], "in")
+    try:
+        refuse_other_formats([piece * 100_000, piece * 100_000], "in")
+    except InputError as error:
+        assert str(error).startswith("in looks like ")
+    assert time.process_time() - start < 5

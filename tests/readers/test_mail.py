@@ -1,0 +1,220 @@
+"""Mails: subject and text are read in their charsets; what cannot be read is refused."""
+
+import base64
+import html
+import io
+import mailbox
+import subprocess
+import sys
+from email import policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spam_edge.errors import InputError
+from spam_edge.readers import mail as mail_module
+from spam_edge.readers.extraction import BadRow, Message, Row
+from spam_edge.readers.mail import mail_rows
+from spam_edge.readers.windows import ReadOptions, check_readable, read_windows, size_of
+
+HEADERS = b"Received: from mail.example.net\nFrom: Ann <ann@example.net>\nSubject: lunch\n"
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cn", "Zl", "Zp"]), min_size=1).filter(str.strip)
+
+
+def row_of(content: bytes, encoding: str = "utf-8") -> Row:
+    [row] = mail_rows(io.BytesIO(content).read, name="in", encoding=encoding)
+    return row
+
+
+def text_of(content: bytes, encoding: str = "utf-8") -> str:
+    row = row_of(content, encoding)
+    assert isinstance(row, Message)
+    return row.text
+
+
+def reason_of(content: bytes) -> str:
+    row = row_of(content)
+    assert isinstance(row, BadRow)
+    return row.reason
+
+
+def test_subject_and_text() -> None:
+    assert row_of(HEADERS + b"\nsee you at 5 then\n") == Message("lunch\nsee you at 5 then", "in", 1)
+    assert text_of(b"From: ann\n\nhi\n") == "hi"
+    assert text_of(b"Subject: hi\n\n") == "hi"
+    assert row_of(b"From: ann\n\n") is None
+    assert row_of(b" \n") is None
+
+
+@given(subject=TEXTS, text=TEXTS, kind=st.sampled_from(["base64", "quoted-printable", "8bit"]), crlf=st.booleans())
+def test_any_text_comes_back(subject: str, text: str, kind: str, crlf: bool) -> None:
+    mail = EmailMessage(policy=policy.SMTPUTF8 if crlf else policy.default)
+    mail["Subject"] = " ".join(subject.split())
+    mail.set_content(text, charset="utf-8", cte=kind)
+    found = text_of(mail.as_bytes())
+    assert found.split() == [*subject.split(), *text.split()]
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", "utf-8", "utf-16"])
+def test_charsets(charset: str) -> None:
+    body = base64.b64encode("caf\xe9 at 5".encode(charset))
+    subject = base64.b64encode("caf\xe9".encode(charset)).decode()
+    head = f"Subject: =?{charset}?b?{subject}?=\n"
+    head += f"Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: base64\n\n"
+    assert text_of(head.encode() + body) == "caf\xe9\ncaf\xe9 at 5"
+
+
+def test_what_names_no_charset_has_the_one_given() -> None:
+    for head in (b"", b"Content-Type: text/plain; charset=us-ascii\n"):
+        mail = b"Subject: caf\xe9\n" + head + b"\nat caf\xe9 5\n"
+        assert text_of(mail, "latin-1") == "caf\xe9\nat caf\xe9 5"
+    assert "the subject is not utf-8; set the encoding with --encoding" in reason_of(mail)
+    assert "the text is not utf-8, and the mail names no charset; set it with --encoding" in reason_of(
+        b"Subject: hi\n\ncaf\xe9\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "reason"),
+    [
+        (b"Content-Type: text/plain; charset=klingon\n", b"hi\xff", "klingon is not a known charset"),
+        (b"Content-Type: text/plain; charset=utf-8\n", b"caf\xe9", "utf-8 is not the charset of the text"),
+        (b"Content-Transfer-Encoding: base64\n", b"V0l*OTkV\nS\n", "the text is not valid base64"),
+        (b"Content-Transfer-Encoding: base64\n", b"V0lOT\n", "the text is not valid base64"),
+        (b"Content-Type: application/pkcs7-mime\n", b"x", "the mail is encrypted"),
+        (b'Content-Type: multipart/encrypted; boundary="b"\n', b"--b\n\nhi\n--b--\n", "the mail is encrypted"),
+    ],
+)
+def test_what_cannot_be_decoded_is_a_bad_row(head: bytes, body: bytes, reason: str) -> None:
+    assert reason in reason_of(HEADERS + head + b"\n" + body)
+
+
+def test_plain_text_goes_before_html_and_attachments() -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "hi"
+    mail.set_content("plain")
+    mail.add_alternative("<p>html</p>", subtype="html")
+    mail.add_attachment("attached", filename="a.txt")
+    assert text_of(mail.as_bytes()) == "hi\nplain"
+    mail.get_body(("plain",)).set_content(" \n")  # type: ignore[union-attr]
+    assert text_of(mail.as_bytes()) == "hi\nhtml"
+
+
+def test_html_is_what_a_reader_sees() -> None:
+    page = (
+        "<html><head><title>no</title><style>p {color: red}</style></head><body><p>WIN &amp; <b>call</b>\nnow</p>"
+        "<script>no()</script><div>a<br>b</div><template>no</template><td>c</td></body></html>"
+    )
+    assert text_of(b"Content-Type: text/html\n\n" + page.encode()) == "WIN & call now\na\nb\nc"
+
+
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", HEADERS, HEADERS + b"Content-Type: multipart/mixed; boundary=b\n\n"])
+)
+def test_no_bytes_break_it(content: bytes, head: bytes) -> None:
+    try:
+        row = row_of(head + content)
+    except InputError as error:
+        assert str(error).startswith("in ")
+    else:
+        assert row is None or isinstance(row, Message | BadRow)
+
+
+def test_a_mail_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail_module, "LONGEST_MAIL", 100)
+    assert "longer than 100 bytes; save it without attachments" in reason_of(HEADERS + b"\n" + b"a" * 200)
+
+
+def test_text_without_headers_is_refused() -> None:
+    with pytest.raises(InputError, match=r"headers of a mail; if it is a text: --input-format text --whole-file"):
+        row_of(b"ok, call me\n\nsee you\n")
+
+
+def test_byte_order_marks() -> None:
+    assert text_of(b"\xef\xbb\xbfSubject: hi\n\nsee you\n") == "hi\nsee you"
+    for encoding in ("utf-16", "utf-32"):
+        with pytest.raises(
+            InputError, match=rf"in is {encoding.upper()}, unlike mails; convert it: iconv -f {encoding}"
+        ):
+            row_of("Subject: hi\n\nsee you\n".encode(encoding))
+
+
+@pytest.mark.parametrize(("name", "whole"), [("a.eml", False), ("a.EML", True)])
+def test_the_suffix_tells(tmp_path: Path, name: str, whole: bool) -> None:
+    path = tmp_path / name
+    path.write_bytes(HEADERS + b"\nsee you\n")
+    [window] = read_windows(path, ReadOptions(whole_file=whole))
+    assert [(message.text, message.line) for message in window.messages] == [("lunch\nsee you", 1)]
+    assert size_of(path, ReadOptions()) is None
+
+
+def test_an_mbox_is_refused_and_the_command_splits_it(tmp_path: Path) -> None:
+    box = mailbox.mbox(str(tmp_path / "FILE"))
+    for text in ("see you", "From here on"):
+        mail = EmailMessage()
+        mail["Subject"] = "hi"
+        mail.set_content(text)
+        box.add(mail)
+    box.close()
+    for reading in (ReadOptions(), ReadOptions(input_format="mail"), ReadOptions(whole_file=True)):
+        with pytest.raises(InputError, match=r"FILE .*an mbox; split it into one file per mail: ") as caught:
+            list(read_windows(tmp_path / "FILE", reading))
+    command = str(caught.value).split("per mail: ")[1].split("; for a message")[0]
+    subprocess.run(command.replace("python3", sys.executable), shell=True, cwd=tmp_path, check=True)
+    found = [next(read_windows(path, ReadOptions())).messages[0].text for path in sorted(tmp_path.glob("*.eml"))]
+    assert [text.split("\n")[0] for text in found] == ["hi", "hi"]
+    assert "see you" in found[0]
+
+
+def test_a_maildir_is_refused(tmp_path: Path) -> None:
+    box = mailbox.Maildir(str(tmp_path / "box"))
+    with pytest.raises(InputError, match=r"box is a Maildir; it has no mails"):
+        check_readable(tmp_path / "box")
+    box.add(HEADERS + b"\nsee you\n")
+    with pytest.raises(InputError, match=r"box is a Maildir; name its mails: --input-format mail \S*/new/\*$"):
+        check_readable(tmp_path / "box")
+    [path] = (tmp_path / "box" / "new").iterdir()
+    with pytest.raises(InputError, match="looks like a mail; read it with --input-format mail"):
+        list(read_windows(path, ReadOptions()))
+    [window] = read_windows(path, ReadOptions(input_format="mail"))
+    assert window.messages[0].text == "lunch\nsee you"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'Content-Type: text/plain; charset="ut\0f"\n\nhi\n',
+        b"Content-Disposition: " + b"(" * 2000 + b"\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+        b"Content-Disposition: " + b"(" * 2000 + b"\n\nhi\n--b--\n",
+        b"".join(b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(1200)),
+        b"Content-Type: text/html\n\n<p>hi &#" + b"9" * 5000 + b";",
+    ],
+    ids=["charset", "comments", "nesting", "reference"],
+)
+def test_a_hostile_mail_costs_itself(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.eml"
+    path.write_bytes(HEADERS + content)
+    [window] = read_windows(path, ReadOptions())
+    assert (len(window.bad), window.messages) == (1, [])
+
+
+@pytest.mark.parametrize("head", [b"multipart/mixed", b"multipart/mixed; boundary=other", b"multipart/alternative"])
+def test_parts_without_their_boundary_are_a_bad_row(head: bytes) -> None:
+    content = HEADERS + b"Content-Type: " + head + b"\n\n--b\nContent-Type: text/plain\n\nWINNER call now\n--b--\n"
+    assert "have no boundary that is declared" in reason_of(content)
+
+
+@given(st.lists(st.tuples(TEXTS, st.sampled_from(["plain", "html"])), min_size=1, max_size=4))
+def test_all_inline_texts_are_read(texts: list[tuple[str, str]]) -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "hi"
+    mail.make_mixed()
+    for text, kind in texts:
+        part = EmailMessage()
+        part.set_content(html.escape(text) if kind == "html" else text, subtype=kind, charset="utf-8", cte="base64")
+        part["Content-Disposition"] = "inline"
+        mail.attach(part)
+    assert text_of(mail.as_bytes()).split() == ["hi", *(word for text, _ in texts for word in text.split())]

@@ -1,0 +1,152 @@
+"""Bounds on Parquet: what unpacks to gigabytes is refused, or read in pieces."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spam_edge.errors import InputError
+from spam_edge.readers import extraction, pages
+from spam_edge.readers.windows import ReadOptions, Window, read_windows
+from tests.support.memory import MIB, needs_proc, peak_of_command
+
+TABLE = pa.table(
+    {
+        "text": [f"message {number} " + "x" * (number % 7) for number in range(5_000)],
+        "kind": ["a", "b"] * 2_500,
+        "n": range(5_000),
+        "words": [["a", "b"][: number % 3] for number in range(5_000)],
+        "long": ["y" * 6_000, *[None] * 4_999],
+    }
+)
+
+
+def written(path: Path, table: pa.Table = TABLE, **options: Any) -> Path:
+    pq.write_table(table, path, **options)
+    return path
+
+
+def bomb(path: Path, rows: int) -> Path:
+    """Write a message of 1 MiB that stands once in the dictionary of the file, and in every row."""
+    numbers = pa.array([0] * rows, pa.int32())
+    table = pa.table({"text": pa.DictionaryArray.from_arrays(numbers, ["see you " * (MIB // 8)])})
+    return written(path, table, compression="zstd", store_schema=False)
+
+
+def windows(path: Path) -> list[Window]:
+    return list(read_windows(path, ReadOptions()))
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip"])
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_the_pages_that_are_found_add_up(tmp_path: Path, version: str, compression: str, dictionary: bool) -> None:
+    options = {"data_page_version": version, "compression": compression, "use_dictionary": dictionary}
+    path = written(tmp_path / "a.parquet", row_group_size=2_000, data_page_size=4_096, **options)
+    metadata = pq.ParquetFile(path).metadata
+    with path.open("rb") as stream:
+        for group in range(metadata.num_row_groups):
+            for number in range(metadata.num_columns):
+                chunk = metadata.row_group(group).column(number)
+                sizes = list(pages._page_sizes(stream, chunk))
+                headers = 200 * len(sizes) + 13_000 * (chunk.path_in_schema == "long")  # with its minimum and maximum
+                assert 0 <= chunk.total_uncompressed_size - sum(sizes) <= headers
+    assert None not in pages.row_bounds(path, "a", metadata)
+
+
+def test_only_texts_bound_a_row(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", use_dictionary=False, data_page_size=2**30)
+    metadata = pq.ParquetFile(path).metadata
+    [numbers] = pages.row_bounds(path, "a", metadata, "n")
+    [text] = pages.row_bounds(path, "a", metadata, "text")
+    [everything] = pages.row_bounds(path, "a", metadata)
+    assert numbers == 0
+    assert text is not None
+    assert everything is not None
+    assert sum(len(value) for value in TABLE["text"].to_pylist()) < text < everything
+
+
+def test_a_value_in_every_row_is_read_in_pieces(tmp_path: Path) -> None:
+    path = bomb(tmp_path / "bomb.parquet", 3_000)
+    assert path.stat().st_size < 10_000
+    with pq.ParquetFile(path) as opened:
+        bounds = pages.row_bounds(path, "bomb", opened.metadata)
+        batches = pages.bounded_batches(opened, bounds, rows=1_024)
+        assert [next(batches).num_rows for _ in range(3)] == [63, 63, 63]
+    assert len(windows(bomb(path, 20))[0]) == 16  # 16 Mi characters
+
+
+@needs_proc
+@pytest.mark.slow
+def test_memory_of_a_value_in_every_row(tmp_path: Path, tiny_bundle: Path) -> None:
+    path = bomb(tmp_path / "bomb.parquet", 500)
+    options = ["--model", str(tiny_bundle), "--device", "cpu"]
+    outputs = {"classify": "verdicts.txt", "batch": "verdicts.parquet"}
+    for command, name in outputs.items():
+        peak = peak_of_command([command, str(path), *options, "-o", str(tmp_path / name)], cwd=tmp_path)
+        assert peak < 800 * MIB, command
+
+
+def test_a_page_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "a.parquet", pa.table({"text": ["a", "x" * 100_000]}), compression="zstd")
+    monkeypatch.setattr(pages, "PAGE_BYTES", 99_999)
+    reason = r"a\.parquet: row group 1, column 'text': a page unpacks to 100,\d+ bytes, and 99,999 is the most; write"
+    with pytest.raises(InputError, match=reason):
+        windows(path)
+
+
+def test_a_page_of_a_column_that_is_not_read_is_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "a.parquet", pa.table({"text": ["a", "b"], "other": ["x" * 100_000, "y"]}))
+    monkeypatch.setattr(pages, "PAGE_BYTES", 99_999)
+    assert [message.text for window in windows(path) for message in window.messages] == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_a_value_that_is_too_long_costs_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: pa.DataType
+) -> None:
+    monkeypatch.setattr(extraction, "LONGEST_LINE", 100)
+    texts = pa.array(["x" * 100, "ü" * 51, None, "fine"]).cast(kind)
+    [window] = windows(written(tmp_path / "a.parquet", pa.table({"text": texts})))
+    assert [(message.line, message.text) for message in window.messages] == [(1, "x" * 100), (4, "fine")]
+    assert (window.bad[0].line, window.bad[0].reason, window.bad[0].kind) == (
+        2,
+        "the text is longer than 100 bytes",
+        "length",
+    )
+
+
+def test_a_header_that_is_damaged_is_met_when_its_rows_are(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", pa.table({"text": ["a"] * 2_048}), row_group_size=1_024)
+    content = bytearray(path.read_bytes())
+    start = pages.first_byte(pq.ParquetFile(path).metadata.row_group(1).column(0))
+    content[start : start + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    found = read_windows(path, ReadOptions())
+    assert len(next(found).messages) == 1_024
+    with pytest.raises(
+        InputError, match=r"cannot be read as Parquet .row group 2 has a page header that cannot be read"
+    ):
+        next(found)
+
+
+@given(st.binary(max_size=200))
+def test_any_header_is_read_or_refused(content: bytes) -> None:
+    try:
+        fields = pages._Thrift(content).struct()
+    except IndexError:
+        return
+    assert all(isinstance(number, int) for number in fields)
+
+
+def test_a_header_of_ever_deeper_structures_is_damaged(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", pa.table({"text": ["a" * 100_000]}), compression="none")
+    content = bytearray(path.read_bytes())
+    start = pages.first_byte(pq.ParquetFile(path).metadata.row_group(0).column(0))
+    content[start : start + 50_000] = b"\x1c" * 50_000
+    path.write_bytes(content)
+    assert pages.row_bounds(path, "a", pq.ParquetFile(path).metadata) == [None]

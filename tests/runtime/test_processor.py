@@ -1,0 +1,142 @@
+"""Processor detection, with fake /proc/cpuinfo files."""
+
+import json
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from spam_edge import RuntimeOptions, SpamClassifier
+from spam_edge.cli import main
+from spam_edge.runtime import processor
+from spam_edge.runtime.processor import Processor, this_processor
+
+HASWELL = "processor\t: 0\nflags\t\t: fpu avx f16c fma avx2 bmi2\nbugs\t\t: x\n\nprocessor\t: 1\nflags\t: avx_vnni\n"
+SKYLAKE_X = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512bw avx512vl\n"
+ICE_LAKE_FLAGS = "fpu fma avx2 avx512f avx512dq avx512cd avx512bw avx512vl avx512_vnni avx512_bitalg"
+ICE_LAKE = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS}\n"
+ALDER_LAKE = "processor\t: 0\nflags\t\t: fpu fma avx2 avx_vnni movdiri\n"
+SAPPHIRE_RAPIDS = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS} avx_vnni amx_int8\n"
+ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\n"
+WITH = "x86-64 with VNNI: int8 sums are exact"
+WITHOUT = "x86-64 without VNNI: int8 sums are exact, but slower"
+
+
+@pytest.fixture(autouse=True)
+def _look_again() -> Iterator[None]:
+    this_processor.cache_clear()
+    yield
+    this_processor.cache_clear()
+
+
+def _fake(monkeypatch: pytest.MonkeyPatch, folder: Path, cpuinfo: str | None, machine: str = "x86_64") -> None:
+    path = folder / "cpuinfo"
+    if cpuinfo is not None:
+        path.write_text(cpuinfo, encoding="utf-8")
+    monkeypatch.setattr(processor, "_CPUINFO", path)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "machine", "expected"),
+    [
+        (HASWELL, "x86_64", Processor("x86-64", vnni=False, vectors=("avx2",))),
+        (SKYLAKE_X, "x86_64", Processor("x86-64", vnni=False)),
+        (ICE_LAKE, "x86_64", Processor("x86-64", vnni=True, vectors=("avx512", "avx2"))),
+        (ALDER_LAKE, "AMD64", Processor("x86-64", vnni=True, vectors=("avx_vnni", "avx2"))),
+        (SAPPHIRE_RAPIDS, "x86_64", Processor("x86-64", vnni=True, vectors=("avx512", "avx_vnni", "avx2"))),
+        (ARM, "aarch64", Processor("aarch64", vnni=False)),
+        (None, "", Processor("unknown", vnni=False)),
+    ],
+)
+def test_flags(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cpuinfo: str | None, machine: str, expected: Processor
+) -> None:
+    _fake(monkeypatch, tmp_path, cpuinfo, machine)
+    assert this_processor() == expected
+    assert this_processor().saturates == (expected.machine == "x86-64" and not expected.vnni)
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "flag", "left"),
+    [
+        *((ICE_LAKE, flag, ("avx2",)) for flag in ("avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni")),
+        *((cpuinfo, "fma", ()) for cpuinfo in (HASWELL, ALDER_LAKE)),
+        (ICE_LAKE, "fma", ()),
+        *((cpuinfo, "avx2", ()) for cpuinfo in (HASWELL, ALDER_LAKE)),
+        (ALDER_LAKE, "avx_vnni", ("avx2",)),
+        (SAPPHIRE_RAPIDS, "avx_vnni", ("avx512", "avx2")),
+        (SAPPHIRE_RAPIDS, "avx512_vnni", ("avx_vnni", "avx2")),
+    ],
+)
+def test_vectors_are_all_that_a_library_of_the_fused_operator_is_compiled_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, cpuinfo: str, flag: str, left: tuple[str, ...]
+) -> None:
+    _fake(monkeypatch, tmp_path, cpuinfo)
+    assert this_processor().vectors
+    this_processor.cache_clear()
+    _fake(monkeypatch, tmp_path, cpuinfo.replace(f" {flag} ", " "))
+    assert this_processor().vectors == left
+
+
+@pytest.mark.parametrize(
+    ("found", "vnni"),
+    [
+        ({"SIMD Extensions": {"found": ["X86_V3", "X86_V4", "AVX512_ICL"]}}, True),
+        ({"SIMD Extensions": {"found": ["X86_V3"]}}, False),
+        ({}, False),
+    ],
+)
+@pytest.mark.parametrize("cpuinfo", [None, "processor\t: 0\n"])
+def test_where_linux_does_not_say_numpy_may(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cpuinfo: str | None, found: dict[str, Any], vnni: bool
+) -> None:
+    _fake(monkeypatch, tmp_path, cpuinfo, "AMD64")
+    monkeypatch.setattr(np, "show_config", lambda mode: found)
+    assert this_processor() == Processor("x86-64", vnni=vnni)
+
+
+def test_this_machine() -> None:
+    """numpy must not detect VNNI that the flags lack; it may miss AVX-VNNI, which it does not look for."""
+    here = this_processor()
+    assert here.machine
+    assert here.vnni or here.machine != "x86-64" or not processor._numpy_found_vnni()
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "machine", "line", "file"),
+    [
+        (ICE_LAKE, "x86_64", WITH, "onnx/model_quantized.onnx"),
+        (HASWELL, "x86_64", WITHOUT, "onnx/model_quantized_without_vnni.onnx"),
+        (ARM, "aarch64", "aarch64", "onnx/model_quantized.onnx"),
+    ],
+)
+def test_info_says_so(
+    tiny_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cpuinfo: str,
+    machine: str,
+    *,
+    line: str,
+    file: str,
+) -> None:
+    _fake(monkeypatch, tmp_path, cpuinfo, machine)
+    arguments = ["info", "--device", "cpu", "--model", str(tiny_bundle), "--variant", "int8"]
+    shown = CliRunner().invoke(main, arguments, catch_exceptions=False).stdout.splitlines()
+    assert [entry.split(maxsplit=1)[1] for entry in shown if entry.startswith("processor ")] == [line]
+    as_json = json.loads(CliRunner().invoke(main, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert (as_json["processor"], as_json["file"]) == (line, file)
+
+
+@pytest.mark.parametrize("cpuinfo", [HASWELL, ICE_LAKE])
+def test_other_files_are_the_same_everywhere(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpuinfo: str
+) -> None:
+    _fake(monkeypatch, tmp_path, cpuinfo)
+    classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant="fp32"))
+    assert classifier.describe()["file"] == "onnx/model.onnx"

@@ -1,0 +1,239 @@
+"""Choice of variant and device. CUDA is simulated, except in tests marked ``gpu``."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from spam_edge import ProviderUnavailableError, RuntimeOptions, SpamClassifier
+from spam_edge.bundle.golden import Golden
+from spam_edge.bundle.locate import Bundle
+from spam_edge.bundle.manifest import Variant
+from spam_edge.diagnostics.verify import verify_bundle
+from spam_edge.errors import OptionError
+from spam_edge.runtime import providers, session
+from spam_edge.runtime.batching import FUSED_TOKEN_BUDGET, TOKEN_BUDGET
+from spam_edge.runtime.providers import CPU, CUDA
+from spam_edge.runtime.session import choose_variant
+
+VARIANTS = {
+    "fused": Variant("fused.onnx", (CPU,), 1, fused=True, weights="int8.onnx"),
+    "int8": Variant("int8.onnx", (CPU,), 1),
+    "fp16": Variant("fp16.onnx", (CUDA, CPU), 1),
+    "fp32": Variant("fp32.onnx", (CPU, CUDA), 1),
+}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"device": "gpu"},
+        {"variant": "int4"},
+        {"threads": 0},
+        {"token_budget": 0},
+        {"threshold": 1.1},
+        {"threshold": float("nan")},
+    ],
+)
+def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=next(iter(options))):
+        RuntimeOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("provider", "wanted", "names", "chosen"),
+    [
+        (CPU, "auto", "int8 fp16 fp32", "int8"),
+        pytest.param(CPU, "auto", "fused int8 fp16 fp32", "fused", marks=pytest.mark.fused),
+        (CPU, "int8", "fused int8 fp16 fp32", "int8"),
+        (CUDA, "auto", "int8 fp16 fp32", "fp16"),
+        (CUDA, "auto", "fused int8 fp16 fp32", "fp16"),
+        (CUDA, "auto", "int8 fp32", "fp32"),
+        (CPU, "auto", "fp16 fp32", "fp32"),
+        (CPU, "auto", "fp16", "fp16"),
+        (CPU, "fp16", "int8 fp16 fp32", "fp16"),
+        (CUDA, "fp32", "int8 fp16 fp32", "fp32"),
+    ],
+)
+def test_the_file_suits_the_device(provider: str, wanted: str, names: str, chosen: str) -> None:
+    variants = {name: VARIANTS[name] for name in names.split()}
+    assert choose_variant(variants, provider, wanted) == chosen
+
+
+@pytest.mark.parametrize("variant", ["fused", "int8"])
+def test_int8_weights_never_run_on_cuda(variant: str) -> None:
+    with pytest.raises(ProviderUnavailableError, match=f"{variant} file does not support CUDA"):
+        choose_variant(VARIANTS, CUDA, variant)
+    with pytest.raises(ProviderUnavailableError, match="no file for CUDA"):
+        choose_variant({variant: VARIANTS[variant]}, CUDA, "auto")
+
+
+def test_a_file_that_the_bundle_lacks_is_said() -> None:
+    with pytest.raises(ProviderUnavailableError, match="no fp16 file; it has int8"):
+        choose_variant({"int8": VARIANTS["int8"]}, CPU, "fp16")
+
+
+@pytest.mark.parametrize("variant", [pytest.param("fused", marks=pytest.mark.fused), "int8", "fp16", "fp32"])
+def test_every_file_runs_on_the_cpu(tiny_bundle: Path, variant: str) -> None:
+    classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant=variant))
+    assert (classifier.variant, classifier.provider) == (variant, CPU)
+    assert classifier.classify("WINNER!! Call 09061701461 to claim your prize").label == "SPAM"
+
+
+@pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this is the GPU build of onnxruntime")
+def test_cuda_with_the_cpu_build_names_the_remedy(tiny_bundle: Path) -> None:
+    with pytest.raises(ProviderUnavailableError, match=r"pip install 'spam-edge\[gpu\]'"):
+        SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cuda"))
+    assert SpamClassifier.load(tiny_bundle).provider == CPU
+
+
+def _gpu_build(monkeypatch: pytest.MonkeyPatch, open_session: Any) -> None:
+    """Simulate the GPU build of onnxruntime; `open_session` creates its sessions."""
+    made_up = SimpleNamespace(**{name: getattr(onnxruntime, name) for name in dir(onnxruntime) if name[0] != "_"})
+    made_up.__file__ = onnxruntime.__file__
+    made_up.get_available_providers = lambda: [CUDA, CPU]
+    made_up.InferenceSession = open_session
+    made_up.preload_dlls = lambda: print("Failed to load libcublas.so.13")
+    monkeypatch.setattr(providers, "import_onnxruntime", lambda: made_up)
+    monkeypatch.setattr(providers, "_has_nvidia_driver", lambda: True)
+
+
+def _session_that_drops_cuda(path: str, *, providers: list[str], **options: Any) -> Any:
+    # onnxruntime falls back to the CPU with a log line if a provider fails to load.
+    return onnxruntime.InferenceSession(path, options["sess_options"], providers=[CPU])
+
+
+def test_a_session_that_fell_back_is_not_accepted(
+    tiny_bundle: Path, default_variant: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _gpu_build(monkeypatch, _session_that_drops_cuda)
+    with pytest.raises(
+        ProviderUnavailableError, match=r"does not load \(Failed to load libcublas\.so\.13\); pip install"
+    ):
+        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+    assert capsys.readouterr() == ("", "")  # standard output is for data
+    opened = session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="auto"))
+    assert (opened.provider, opened.variant) == (CPU, default_variant)
+
+
+def test_a_provider_that_raises_is_named_with_its_reason(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("CUDA failure 35: driver too old\nmore lines")
+
+    _gpu_build(monkeypatch, fail)
+    with pytest.raises(ProviderUnavailableError, match=r"\(CUDA failure 35: driver too old\); pip install"):
+        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+
+
+def test_a_device_on_which_the_model_fails_is_not_accepted(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: Any) -> Any:
+        raise RuntimeError("no kernel image is available for execution on the device")
+
+    _gpu_build(monkeypatch, lambda *_, **__: SimpleNamespace(get_providers=lambda: [CUDA, CPU], run=run))
+    with pytest.raises(ProviderUnavailableError, match=r"does not run on it \(no kernel image is available"):
+        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+
+
+def test_cuda_without_a_driver_is_said(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _gpu_build(monkeypatch, _session_that_drops_cuda)
+    monkeypatch.setattr(providers, "_has_nvidia_driver", lambda: False)
+    with pytest.raises(ProviderUnavailableError, match="no NVIDIA driver was found"):
+        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+    assert session.open_session(Bundle.find(tiny_bundle), RuntimeOptions()).provider == CPU
+
+
+def test_both_wheels_installed_is_said(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(providers._installed_engines()) == 1
+    for name in ("onnxruntime-1.32.0.dist-info", "onnxruntime_gpu-1.31.1.dist-info", "onnxruntime_genai-1.dist-info"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "onnxruntime" / "__init__.py"))
+    with pytest.raises(ProviderUnavailableError, match="pip uninstall onnxruntime onnxruntime-gpu"):
+        SpamClassifier.load(tiny_bundle)
+    assert SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).provider == CPU
+
+
+NEEDS_CUDA = pytest.mark.skipif(
+    CUDA not in onnxruntime.get_available_providers() or not providers._has_nvidia_driver(),
+    reason="needs onnxruntime-gpu and a CUDA device",
+)
+
+
+@pytest.mark.gpu
+@NEEDS_CUDA
+@pytest.mark.parametrize("variant", ["fp16", "fp32"])
+def test_parity_on_a_real_cuda_device(tiny_bundle: Path, variant: str) -> None:
+    """Golden messages, with token ids and logits from PyTorch, in one batch and one by one."""
+    options = RuntimeOptions(device="cuda", variant=variant)
+    classifier = SpamClassifier.load(tiny_bundle, options)
+    assert (classifier.variant, classifier.provider) == (variant, CUDA)
+    golden = Golden.read(Bundle.find(tiny_bundle))
+    limit = 2e-2 if variant == "fp16" else 1e-3
+    assert abs(classifier.logits(golden.texts) - golden.logits).max() <= limit
+    assert verify_bundle(tiny_bundle, options).ok
+
+
+@pytest.mark.gpu
+@NEEDS_CUDA
+def test_auto_takes_a_real_cuda_device(tiny_bundle: Path) -> None:
+    classifier = SpamClassifier.load(tiny_bundle)
+    assert (classifier.variant, classifier.provider) == ("fp16", CUDA)
+
+
+def test_cuda_gets_its_options_and_larger_batches(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mocked: the options passed to onnxruntime need no CUDA device."""
+    asked: list[Any] = []
+
+    def create(_: str, *, providers: Any, enable_fallback: int, **__: Any) -> Any:
+        asked.append((providers, enable_fallback))
+        return SimpleNamespace(get_providers=lambda: [CUDA, CPU], run=lambda *_: [np.zeros((1, 2), np.float32)])
+
+    _gpu_build(monkeypatch, create)
+    opened = session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
+    assert asked == [([(CUDA, {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"})], 0)]
+    assert opened.token_budget > TOKEN_BUDGET
+
+
+def test_a_missing_engine_is_one_sentence(tiny_bundle: Path) -> None:
+    code = (
+        "import sys; sys.modules['onnxruntime'] = None; from spam_edge import SpamClassifier, SpamEdgeError\n"
+        "try: SpamClassifier.load(sys.argv[1])\n"
+        "except SpamEdgeError as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("ProviderUnavailableError onnxruntime cannot be imported")
+    assert "pip install 'spam-edge[cpu]', or 'spam-edge[gpu]'" in done.stdout
+
+
+def test_telemetry_is_off_before_the_import(tiny_bundle: Path) -> None:
+    code = (
+        "import builtins, os, sys\n"
+        "real = builtins.__import__\n"
+        "def spy(name, *rest):\n"
+        "    if name == 'onnxruntime' and name not in sys.modules: print(os.environ['ORT_DISABLE_TELEMETRY'])\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = spy\n"
+        "from spam_edge import SpamClassifier; SpamClassifier.load(sys.argv[1])"
+    )
+    environment = os.environ | {"ORT_DISABLE_TELEMETRY": "0"}
+    command = [sys.executable, "-c", code, tiny_bundle]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "1\n"
+
+
+def test_threads_follow_the_option(tiny_bundle: Path) -> None:
+    assert SpamClassifier.load(tiny_bundle, RuntimeOptions(threads=3)).threads == 3
+
+
+def test_the_token_budget_follows_the_file_or_the_option(tiny_bundle: Path, int8_variant: str) -> None:
+    bundle = Bundle.find(tiny_bundle)
+    options = RuntimeOptions(device="cpu", variant=int8_variant)
+    suits = {"fused": FUSED_TOKEN_BUDGET, "int8": TOKEN_BUDGET}[int8_variant]
+    assert session.open_session(bundle, options).token_budget == suits
+    assert session.open_session(bundle, replace(options, token_budget=64)).token_budget == 64

@@ -1,0 +1,250 @@
+"""Folding: layers of a disguise are undone in any nesting, and other text stays unchanged."""
+
+# ruff: noqa: RUF001 - the tests use confusable characters
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from spam_edge.text.normalization import Normalizer
+from spam_edge.text.normalization.folding import Folder
+from tests.support.normalizers import FOLDER, NORMALIZER, SEASONED, TABLES, WORDS
+
+SEASONED_TABLES = replace(TABLES, foreign=())
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        # HTML entities
+        ("tom &amp; jerry", "tom & jerry"),
+        ("I &lt;3 u", "I <3 u"),
+        ("caf&eacute;", "cafe"),
+        ("&#102;ree &#x46;REE", "free FREE"),
+        ("&amp;lt;#&amp;gt;", "<#>"),
+        # Windows-1252 bytes decoded as Latin-1
+        ("don\x92t \x93pay\x94 \x80 100", "don’t “pay” € 100"),
+        ("wait\x85", "wait..."),
+        ("caf\x9a", "cafs"),
+        # compatibility forms of ordinary text
+        ("ﬁrst oﬃce", "first office"),
+        ("½ price, 10 m²", "1/2 price, 10 m2"),
+        ("call\u00a0me\u2009later", "call me later"),
+        ("José, Zoë, jose\u0301", "Jose, Zoe, jose"),
+        ("No№™", "NoNoTM"),
+        ("DAVÍÐ og Guðrún", "DAVID og Gudrun"),
+        # emoji joiners and modifiers
+        ("ok 👍🏽", "ok 👍"),
+        ("👩\u200d🚀 off", "👩🚀 off"),
+        ("love\u2764\ufe0fyou", "love\u2764you"),
+        ("dial 1\ufe0f\u20e32\ufe0f\u20e3", "dial 12"),
+        ("in 🇸🇬 now", "in  sg  now"),
+        ("🏴\U000e0067\U000e0062\U000e007f", "🏴"),
+        # emoji that are symbols
+        ("Ⓜ station", "m station"),
+        ("ask at ℹ\ufe0f", "ask at i"),
+    ],
+)
+def test_what_ordinary_text_has_is_folded_and_no_disguise(text: str, folded: str) -> None:
+    found = FOLDER.fold(text)
+    assert (found.text.lower(), found.disguised) == (folded.lower(), False)
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        # direction and deletion
+        ("a \u202eeerf\u202c prize", "a free prize"),
+        ("\u202eezirp", "prize"),
+        ("\u202eeerf\nnow", "free\nnow"),
+        ("frx\bee", "free"),
+        ("\b\bfree", "free"),
+        # styled letters
+        ("ＦＲＥＥ", "FREE"),
+        ("𝐅𝐑𝐄𝐄 𝓅𝓇𝒾𝓏ℯ 𝚠𝚘𝚗 𝕔𝕒𝕤𝕙", "FREE prize won cash"),
+        ("Ⓕⓡⓔⓔ", "Free"),
+        ("🅵🆁🅴🅴 🄵🅁🄴🄴", "free free"),
+        ("🇫🇷🇪🇪", "free"),
+        ("🇫\u200b🇷", "fr"),
+        ("ꜰʀᴇᴇ", "free"),
+        ("ᶠʳᵉᵉ", "free"),
+        # invisible characters
+        *((f"fr{invisible}ee", "free") for invisible in "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u180e\u2063\u115f"),
+        *((f"fr{invisible}ee", "free") for invisible in "\u3164\u2800\ufe0f\u2066\U000e0041\x01\x7f\U0001d173"),
+        ("free\U000e0066\U000e0072 prize", "free prize"),  # tag characters without a flag
+        ("\U000e0066free", "free"),
+        # letters of other scripts
+        ("frее рrizе", "free prize"),
+        ("υοu wοn", "uou won"),
+        ("ϲаѕһ now", "cash now"),
+        ("ꓖet ꓟoney", "get money"),
+        ("Ꮯall", "call"),
+        ("օffeր", "offeր"),
+        ("cаΙΙ aΙΙ, хΙz", "call all, xiz"),  # an iota reads as i or l
+        ("сосо жоw", "coco жow"),
+        # letters and signs by their shape
+        ("ғʀᴇᴇ ɢɪғᴛ", "free gift"),
+        ("fr℮℮ pri℮", "free pri℮"),  # only known words
+        ("ǫᴜɪᴄᴋ", "quick"),
+        ("ǫ\u200buick", "quick"),
+        ("&#x1eb;uick", "quick"),
+        ("₣ⱤɆɆ ₱₹ize ₱rize", "free ₱₹ize prize"),
+        ("тєℓєgяαм", "telegram"),
+        ("ωнαтѕαρρ", "whatsapp"),
+        ("тєℓєgяáм", "telegram"),  # with an accent, in a further round
+        # combining marks
+        ("f\u0336r\u0336e\u0336e\u0336", "free"),
+        ("fr\u0301\u0317\u0360ee", "free"),
+    ],
+)
+def test_what_only_a_disguise_has_is_folded_and_said(text: str, folded: str) -> None:
+    found = FOLDER.fold(text)
+    assert (found.text.lower(), found.disguised) == (folded.lower(), True)
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("&#xFF26;ree", "free"),  # an entity of a fullwidth letter
+        ("fr&#8203;ee", "free"),  # an entity of an invisible character
+        ("fr&amp;#8203;ee", "free"),
+        ("＆#65;gain", "again"),  # an entity with a fullwidth ampersand
+        ("&＃６５；gain", "again"),
+        ("frе\u0301е\u0301", "free"),  # a confusable with a combining mark
+        ("frёe", "free"),  # the same, precomposed
+        ("с\u0301а\u0301ѕ\u0301һ\u0301", "cash"),
+        ("f\u200b\u0336r\u200b\u0336ee", "free"),
+        ("ｆ\u0301ｒ\u0301ее", "free"),
+        ("\u202eeеrf\u202c", "free"),  # reversed confusables
+        ("&#x202e;eerf", "free"),
+        ("\u202e;301#&\u202c", "g"),  # a reversed entity
+        ("f𝐫\u200dеe", "free"),
+        ("frеé это слово", "free это слово"),  # an accent of a Latin language beside a confusable
+        ("fr\u0301е\u0301e это слово", "free это слово"),
+        ("\x81fr\u200b\x81ee", "free"),
+    ],
+)
+def test_layers_come_off_whatever_their_order(text: str, folded: str) -> None:
+    assert SEASONED.fold(text).text.lower() == folded
+
+
+U = "〓"
+
+
+def with_short_marks(text: str) -> str:
+    """Reduce each unknown word, which has one mark per letter, to one mark."""
+    return re.sub(f"{U}+", U, text)
+
+
+IN_OTHER_SCRIPTS = {
+    "Привет, как дела? А у нас всё хорошо, а у вас?": f"{U}, {U} {U}? {U} {U} {U} {U} {U}, {U} {U} {U}?",
+    "Она сказала, что у оса нет рос": f"{U} {U}, {U} {U} {U} {U} {U}",
+    "Καλημέρα, τι κάνεις; Είναι ωραία μέρα και ο ήλιος": f"{U}, {U} {U}; {U} {U} {U} {U} {U} {U}",
+    "Բարեւ, ինչպես ես, սա օձ է": f"{U}, {U} {U}, {U} {U} {U}",
+    "see you at the кафе tomorrow": f"see you at the {U} tomorrow",
+    "he said спасибо and left": f"he said {U} and left",
+    "SMSки и мой iPhoneы": f"SMSки {U} {U} iPhoneы",
+    "SMSка привет всегда": f"SMSка {U} {U}",
+    "Ⴀ中ꓝ中 नमaम्म": "Ⴀ中ꓝ中 नमaम्म",
+    "今天吃饭了吗": U,
+    "안녕하세요, 5시": f"{U}, 5시",
+    "شما خوبید": f"{U} {U}",
+    "หวัดดี": U,
+    "नमस्ते": U,
+}
+
+
+@pytest.mark.parametrize("text", IN_OTHER_SCRIPTS)
+def test_words_of_scripts_of_the_training_messages_stay(text: str) -> None:
+    assert SEASONED.fold(text) == (text, False)
+
+
+@pytest.mark.parametrize(("text", "folded"), IN_OTHER_SCRIPTS.items())
+def test_words_of_other_scripts_are_unknown_and_mixed_ones_stay(text: str, folded: str) -> None:
+    once = FOLDER.fold(text)
+    assert (with_short_marks(once.text), once.disguised) == (folded, False)
+    assert len(once.text) == len(text)
+    assert FOLDER.fold(once.text) == (once.text, False)
+
+
+@pytest.mark.parametrize("folder", [FOLDER, SEASONED])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AT&T and R&B; rock &copyright all &copyright; &unknown;",
+        "http://win.example/?a=1&b=2&amp=3",
+        "£500 or €20 – “now” ‘ok’",
+    ],
+)
+def test_what_is_no_disguise_stays(folder: Folder, text: str) -> None:
+    assert folder.fold(text) == (text, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "می\u200cخواهم",
+        "क्\u200dष",
+        "при\u00adвет",
+        "ไทย\u200bไทย",
+        "של\u200eום",
+        "葛\U000e0100城",
+        "한\u3164글",
+        "🏴\U000e0067\U000e007f",
+    ],
+)
+def test_joiners_of_other_scripts_are_no_disguise(text: str) -> None:
+    assert not FOLDER.fold(text).disguised
+
+
+@pytest.mark.parametrize("invisible", "\u2061\u2062\u2063\u2064\u206a\ufff9\U0001d173\U0001d17a\U000e0041")
+def test_what_no_script_has_inside_words_is_a_disguise_in_all(invisible: str) -> None:
+    assert FOLDER.fold(f"Дру{invisible}зья, скорее") == FOLDER.fold("Друзья, скорее")._replace(disguised=True)
+
+
+PRICES = "GH₵514 GH₵ 5, ₦5,000 ₱500k 500ml℮ 100₱each 5₩on, грн₴"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("мама мята тема, ткань кит", "нет вам мяты", "Ғани аға", "єнот, ваш", "των πατέρων και μητερων"),
+        *("SMSки и SMSка, iPhoneы", "μg, kΩ, ΔT, πr, αβγ-β"),
+        PRICES,
+    ],
+)
+def test_shapes_in_real_words_stay_even_if_the_reading_is_a_word(text: str) -> None:
+    def known(word: str) -> bool:
+        return word not in {"smskn", "smska"}  # of two scripts, and no words
+
+    with_shapes, without = (Folder(tables, known) for tables in (SEASONED_TABLES, replace(SEASONED_TABLES, shapes={})))
+    assert with_shapes.fold(text) == without.fold(text)
+
+
+def test_words_by_shape_are_known_and_of_three_letters() -> None:
+    assert Folder(SEASONED_TABLES, {"to", "tor"}.__contains__).fold("тo тor") == ("тo tor", True)
+    assert Folder(SEASONED_TABLES, {"to"}.__contains__).fold("тor").text == "тor"
+
+
+def test_prices_are_no_disguise() -> None:
+    assert FOLDER.fold(PRICES.removesuffix(", грн₴")) == (PRICES.removesuffix(", грн₴"), False)
+
+
+def test_a_word_that_looks_latin_stays_among_words_of_its_script() -> None:
+    assert SEASONED.fold("сор это слово").text == "сор это слово"
+    assert FOLDER.fold("сор это слово").text == "〓〓〓 〓〓〓 〓〓〓〓〓"
+    assert FOLDER.fold("a сор on the beat").text == "a cop on the beat"
+
+
+def test_emoji_are_named_and_rows_of_one_are_one_name() -> None:
+    variants = NORMALIZER.variants("happy 🎉🎉🎉 day 🆓")
+    assert (variants.text, variants.joined, variants.disguised) == ("happy  party popper  day  free ", None, False)
+
+
+def test_names_of_emoji_make_no_message_latin() -> None:
+    seasoned = Normalizer(lambda: replace(TABLES, foreign=()), WORDS.__contains__)
+    for normalizer, words in ((seasoned, "а у нас"), (NORMALIZER, "〓 〓 〓〓〓")):
+        once = normalizer.variants("а у нас 🎉🎂😂🔥").text
+        assert once.startswith(f"{words}  party popper")
+        assert normalizer.variants(once).text == once

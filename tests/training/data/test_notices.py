@@ -1,0 +1,327 @@
+"""The notices corpus: coverage, no real contact data, grouped split, and when training uses it."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from spam_edge.training.attacks import ham_controls
+from spam_edge.training.data import notices
+from spam_edge.training.data.corpus import Prepared, prepare
+from spam_edge.training.data.messages import HAM, SPAM
+from spam_edge.training.data.notices import MARKETING, NOTICES, Template, load_templates, split_notices, with_notices
+from spam_edge.training.data.notices.links import with_public_domains
+from spam_edge.training.data.notices.templates import ANYWHERE, REGISTERS
+from spam_edge.training.data.notices.values import REGIONS, SLOTS
+from spam_edge.training.data.readers import CorpusOptions
+from spam_edge.training.data.sources import FILES, HUB, PACKAGED, Corpus, load_corpus
+from spam_edge.training.data.splits import Example
+from spam_edge.training.options import wants_notices
+from tests.support.near_duplicates import near_duplicates_between
+
+Splits = dict[str, list[Example]]
+EVERY = 8
+"""Step of the messages that are compared by brute force with all others."""
+
+# Minimum number of templates per kind.
+LEAST_HAM = {
+    "code": 150, "bank": 200, "card": 90, "wallet": 80, "delivery": 40, "utility": 40, "booking": 50,
+    "appointment": 50, "school": 40, "work": 70, "government": 80, "emergency": 20, "receipt": 35, "opt-in": 20,
+    "service": 50, "personal": 200, "tech": 35, "group": 50, "warning": 50, MARKETING: 50,
+}  # fmt: skip
+LEAST_SPAM = {
+    "parcel": 50, "toll": 30, "bank-fraud": 90, "card-fraud": 45, "wallet-fraud": 60, "tax-fraud": 60,
+    "family-emergency": 30, "wrong-number": 30, "job-fraud": 45, "crypto": 30, "investment": 50, "loan-spam": 80,
+    "prize": 45, "adult": 35, "gambling": 100, "pills": 30, "support-fraud": 35, "refund-fraud": 10, "code-theft": 70,
+    "political": 20, "property-spam": 25, "vehicle-warranty": 7, "charity-fraud": 18, "boss": 16, "fine": 20,
+    "rental-fraud": 15,
+}  # fmt: skip
+LEAST_OF_A_REGION, LEAST_OF_A_REGISTER, LEAST_PAIRS = 80, 100, 400
+
+# Top-level domains for which telephones detect a link without a scheme.
+TOP_LEVEL = (
+    "com|org|net|gov|edu|co|in|ie|ca|sg|my|ae|za|ke|ng|gh|pk|ph|io|me|ly|it|to|uk|us|au|top|icu|xyz|live|vip|cc|info|"
+    "club|site|click|life|fun|shop|pw|win|app|link|biz|online|test|example"
+)
+HOST = re.compile(rf"(?<![\w.-])((?:[\w-]+\.)+(?:{TOP_LEVEL}))(?![\w-]|\.\w)", re.IGNORECASE)
+AFTER_A_SCHEME = re.compile(r"https?://([\w.-]*\w)")
+# RFC 2606, RFC 5737, and sites of public authorities, which messages may name.
+RESERVED = re.compile(r".*\.(example|test)|(.*\.)?example\.(com|org|net)|203\.0\.113\.\d+|(.*\.)?gov(\.[a-z]{2})?")
+ADDRESS = re.compile(r"\d+(\.\d+){3}")
+RESERVED_ADDRESS = re.compile(r"192\.0\.2\.\d+|198\.51\.100\.\d+|203\.0\.113\.\d+")
+
+# Number ranges reserved for fiction (Ofcom, ComReg, NANPA, ACMA); elsewhere the invalid prefix 000 or masked digits.
+FICTION = {
+    "uk": r"(0|44)1632960\d{3}|(0|44)2079460\d{3}|(0|44)7700900\d{3}|08081570\d{3}",
+    "ie": r"(0|353)2091\d{5}",
+    "us": r"1?[2-9]\d\d55501\d\d",
+    "ca": r"1?[2-9]\d\d55501\d\d",
+    "au": r"0491570(006|156|157)|025550\d{4}|037010\d{4}|1800160401",
+}
+NOWHERE = r"(\d{2,3})?000555\d{4}|XXXXXX\d{4}|180055501\d\d"
+
+
+@pytest.fixture(scope="module")
+def templates() -> list[Template]:
+    return load_templates()
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    return prepare(load_corpus([PACKAGED], CorpusOptions()), seed=42)
+
+
+@pytest.fixture(scope="module")
+def collection(prepared: Prepared) -> list[Example]:
+    return [example for split in prepared.splits.values() for example in split]
+
+
+@pytest.fixture(scope="module")
+def written(collection: list[Example]) -> list[Example]:
+    return notices.notices(collection)
+
+
+@pytest.fixture(scope="module")
+def splits(written: list[Example]) -> Splits:
+    return split_notices(written, seed=42)
+
+
+def texts_of(examples: Sequence[Example]) -> list[str]:
+    return [example.text for example in examples]
+
+
+def test_there_are_enough_of_every_kind_and_place(templates: list[Template]) -> None:
+    labels = Counter(template.label for template in templates)
+    kinds = Counter((template.label, template.kind) for template in templates)
+    regions, registers = (Counter(getattr(each, name) for each in templates) for name in ("region", "register"))
+    assert 0.4 <= labels[SPAM] / len(templates) <= 0.6
+    least = {(HAM, kind): count for kind, count in LEAST_HAM.items()}
+    least |= {(SPAM, kind): count for kind, count in LEAST_SPAM.items()}
+    assert {kind: kinds[kind] for kind, count in least.items() if kinds[kind] < count} == {}
+    assert {region for region in (*REGIONS, ANYWHERE) if regions[region] < LEAST_OF_A_REGION} == set()
+    assert {register for register in REGISTERS if registers[register] < LEAST_OF_A_REGISTER} == set()
+
+
+def test_messages_are_of_many_groups_and_pairs_have_two_sides(written: list[Example]) -> None:
+    assert len(written) >= 3000
+    assert len({notice.cluster for notice in written}) >= 1500
+    labels = defaultdict(set)
+    for template in load_templates():
+        if template.pair:
+            labels[template.pair].add(template.label)
+    assert len(labels) >= LEAST_PAIRS
+    assert {pair for pair, both in labels.items() if both != {HAM, SPAM}} == set()
+
+
+def test_most_are_kept_and_none_resembles_what_is_tested_elsewhere(
+    templates: list[Template], written: list[Example], collection: list[Example]
+) -> None:
+    controls = [text for family in ham_controls().values() for text in family]
+    assert len(written) > 0.97 * len(templates)
+    assert near_duplicates_between(texts_of(written), controls) == []
+    assert near_duplicates_between(texts_of(written)[::EVERY], texts_of(collection)) == []
+    assert not {notice.cluster for notice in written} & {example.cluster for example in collection}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_links_and_addresses_are_reserved_for_examples(templates: list[Template], seed: int) -> None:
+    real = []
+    for template in templates:
+        text = template.fill(random.Random(f"{seed} {template.text}"))
+        hosts = [match[1] for match in (*HOST.finditer(text), *AFTER_A_SCHEME.finditer(text))]
+        addresses = [match[0] for match in ADDRESS.finditer(text)]
+        real += [host for host in hosts if not RESERVED.fullmatch(host.lower())]
+        real += [address for address in addresses if not RESERVED_ADDRESS.fullmatch(address)]
+    assert real == []
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from(REGIONS))
+def test_telephone_numbers_are_free_for_fiction(rng: random.Random, region: str) -> None:
+    number = SLOTS["phone"](rng, region)
+    assert re.fullmatch(FICTION.get(region, NOWHERE), re.sub(r"[^\dX]", "", number)), number
+
+
+def test_numbers_stand_in_slots_alone(templates: list[Template]) -> None:
+    """Slots draw from reserved ranges; a literal number in a template could belong to a person."""
+    skeletons = [re.sub(r"\{\w+\}", "{}", template.text) for template in templates]
+    assert [text for text in skeletons if re.search(r"\d[\d -]{6,}\d", text)] == []
+
+
+def test_groups_and_pairs_stay_in_one_split(splits: Splits) -> None:
+    for first, second in combinations(splits.values(), 2):
+        one, other = ([e for e in split if e.kind != MARKETING] for split in (first, second))
+        assert not {e.cluster for e in one} & {e.cluster for e in other}
+        pairs = [{e.template.pair for e in split if e.template and e.template.pair} for split in (one, other)]
+        assert not pairs[0] & pairs[1]
+    fitting = texts_of([*splits["train"], *splits["validation"]])
+    assert near_duplicates_between(texts_of(splits["test"])[::EVERY], fitting) == []
+
+
+def test_splits_are_70_10_20_and_marketing_is_tested_on_only(splits: Splits, written: list[Example]) -> None:
+    trained = sum(notice.kind != MARKETING for notice in written)
+    for split, share in (("train", 0.7), ("validation", 0.1), ("test", 0.2)):
+        of_side = [notice for notice in splits[split] if notice.kind != MARKETING]
+        assert len(of_side) == pytest.approx(share * trained, rel=0.1)
+        assert 0.4 <= sum(notice.label == SPAM for notice in of_side) / len(of_side) <= 0.6
+    assert {split for split in splits if any(notice.kind == MARKETING for notice in splits[split])} == {"test"}
+    assert Counter(texts_of(written)) == sum((Counter(texts_of(split)) for split in splits.values()), Counter())
+
+
+def test_notices_are_added_to_every_split(prepared: Prepared, splits: Splits, written: list[Example]) -> None:
+    more = with_notices(prepared, 42)
+    assert {split: more.splits[split] for split in splits} == {
+        split: [*prepared.splits[split], *splits[split]] for split in splits
+    }
+    assert {notice.corpus for split in splits.values() for notice in split} == {(NOTICES,)}
+    assert more.fingerprint != prepared.fingerprint
+    assert more.corpus.name == f"{prepared.corpus.name}, with {len(written)} notices"
+
+
+def _template(text: str, label: str = HAM, *, kind: str = "bank", region: str = "uk", pair: str = "") -> Template:
+    return Template(label, kind, region, "formal", pair, text)
+
+
+def test_one_that_resembles_a_message_of_the_corpus_is_left_out_with_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = [
+        _template("Your statement is ready in the app, as every month", pair="a"),
+        _template("Confirm who you are at {bad} or lose your account", SPAM, pair="a"),
+        _template("The library opens at {time} tomorrow"),
+    ]
+    monkeypatch.setattr(notices, "load_templates", lambda: few)
+    corpus = [Example("Your statement is ready in the app, as every month!", HAM, 7)]
+    assert [notice.template for notice in notices.notices(corpus)] == few[2:]
+    everything = notices.notices([])
+    assert [notice.template for notice in everything] == few
+    assert everything[0].cluster == everything[1].cluster != everything[2].cluster
+
+
+def test_a_seed_determines_the_message(templates: list[Template]) -> None:
+    drawn = [[template.fill(random.Random(seed)) for template in templates] for seed in (1, 1, 2, 3)]
+    assert drawn[0] == drawn[1]
+    with_slots = [row for row, template in enumerate(templates) if "{" in template.text]
+    assert sum(drawn[0][row] != drawn[2][row] or drawn[0][row] != drawn[3][row] for row in with_slots) > 0.9 * len(
+        with_slots
+    )
+    for text in (text for texts in drawn for text in texts):
+        assert re.search(r"[{}\n\t]|  ", text) is None
+        assert text.strip() == text != ""
+
+
+LITERALS = st.text(st.characters(exclude_characters="{}|", exclude_categories=("Cs",)), max_size=8)
+SLOT = st.sampled_from(sorted(SLOTS)).map(lambda name: "{" + name + "}")
+
+
+def _choice(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(parts, min_size=2, max_size=4).map(lambda some: "{" + "|".join(some) + "}")
+
+
+TEXTS = st.recursive(
+    LITERALS | SLOT, lambda parts: _choice(parts) | st.lists(parts, max_size=3).map("".join), max_leaves=8
+)
+
+
+@given(TEXTS, st.sampled_from([*REGIONS, ANYWHERE]), st.integers(0, 2**32))
+def test_any_template_becomes_one_line_without_braces(text: str, region: str, seed: int) -> None:
+    template = _template(text, region=region)
+    message = template.fill(random.Random(seed))
+    assert not set(message) & set("{}")
+    assert message == " ".join(message.split())
+    assert template.fill(random.Random(seed)) == message
+
+
+@given(TEXTS, TEXTS, st.text(st.characters(exclude_characters="{}|", exclude_categories=("Cs",)), max_size=8))
+def test_unknown_slots_are_refused_wherever_they_stand(before: str, after: str, name: str) -> None:
+    assume(name not in SLOTS)
+    for text in (f"{{{name}}}", f"{{a|{{{name}}}}}", f"{{{name}{{name}}}}", f"{{{{{name}|b}}}}"):
+        with pytest.raises(ValueError, match="unknown slot"):
+            _template(before + text + after)
+
+
+@given(TEXTS, st.data())
+def test_a_brace_without_its_partner_is_refused(text: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(text)))
+    with pytest.raises(ValueError, match=r"unknown slot|unbalanced brace"):
+        _template(text[:at] + data.draw(st.sampled_from("{}")) + text[at:])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("ham\tbank\tuk\tformal\thello", "argument"),
+        ("junk\tbank\tuk\tformal\t\thello", "label 'JUNK': must be ham or spam"),
+        ("ham\tbank\txx\tformal\t\thello", "region 'xx': must be one of uk, ie, "),
+        ("ham\tbank\tuk\tloud\t\thello", "register 'loud': must be one of formal, terse, "),
+        ("ham\tBank 2\tuk\tformal\t\thello", "kind 'Bank 2': must be lower-case words joined by hyphens"),
+        ("ham\tbank\tuk\tformal\t\t{nobody}", "unknown slot {nobody}"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, row: str, message: str) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text(f"spam\tparcel\tany\tcaps\tp1\tPAY {{fee}}\n{row}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"^rows\.tsv:2: .*{re.escape(message)}"):
+        load_templates(path)
+
+
+@pytest.mark.parametrize(("source", "by_default"), [(PACKAGED, True), (HUB, True), (FILES, False)])
+def test_they_are_added_beside_the_collection_unless_told_otherwise(source: str, by_default: bool) -> None:
+    corpus = Corpus("some", source, "asked for", ())
+    assert [wants_notices(asked, corpus) for asked in (None, True, False)] == [by_default, True, False]
+
+
+def _command(*arguments: object) -> str:
+    command = [sys.executable, "-m", "spam_edge.training", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.slow
+def test_the_command_says_whether_they_are_added(corpus_file: Path) -> None:
+    said = {
+        (data, option): "With the notices: train " in _command("--check", "--data", data, *option)
+        for data in (PACKAGED, corpus_file)
+        for option in ((), ("--notices",), ("--no-notices",))
+        if option != (("--notices",) if data == PACKAGED else ("--no-notices",))  # the default
+    }
+    assert {key for key, added in said.items() if added} == {(PACKAGED, ()), (corpus_file, ("--notices",))}
+    assert len(said) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arguments", "added"), [((), set()), (("--notices",), {NOTICES})])
+def test_the_command_trains_on_them_where_it_is_told_to(
+    corpus_file: Path, tiny_base: Path, tmp_path: Path, arguments: tuple[str, ...], added: set[str]
+) -> None:
+    settings = ["--epochs", "1", "--batch-size", "64", "--max-length", "16"]
+    _command("--data", corpus_file, "--base-model", tiny_base, "--output", tmp_path / "out", *settings, *arguments)
+    record = json.loads((tmp_path / "out" / "training.json").read_text(encoding="utf-8"))
+    for split in ("train", "validation", "test"):
+        assert record["splits"][split]["by_corpus"].keys() == {str(corpus_file)} | added
+        lines = (tmp_path / "out" / "splits" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+        kinds = {json.loads(line)["kind"] for line in lines}
+        assert kinds == {""} if not added else kinds > {"", "bank", "parcel"}
+        assert (MARKETING in kinds) == (split == "test" and added == {NOTICES})
+
+
+@pytest.mark.parametrize(
+    ("reserved", "public"),
+    [
+        ("see http://card-y.life.example/a", r"see http://card-y\.life/a"),
+        ("see www.blue.example.", r"see www\.blue(\.[a-z]+)+\."),
+        ("go.example.com/x or go.example.org", r"go\.com/x or go\.org"),
+        ("mail info@my.bank.co.uk.example now", r"mail info@my\.bank\.co\.uk now"),
+        ("t.me.example/ab", r"t\.me/ab"),
+        ("brand.com-verify.example", r"brand\.com-verify(\.[a-z]+)+"),
+        ("for example, set an.example", r"for example, set an(\.[a-z]+)+"),
+        ("no link", "no link"),
+    ],
+)
+def test_training_sees_links_as_on_a_phone(reserved: str, public: str) -> None:
+    assert re.fullmatch(public, with_public_domains(reserved, random.Random(1)))

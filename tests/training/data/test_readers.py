@@ -1,0 +1,239 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spam_edge.errors import InputError
+from spam_edge.training.data.messages import DEFAULT_LABEL_MAP, HAM, SPAM, parse_label_map, to_message
+from spam_edge.training.data.readers import CorpusOptions, read_messages
+
+Write = Callable[[str, str | bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def read(path: Path, **options: object) -> list[tuple[str, str, int]]:
+    return [(m.text, m.label, m.line) for m in read_messages(path, CorpusOptions(**options))]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "b.TXT"])
+def test_uci_form_takes_quotes_and_tabs_as_they_are(write: Write, name: str) -> None:
+    path = write(name, 'ham\t"Ok lor" he said\r\n\nspam\t"win\tnow\n')
+    assert read(path) == [('"Ok lor" he said', HAM, 1), ('"win\tnow', SPAM, 3)]
+
+
+def test_csv_names_the_line_where_a_record_starts(write: Write) -> None:
+    path = write("a.csv", 'label,id,text\nham,1,"two\nlines"\n\n1,2,"a ""b"", c"\n')
+    assert read(path) == [("two\nlines", HAM, 2), ('a "b", c', SPAM, 5)]
+
+
+def test_byte_order_mark_is_no_part_of_the_first_column(write: Write) -> None:
+    assert read(write("a.csv", "\ufefftext,label\nhi,0\n")) == [("hi", HAM, 2)]
+
+
+def test_jsonl_with_other_names_and_labels(write: Write) -> None:
+    path = write("a.jsonl", '{"body": "hi \\u2028 there", "kind": "OK"}\n\n{"body": "win", "kind": "Junk"}\n')
+    options = {"text_column": "body", "label_column": "kind", "label_map": parse_label_map("junk=spam, ok=HAM")}
+    assert read(path, **options) == [("hi \u2028 there", HAM, 1), ("win", SPAM, 3)]
+
+
+def test_parquet(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["hi", "win"], "label": [0, 1], "other": [None, None]}), path)
+    assert read(path) == [("hi", HAM, 1), ("win", SPAM, 2)]
+    with pytest.raises(InputError, match=r"a\.parquet: there is no column 'body'; --text-column .*'text', 'other'"):
+        read(path, text_column="body")
+
+
+def test_every_format_finds_the_same_columns(write: Write, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    row = {"text": "a", "Class": "spam", "label": "ham", "SMS": "b"}
+    paths = [
+        write("a.csv", f"{','.join(row)}\n{','.join(row.values())}\n"),
+        write("a.tsv", "\t".join(row) + "\n" + "\t".join(row.values()) + "\n"),
+        write("a.jsonl", json.dumps(row) + "\n"),
+        tmp_path / "a.parquet",
+    ]
+    pq.write_table(pa.Table.from_pylist([row]), paths[-1])
+    for path in paths:
+        place = rf"a\{path.suffix}.*: "
+        with pytest.raises(InputError, match=f"{place}.*more than one label column found; .*--label-column .*'Class'"):
+            read(path)
+        with pytest.raises(InputError, match=f"{place}.*more than one text column found; .*--text-column .*'SMS'"):
+            read(path, label_column="Class")
+        [(text, label, _)] = read(path, label_column="Class", text_column="SMS")
+        assert (text, label) == ("b", SPAM)
+
+
+@pytest.mark.parametrize("content", ['Category\tv2\nspam\t"win\tnow"\n', '\n"v2"\t"LABEL"\r\n"win\tnow"\t1\r\n'])
+def test_tsv_with_a_header_has_quoting(write: Write, content: str) -> None:
+    assert [(text, label) for text, label, _ in read(write("a.tsv", content))] == [("win\tnow", SPAM)]
+
+
+@pytest.mark.parametrize(
+    "content", ["label;text\nham;a, b\n", "sep=;\nlabel;text\nham;a, b\n", '\nlabel\ttext\r\nham\t"a, b"\r\n']
+)
+def test_csv_may_have_other_delimiters(write: Write, content: str) -> None:
+    assert [(text, label) for text, label, _ in read(write("a.csv", content))] == [("a, b", HAM)]
+
+
+def test_txt_never_has_a_header(write: Write) -> None:
+    assert read(write("a.txt", "ham\ttext\nspam\tlabel\n")) == [("text", HAM, 1), ("label", SPAM, 2)]
+    with pytest.raises(InputError, match=r"a\.txt, line 1: unknown label 'label'"):
+        read(write("a.txt", "label\ttext\nham\thi\n"))
+
+
+def test_the_label_map_tells_the_uci_form(write: Write) -> None:
+    path = write("a.tsv", "\njunk\twin\nok\thi\n")
+    with pytest.raises(
+        InputError, match=r"a\.tsv, line 2: not a header .*--label-column.*'junk' is not a known label; .*--label-map"
+    ):
+        read(path)
+    assert read(path, label_map=parse_label_map("junk=spam, ok=HAM")) == [("win", SPAM, 2), ("hi", HAM, 3)]
+
+
+def test_the_first_object_decides_for_all(write: Write) -> None:
+    rows = ['{"sms": "hi", "label": 0}', '{"sms": "win", "label": 1, "text": "no"}']
+    assert read(write("a.jsonl", "\n".join(rows))) == [("hi", HAM, 1), ("win", SPAM, 2)]
+    with pytest.raises(InputError, match=r"a\.jsonl, line 2: no key 'sms'; add it, or remove the line"):
+        read(write("a.jsonl", f'{rows[0]}\n{{"text": "win", "label": 1}}\n'))
+
+
+def test_encoding_is_what_was_said(write: Write) -> None:
+    path = write("a.tsv", "ham\tok\nspam\tWin £5\n".encode("cp1252"))
+    assert read(path, encoding="cp1252")[1][0] == "Win £5"
+    with pytest.raises(InputError, match=r"a\.tsv, line 2: byte 0xa3 is not utf-8; .*--encoding"):
+        read(path)
+
+
+BAD_FILES = [
+    ("a.csv", b"", r"a\.csv: the file is empty \(0 bytes\)"),
+    ("a.tsv", b"\n\n", r"a\.tsv: the file has no messages"),
+    ("a.csv", b"label,text\n", r"a\.csv: the file has no messages"),
+    ("a.json", b"{}", r"unknown suffix '\.json'; supported are \.tsv, \.txt, \.csv, \.jsonl, \.parquet"),
+    ("a.csv", b"\n\n", r"a\.csv: the file has no messages"),
+    ("a.csv", b"label,a,b\nham,hi,0\n", r"a\.csv, line 1: no text column found; set --text-column .*: 'a', 'b'"),
+    ("a.csv", b"\nkind,body\nham,hi\n", r"a\.csv, line 2: no label column found; set --label-column .*: 'kind'"),
+    ("a.csv", b"label,text\nham,hi\nham,a,b\n", r"a\.csv, line 3: 3 fields where the header has 2"),
+    ("a.csv", b"label,text\nham,hi\nham\n", r"a\.csv, line 3: 1 fields where the header has 2"),
+    ("a.csv", b'label,text\nham,hi\nham,"open\n', r"a\.csv, line 3: not valid CSV"),
+    ("a.csv", b"label,text\nham,hi\nmaybe,hm\n", r"a\.csv, line 3: unknown label 'maybe'; known labels .*--label-map"),
+    ("a.csv", b"label,text\nham,hi\nspam,  \n", r"a\.csv, line 3: the text is empty; remove the row"),
+    ("a.tsv", b"ham\thi\nspam win\n", r"a\.tsv, line 2: no tab"),
+    ("a.tsv", b"ham\thi\nspam\t\n", r"a\.tsv, line 2: the text is empty"),
+    ("a.tsv", b"label\ttext\n", r"a\.tsv: the file has no messages"),
+    ("a.tsv", b"label\ttext\nham\ta\tb\n", r"a\.tsv, line 2: 3 fields where the header has 2; quote texts"),
+    ("a.tsv", b"ham\ttext\nham\thi\n", r"a\.tsv, line 1: 'ham' is a label, but .*--label-column .*\.txt"),
+    ("a.tsv", b"hi there\n", r"a\.tsv, line 1: not a header .*'hi there' is not a known label"),
+    ("a.jsonl", b'{"text": "hi", "label": 0}\n{"text": \n', r"a\.jsonl, line 2: not valid JSON"),
+    ("a.jsonl", b"[1]\n", r"a\.jsonl, line 1: not a JSON object"),
+    ("a.jsonl", b'{"text": "hi"}\n', r"a\.jsonl, line 1: no label column found; set --label-column .*: 'text'"),
+    ("a.jsonl", b"{}", r"a\.jsonl, line 1: no label column found"),
+    ("a.jsonl", b'{"text": 5, "label": 0}\n', r"a\.jsonl, line 1: the text is int, not a string"),
+    ("a.jsonl", b'{"text": null, "label": 0}\n', r"a\.jsonl, line 1: the text is NoneType"),
+    (
+        "a.jsonl",
+        b'{"text": "hi", "label": null}\n',
+        r"a\.jsonl, line 1: the row has no label; give it one, or remove the row",
+    ),
+    ("a.csv", b"text,label\nhi,\n", r"a\.csv, line 2: the row has no label; give it one, or remove the row"),
+    ("a.tsv", b"ham\thi\n\twin\n", r"a\.tsv, line 2: the row has no label"),
+    ("a.csv", b"text,label\nh\0i,ham\n", r"a\.csv, line 2: there is a NUL byte; remove it"),
+    ("a.txt", b"ham\thi\rspam\twin\r", r"a\.txt: the lines end with carriage returns, as on old Macs; convert"),
+    ("a.csv", "text,label\nhi,ham\n".encode("utf-16"), r"a\.csv looks like UTF-16; use --encoding utf-16"),
+    ("a.csv", b"label;text,x\nham;hi,x\n", r"a\.csv, line 1: comma and semicolon may separate the columns; quote"),
+    ("a.csv", b"PK\x03\x04", r"a\.csv is a binary file: a ZIP archive or an Excel workbook"),
+    ("a.csv", b"text,text,label\nhi,you,ham\n", r"a\.csv, line 1: more than one text column found"),
+    ("a.parquet", b"PAR0 not really", r"a\.parquet: not a readable Parquet file"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BAD_FILES)
+def test_bad_files_are_named_with_line_and_remedy(write: Write, name: str, content: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read(write(name, content))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no\.csv: cannot be read \(No such file or directory\); check the path"):
+        read(tmp_path / "no.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match=r"folder\.csv: cannot be read \(Is a directory\)"):
+        read(tmp_path / "folder.csv")
+
+
+def test_unknown_encoding(write: Write) -> None:
+    with pytest.raises(InputError, match="unknown encoding 'utf-9'; try utf-8"):
+        read(write("a.tsv", "ham\thi\n"), encoding="utf-9")
+
+
+@pytest.mark.parametrize(
+    ("specification", "message"),
+    [("junk", "'junk' is not of the form"), ("=SPAM", "not of the form"), ("junk=bad", "not of the form"),
+     ("a=SPAM,A=HAM", "'A' is mapped twice")],
+)  # fmt: skip
+def test_bad_label_maps(specification: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_label_map(specification)
+
+
+@pytest.mark.parametrize(("label", "expected"), [("Spam", SPAM), (" HAM ", HAM), (1, SPAM), (0, HAM), ("0", HAM)])
+def test_default_label_map(label: object, expected: str) -> None:
+    assert to_message("hi", label, "f", 1, DEFAULT_LABEL_MAP).label == expected
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(str.strip)
+
+
+@given(st.lists(st.tuples(texts, st.sampled_from([HAM, SPAM])), min_size=1, max_size=5))
+def test_any_text_survives_jsonl(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+    path = tmp_path_factory.mktemp("jsonl") / "a.jsonl"
+    path.write_text("".join(json.dumps({"text": t, "label": label}, ensure_ascii=False) + "\n" for t, label in rows),
+                    encoding="utf-8", newline="\n")  # fmt: skip
+    assert [(text, label) for text, label, _ in read(path)] == rows
+
+
+@given(st.lists(st.tuples(texts, st.sampled_from([HAM, SPAM])), min_size=1, max_size=5), st.sampled_from([",", "\t"]))
+def test_any_text_survives_a_table(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], delimiter: str
+) -> None:
+    path = tmp_path_factory.mktemp("table") / ("a.csv" if delimiter == "," else "a.tsv")
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, delimiter=delimiter).writerows([("sms", "class"), *rows])
+    assert [(text, label) for text, label, _ in read(path)] == rows
+
+
+lines = texts.filter(lambda text: "\n" not in text and not text.endswith("\r"))
+
+
+@given(st.lists(st.tuples(lines, st.sampled_from(["ham", "Spam", "1"])), min_size=1, max_size=5))
+def test_any_line_survives_the_uci_form_or_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
+    path = tmp_path_factory.mktemp("uci") / "a.tsv"
+    path.write_text("".join(f"{label}\t{text}\n" for text, label in rows), encoding="utf-8", newline="\n")
+    try:
+        found = [text for text, _, _ in read(path)]
+    except InputError as error:
+        assert "line 1: " in str(error)
+        assert "is a label, but" in str(error)
+    else:
+        assert found == [text for text, _ in rows]
