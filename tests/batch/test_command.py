@@ -81,8 +81,9 @@ def test_without_pyarrow(command: list[str], tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "Error: batch jobs need pyarrow; pip install 'spam-edge[batch]'\n")
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGINT, "1"), (signal.SIGINT, "2"), (signal.SIGTERM, "2"), (signal.SIGHUP, "1")]
+)
 def test_signals_leave_a_job_that_goes_on(
     tmp_path: Path, command: list[str], run: Run, number: int, workers: str
 ) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bench.contenders import thread_counts
+from spam_edge.cli import main
 from spam_edge.resources import available_threads
 from spam_edge.runtime.processor import this_processor
 from spam_edge.runtime.session import open_session
@@ -25,14 +26,37 @@ def bench(run: Run) -> Run:
     return lambda *arguments, stdin=b"": run("bench", "--device", "cpu", "--seconds", "0", *arguments, stdin=stdin)
 
 
+@pytest.fixture
+def one_setting(bench: Run) -> Run:
+    """Return a function that measures one setting, where it does not matter which."""
+    return lambda *arguments, stdin=b"": bench("--variant", "int8", "--threads", "1", *arguments, stdin=stdin)
+
+
+def measure_all(bundle: Path, *arguments: str) -> Result:
+    command = ["bench", "--device", "cpu", "--seconds", "0", "--model", str(bundle), *arguments]
+    return CliRunner().invoke(main, command, prog_name="spam-edge", catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def as_json(tiny_bundle: Path) -> dict[str, Any]:
+    """All settings, measured once."""
+    return document(measure_all(tiny_bundle, "--json"))
+
+
+@pytest.fixture(scope="module")
+def as_text(tiny_bundle: Path) -> Result:
+    """The tables of all settings, measured once."""
+    return measure_all(tiny_bundle)
+
+
 def document(result: Result) -> dict[str, Any]:
     assert (result.exit_code, result.stderr) == (0, "")
     found: dict[str, Any] = json.loads(result.stdout)
     return found
 
 
-def test_json(bench: Run, tiny_bundle: Path) -> None:
-    found = document(bench("--json"))
+def test_json(as_json: dict[str, Any], tiny_bundle: Path) -> None:
+    found = as_json
     description = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).describe()
     assert found["bundle"] == {name: description[name] for name in ("bundle", "name", "version", "digest")}
     assert found["machine"] == {
@@ -70,14 +94,14 @@ def test_json(bench: Run, tiny_bundle: Path) -> None:
     assert len(found["reasons"]) == 2
 
 
-def test_the_best_settings_can_be_used_as_they_are(bench: Run, tiny_bundle: Path) -> None:
-    options = RuntimeOptions(**document(bench("--json"))["best"])
+def test_the_best_settings_can_be_used_as_they_are(as_json: dict[str, Any], tiny_bundle: Path) -> None:
+    options = RuntimeOptions(**as_json["best"])
     assert SpamClassifier.load(tiny_bundle, options).classify("see you at 5 then").label == "HAM"
 
 
-def test_the_tables_name_every_setting(bench: Run, tiny_bundle: Path) -> None:
+def test_the_tables_name_every_setting(as_text: Result, tiny_bundle: Path) -> None:
     classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu"))
-    result = bench()
+    result = as_text
     assert (result.exit_code, result.stderr) == (0, "")
     [processor] = re.findall(r"^processor +(.*)$", result.stdout, flags=re.MULTILINE)
     chosen = classifier.instructions
@@ -102,11 +126,10 @@ def test_the_tables_name_every_setting(bench: Run, tiny_bundle: Path) -> None:
     )
 
 
-def test_fp16_is_left_out_on_a_cpu_unless_it_is_asked_for(bench: Run) -> None:
-    assert re.search(r"^fp16 +skipped: intended for CUDA", bench().stdout, flags=re.MULTILINE)
-    found = document(bench("--json"))
-    assert "intended for CUDA" in found["skipped"]["fp16"]
-    assert "fp16" not in {entry["variant"] for entry in found["settings"]}
+def test_fp16_is_left_out_on_a_cpu_unless_it_is_asked_for(as_text: Result, as_json: dict[str, Any], bench: Run) -> None:
+    assert re.search(r"^fp16 +skipped: intended for CUDA", as_text.stdout, flags=re.MULTILINE)
+    assert "intended for CUDA" in as_json["skipped"]["fp16"]
+    assert "fp16" not in {entry["variant"] for entry in as_json["settings"]}
     asked = document(bench("--json", "--variant", "fp16"))
     assert {entry["variant"] for entry in asked["settings"]} == {"fp16"}
     assert (asked["skipped"], asked["best"]["variant"]) == ({}, "fp16")
@@ -119,36 +142,36 @@ def test_what_is_given_is_kept(bench: Run) -> None:
     assert (best["device"], best["variant"], best["threads"], best["exact"]) == ("cpu", "int8", 3, True)
 
 
-def test_at_least_one_round_whatever_the_time(bench: Run) -> None:
-    found = document(bench("--json", "--seconds", "1"))
+def test_at_least_one_round_whatever_the_time(one_setting: Run) -> None:
+    found = document(one_setting("--json", "--seconds", "1"))
     assert found["seconds"]["budget"] == 1
     assert all(entry["messages_per_s"]["rounds"] >= 1 for entry in found["settings"] + found["token_budgets"])
 
 
-def test_messages_of_ones_own(bench: Run) -> None:
+def test_messages_of_ones_own(one_setting: Run) -> None:
     Path("mine.csv").write_text("id,body\n1,see you at 5 then\n2,call me when you get home\n", encoding="utf-8")
-    found = document(bench("--json", "--file", "mine.csv", "--text-column", "body"))
+    found = document(one_setting("--json", "--file", "mine.csv", "--text-column", "body"))
     assert found["messages"]["source"] == "mine.csv"
     assert found["messages"]["given"] == 2
     assert found["messages"]["measured"] > 2
-    table = bench("--file", "mine.csv", "--text-column", "body").stdout
+    table = one_setting("--file", "mine.csv", "--text-column", "body").stdout
     assert "2 distinct ones from mine.csv, repeated with other words" in table
 
 
-def test_only_the_beginning_of_a_large_file_is_taken(bench: Run) -> None:
+def test_only_the_beginning_of_a_large_file_is_taken(one_setting: Run) -> None:
     Path("mine.txt").write_text("".join(f"see you at {n} then\n" for n in range(5000)), encoding="utf-8")
-    found = document(bench("--json", "--file", "mine.txt"))
+    found = document(one_setting("--json", "--file", "mine.txt"))
     assert found["messages"]["given"] == found["messages"]["measured"] == 1024
-    assert ": 1,024 distinct ones from mine.txt\n" in bench("--file", "mine.txt").stdout
+    assert ": 1,024 distinct ones from mine.txt\n" in one_setting("--file", "mine.txt").stdout
 
 
-def test_messages_from_standard_input(bench: Run) -> None:
-    found = document(bench("--json", "--file", "-", stdin="see you at 5 then\nok\n"))
+def test_messages_from_standard_input(one_setting: Run) -> None:
+    found = document(one_setting("--json", "--file", "-", stdin="see you at 5 then\nok\n"))
     assert (found["messages"]["source"], found["messages"]["given"]) == ("<stdin>", 2)
 
 
-def test_rows_that_cannot_be_read_are_left_out_and_said(bench: Run) -> None:
-    result = bench("--json", "--file", "-", stdin=b"see you at 5 then\n\xff\nok\n")
+def test_rows_that_cannot_be_read_are_left_out_and_said(one_setting: Run) -> None:
+    result = one_setting("--json", "--file", "-", stdin=b"see you at 5 then\n\xff\nok\n")
     assert result.exit_code == 0
     assert result.stderr == "1 rows of <stdin> cannot be read and are skipped\n"
     assert json.loads(result.stdout)["messages"]["given"] == 2

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bundle.locate import Bundle
 from spam_edge.runtime.batching import pad_rows
-from spam_edge.runtime.session import open_session
+from spam_edge.runtime.session import Session, open_session
 from tests.support.bundles import BUNDLES, ROOT
 
 
@@ -45,7 +45,14 @@ def shipped(options: tuple[Path, RuntimeOptions]) -> tuple[SpamClassifier, list[
     return classifier, [classifier.classify(text).score for text in MESSAGES]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@pytest.fixture(scope="module")
+def session(shipped: tuple[SpamClassifier, list[float]]) -> Session:
+    """A session of the classifier."""
+    classifier, _ = shipped
+    return open_session(classifier.bundle, classifier.options)
+
+
+@settings(max_examples=30)
 @given(chosen=st.lists(st.integers(0, len(MESSAGES) - 1), min_size=1, max_size=40))
 def test_in_any_batch(shipped: tuple[SpamClassifier, list[float]], chosen: list[int]) -> None:
     classifier, alone = shipped
@@ -59,16 +66,17 @@ def test_in_any_window(shipped: tuple[SpamClassifier, list[float]], window: int)
     assert [prediction.score for prediction in classifier.classify_stream(MESSAGES, window=window)] == alone
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(max_examples=20)
 @given(index=st.integers(0, len(MESSAGES) - 1), extra=st.integers(1, 100), rows=st.integers(1, 8))
-def test_with_any_padding(shipped: tuple[SpamClassifier, list[float]], index: int, extra: int, rows: int) -> None:
+def test_with_any_padding(
+    shipped: tuple[SpamClassifier, list[float]], session: Session, index: int, extra: int, rows: int
+) -> None:
     classifier, _ = shipped
-    found = classifier.bundle
-    session = open_session(found, classifier.options)
+    manifest = classifier.manifest
     [ids] = classifier.token_ids([MESSAGES[index]])
-    alone = session.run(*pad_rows([ids], pad_token_id=found.manifest.pad_token_id))
-    longest = min(len(ids) + extra, found.manifest.max_length)
-    padded = session.run(*pad_rows([ids] * rows + [[ids[0]] * longest], pad_token_id=found.manifest.pad_token_id))
+    alone = session.run(*pad_rows([ids], pad_token_id=manifest.pad_token_id))
+    longest = min(len(ids) + extra, manifest.max_length)
+    padded = session.run(*pad_rows([ids] * rows + [[ids[0]] * longest], pad_token_id=manifest.pad_token_id))
     assert np.array_equal(padded[:rows], np.repeat(alone, rows, axis=0))
 
 
