@@ -32,14 +32,6 @@ COMPUTES = {"Attention", "MatMul", "Gemm", "LayerNormalization", "SkipLayerNorma
 """Operators with the arithmetic of the model. Those that compute shapes stay on the CPU."""
 
 
-def _with_band(path: Path) -> Bundle:
-    """Return a bundle whose fp16 file has the error band that the export writes."""
-    bundle = Bundle.find(path)
-    variants = dict(bundle.manifest.variants)
-    variants["fp16"] = replace(variants["fp16"], error_band=0.08)
-    return replace(bundle, manifest=replace(bundle.manifest, variants=variants))
-
-
 def _session_that_drops_cuda(path: str, *, providers: list[str], **options: Any) -> Any:
     # onnxruntime falls back to the CPU with a log line if a provider fails to load.
     return onnxruntime.InferenceSession(path, options["sess_options"], providers=[CPU])
@@ -124,7 +116,7 @@ def test_a_batch_that_does_not_fit_runs_in_halves(
             refused.append(feed["input_ids"].size)
             raise RuntimeError(OF_THE_ARENA)
 
-    bundle = _with_band(banded_bundle)
+    bundle = Bundle.find(banded_bundle)
     texts = Golden.read(bundle).texts
     options = RuntimeOptions(device="cpu", variant="fp16", token_budget=4096, exact=exact)
     expected = SpamClassifier(bundle, options).score(texts)
@@ -223,7 +215,7 @@ def test_a_real_cuda_device_without_memory_runs_smaller_batches(
 @NEEDS_CUDA
 def test_exact_on_a_real_cuda_device(banded_bundle: Path) -> None:
     """In fp32 near the thresholds: the labels of PyTorch."""
-    bundle = _with_band(banded_bundle)
+    bundle = Bundle.find(banded_bundle)
     golden = Golden.read(bundle)
     classifier = SpamClassifier(bundle, replace(CUDA_OPTIONS, exact=True))
     fp32 = SpamClassifier(bundle, RuntimeOptions(device="cpu", variant="fp32"))
