@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def _products(torch: Any, precision: str) -> list[dict[str, Any]]:
             torch.randn(shape, dtype=getattr(torch, precision), device="cuda")
             for shape in ((rows, depth), (depth, columns))
         )
-        seconds = _seconds(torch, lambda left=left, right=right: left @ right)
+        seconds = _seconds(torch, partial(torch.matmul, left, right))
         found.append({"operations_per_s": 2 * rows * depth * columns / seconds, "shape": [rows, depth, columns]})
     return found
 
@@ -104,7 +105,7 @@ def _seconds(torch: Any, run: Callable[[], object], repeats: int = 50) -> float:
     """Return the shortest of several runs on the GPU, by its own clock."""
     for _ in range(5):
         run()
-    times = []
+    times: list[float] = []
     for _ in range(repeats):
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()

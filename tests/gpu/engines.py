@@ -11,8 +11,7 @@ from spam_edge.bundle.locate import Bundle
 from spam_edge.decision.calibration import Calibration
 from spam_edge.runtime.batching import pad_rows, plan_batches
 from tests.benchmarks.engines.tokens import Encoder
-from tests.gpu.models import O4
-from tests.gpu.settings import NO_DEVICE, Settings, SkippedError
+from tests.gpu.settings import NO_DEVICE, O4, Settings, SkippedError
 
 Rows = Sequence[Sequence[int]]
 Plan = list[NDArray[np.intp]]
@@ -21,7 +20,7 @@ SORTED, OWN_ORDER = "sorted", "own order"
 _OURS_BUDGETS = (2048, 4096, 8192, 16384, 32768, 65536, 131072)
 _BUDGETS = (4096, 16384, 65536)
 _BATCHES = (32, 128, 512)
-_NO_CHECKPOINT = "no checkpoint: bring one along, or run the part train"
+_NO_CHECKPOINT = "no checkpoint of the bundle: bring it along with --checkpoint"
 
 
 class Engine(ABC):

@@ -29,11 +29,9 @@ from spam_edge.errors import SpamEdgeError
 from tests.benchmarks.corpus import comparable, packaged_texts
 from tests.benchmarks.widen import widen
 from tests.gpu.parts import Save
-from tests.gpu.settings import BASE, NO_DEVICE, Settings, SkippedError
+from tests.gpu.settings import BASE, NO_DEVICE, O4, Settings, SkippedError
 
 FLOATS = ("fp16", "fp32")
-O4 = "o4"
-"""Folder of the file that Optimum makes with its level O4, for comparison."""
 _FEW = 24
 
 
@@ -44,7 +42,10 @@ def prepare(settings: Settings, save: Save, shape: str) -> None:
     checkpoint = _checkpoint(settings, shape)
     bundle = folder / "bundle"
     if shape == BASE and settings.bundle is not None:
-        shutil.copytree(Bundle.find(settings.bundle).path, bundle)
+        found = Bundle.find(settings.bundle)
+        if checkpoint is not None:
+            Checkpoint.read(checkpoint).require_bundle(found)
+        shutil.copytree(found.path, bundle)
     elif checkpoint is None:
         raise SkippedError("neither a bundle nor a checkpoint: bring one along, or run the part train")
     else:
@@ -96,14 +97,13 @@ def export_floats(source: Path, target: Path) -> None:
 
 
 def _checkpoint(settings: Settings, shape: str) -> Path | None:
-    base = settings.checkpoint_of(BASE)
-    if shape == BASE or base is None:
-        return base
+    if shape == BASE:
+        return settings.checkpoint_of(BASE)
     if not settings.cuda:
         raise SkippedError(NO_DEVICE)
-    wide = settings.folder_of(shape) / "checkpoint"
-    widen(base, wide)
-    return wide
+    if settings.trained is not None:
+        widen(settings.trained, settings.folder_of(shape) / "checkpoint")
+    return settings.checkpoint_of(shape)
 
 
 def _add_packed(settings: Settings, bundle: Path, checkpoint: Path | None) -> Mapping[str, Any]:

@@ -9,6 +9,8 @@ BASE, WIDE = "base", "distilbert-base"
 SHAPES = (BASE, WIDE)
 """Shapes of the model: the packaged base, and every unit of it doubled, which is DistilBERT-base's."""
 NO_DEVICE = "no CUDA device"
+O4 = "o4"
+"""Folder of the file that Optimum makes with its level O4, for comparison."""
 
 
 class SkippedError(Exception):
@@ -78,14 +80,23 @@ class Settings:
             raise SkippedError(f"no bundle of {shape}: its part failed or was left out")
         return bundle
 
+    @property
+    def trained(self) -> Path | None:
+        """The checkpoint that was brought along, else the one that the run has trained; None if there is neither."""
+        return _whole(self.checkpoint or self.work / "checkpoint")
+
     def checkpoint_of(self, shape: str) -> Path | None:
-        """Return the checkpoint of a shape: widened, brought along or trained by the run; None if there is none."""
-        trained = self.checkpoint or self.work / "checkpoint"
-        found = trained if shape == BASE else self.folder_of(shape) / "checkpoint"
-        return found if (found / "training.json").is_file() else None
+        """Return the checkpoint that the bundle of a shape was made from; None if it was not brought along."""
+        if shape != BASE:
+            return _whole(self.folder_of(shape) / "checkpoint")
+        return self.trained if self.bundle is None or self.checkpoint is not None else None
 
     def texts_of(self, shape: str) -> list[str]:
         """Return the messages on which the engines are timed; raises as :meth:`bundle_of`."""
         self.bundle_of(shape)
         texts: list[str] = json.loads((self.folder_of(shape) / "texts.json").read_bytes())
         return texts
+
+
+def _whole(checkpoint: Path) -> Path | None:
+    return checkpoint if (checkpoint / "training.json").is_file() else None

@@ -1,6 +1,7 @@
 """The program for a GPU: how parts run, what is reported and quoted, and the small form on a CPU from end to end."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from tests.gpu import __main__ as command
 from tests.gpu import quote
 from tests.gpu.engines import OWN_ORDER, SORTED, plan_for
 from tests.gpu.environment import make_environment
-from tests.gpu.parts import ENGINES, FAILED, LATE, OK, PARTS, SKIPPED, Part, environment_of, run_part
+from tests.gpu.parts import FAILED, LATE, OK, PARTS, SKIPPED, Part, environment_of, run_part
 from tests.gpu.report import summary
 from tests.gpu.settings import NO_DEVICE, Settings
 from tests.support.gpu_results import results
@@ -98,6 +99,13 @@ def test_a_plan_has_each_row_once_and_keeps_the_budget(lengths: list[int], order
     expected = sorted(range(len(lengths)), key=lengths.__getitem__) if order == SORTED else list(range(len(lengths)))
     assert rows == expected
     assert all(len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= budget for batch in plan)
+
+
+def test_the_cold_start_imports_no_library_of_another_engine() -> None:
+    libraries = '{"torch", "transformers", "optimum", "onnx", "onnxruntime", "sklearn", "matplotlib"}'
+    code = f"import sys, tests.gpu.speed, tests.gpu.worker; print(sorted({libraries} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def wheel(folder: Path, name: str, code: str) -> None:
@@ -231,39 +239,94 @@ def test_the_card_quotes_a_run_of_its_own_fp16_file(bundle_copy: Path, tmp_path:
     Bundle.find(bundle_copy).verify()
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this is the GPU build of onnxruntime")
-def test_the_small_form_runs_to_its_end_on_a_cpu(tiny_bundle: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    extra = tmp_path / "mine.csv"
-    extra.write_text("label,text\nspam,WINNER!! Call 09061701461 to claim your prize\nham,see you at 5 then\n")
-    output = tmp_path / "gpu.json"
-    options = ["--output", str(output), "--work", str(tmp_path / "work"), "--seconds", "20000"]
-    options += ["--bundle", str(tiny_bundle), "--checkpoint", str(tiny_checkpoint), "--extra", f"mine={extra}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.gpu", *options], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    parts = json.loads(output.read_bytes())["parts"]
+on_a_cpu = pytest.mark.skipif(
+    CUDA in onnxruntime.get_available_providers(), reason="this is the GPU build of onnxruntime"
+)
+
+
+def run_all(work: Path, *options: str) -> tuple[dict[str, Any], str]:
+    """Run the program, and return the results of its parts and what it printed."""
+    output = work / "gpu.json"
+    command = [sys.executable, "-m", "tests.gpu", "--output", str(output), "--work", str(work), "--seconds", "20000"]
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    parts: dict[str, Any] = json.loads(output.read_bytes())["parts"]
     bad = {name: part for name, part in parts.items() if part["status"] not in {OK, SKIPPED}}
     assert not bad, bad
     assert done.returncode == 0, done.stderr
+    return parts, done.stdout
+
+
+def assert_timed(figures: dict[str, Any]) -> None:
+    assert figures["flips"] == 0
+    assert figures["max_abs_dp"] < 0.01
+    assert max(figures["with_tokenising"].values()) > 0
+    assert 0 < figures["one_message_ms"]["p50"] <= figures["one_message_ms"]["p95"]
+    assert figures["cold_start_s"] > 0
+
+
+@pytest.mark.slow
+@on_a_cpu
+def test_the_small_form_runs_to_its_end_on_a_cpu(tiny_bundle: Path, tmp_path: Path) -> None:
+    parts, shown = run_all(tmp_path, "--bundle", str(tiny_bundle))
     assert list(parts) == ["environment", *(part.name for part in PARTS)]
     ran = {name for name, part in parts.items() if part["status"] == OK}
-    engines = {f"speed base {engine}" for engine in ENGINES if engine != "ours-packed"}
-    assert ran == {"environment", "device", "tests", "bundle base", "inference base", "commands", "host", *engines}
-    reasons = {part["reason"] for name, part in parts.items() if "distilbert-base" in name or "compiled" in name}
-    assert reasons == {NO_DEVICE, "no bundle of distilbert-base: its part failed or was left out"}
-    assert (
-        parts["speed base ours-packed"]["reason"]
-        == "this bundle has no fp16_packed file; it has fused, int8, fp16, fp32"
-    )
+    timed = {"speed base ours", "speed base onnxruntime-o4"}
+    assert ran == {
+        "environment",
+        "device",
+        "tests",
+        "train",
+        "bundle base",
+        "inference base",
+        "commands",
+        "host",
+        *timed,
+    }
+    reasons = {part["reason"] for part in parts.values() if part["status"] == SKIPPED}
+    assert reasons == {
+        NO_DEVICE,
+        "no bundle of distilbert-base: its part failed or was left out",
+        "no checkpoint of the bundle: bring it along with --checkpoint",
+        "this bundle has no fp16_packed file; it has fused, int8, fp16, fp32",
+    }
     assert parts["tests"]["figures"]["passed"] == 0
+    assert parts["train"]["figures"]["hardware"]["device"] == "cpu"
     variants = parts["inference base"]["figures"]["variants"]
-    assert set(variants) == {"fp16", "fp32"}
-    assert set(variants["fp16"]["sets"]) == {"golden", "test", "mine"}
-    for engine in engines:
-        figures = parts[engine]["figures"]
-        assert figures["flips"] == 0
-        assert max(figures["with_tokenising"].values()) > 0
-        assert figures["cold_start_s"] > 0
-    assert "speed base ours " in done.stdout
-    assert quote.tables(json.loads(output.read_bytes())) is None
+    assert {name: set(variant["sets"]) for name, variant in variants.items()} == {
+        "fp16": {"golden", "corpus"},
+        "fp32": {"golden", "corpus"},
+    }
+    for name in timed:
+        assert_timed(parts[name]["figures"])
+        assert parts[name]["figures"]["without_tokenising"]
+    assert "spam-edge fp16 " in shown
+    assert quote.tables({"parts": parts}) is None
+
+
+@pytest.mark.slow
+@on_a_cpu
+def test_the_files_of_a_checkpoint_are_compared_with_it(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    extra = tmp_path / "mine.csv"
+    extra.write_text("label,text\nspam,WINNER!! Call 09061701461 to claim your prize\nham,see you at 5 then\n")
+    engines = [f"speed base {engine}" for engine in ("torch-fp16", "torch-bf16", "pipeline")]
+    options = ["--checkpoint", str(tiny_checkpoint), "--extra", f"mine={extra}"]
+    parts, _ = run_all(tmp_path, *options, "--parts", ",".join(["bundle base", "inference base", *engines]))
+    figures = parts["inference base"]["figures"]
+    assert figures["sets"]["test"] == {"n": 40, "reference": "PyTorch fp32"}
+    mine = figures["variants"]["fp16"]["sets"]["mine"]
+    assert (mine["rates"], mine["passed"]) == ({"false_positive_rate": 0.0, "recall": 1.0}, True)
+    for name in engines:
+        assert_timed(parts[name]["figures"])
+
+
+@pytest.mark.slow
+@on_a_cpu
+def test_a_checkpoint_of_another_bundle_is_refused(tiny_bundle: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(tiny_checkpoint, tmp_path / "other"))
+    weights = other / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\x3f")
+    settings = Settings(work=tmp_path, bundle=tiny_bundle, checkpoint=other, extras={})
+    part = next(part for part in PARTS if part.name == "bundle base")
+    outcome = run_part(part, settings, python=sys.executable, environment=ENVIRONMENT, seconds=3000)
+    assert outcome["status"] == FAILED
+    assert "was not made from" in outcome["reason"]
