@@ -1,5 +1,6 @@
 """The part ``tests``: run the tests that are marked ``gpu``."""
 
+import os
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -17,12 +18,14 @@ def run(settings: Settings, save: Save) -> None:
         RuntimeError: a test failed, or pytest did not run.
     """
     report = settings.work / "gpu-tests.xml"
-    # Only these files are collected: others need packages that the machine may lack. Warnings are no errors here: its
-    # libraries have other versions than constraints.txt.
+    # Only these files are collected: others need packages that the machine may lack. Warnings are no errors here, and
+    # plug-ins stay out: libraries of the machine have other versions than constraints.txt.
     paths = [str(path) for path in ROOT.glob("tests/**/test_*.py") if _MARK in path.read_text(encoding="utf-8")]
     options = ["-m", "gpu", "-q", "-p", "no:cacheprovider", "-W", "default", f"--junitxml={report}"]
     report.unlink(missing_ok=True)
-    done = subprocess.run([sys.executable, "-m", "pytest", *options, *paths], cwd=ROOT, check=False)
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", *options, *paths]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     if not report.is_file():
         raise RuntimeError(f"pytest did not run: exit code {done.returncode}")
     cases = list(ElementTree.parse(report).iter("testcase"))
