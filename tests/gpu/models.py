@@ -97,11 +97,7 @@ def export_floats(source: Path, target: Path) -> None:
 
 
 def _checkpoint(settings: Settings, shape: str) -> Path | None:
-    if shape == BASE:
-        return settings.checkpoint_of(BASE)
-    if not settings.cuda:
-        raise SkippedError(NO_DEVICE)
-    if settings.trained is not None:
+    if shape != BASE and settings.trained is not None:
         widen(settings.trained, settings.folder_of(shape) / "checkpoint")
     return settings.checkpoint_of(shape)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.conductor import write_json
-from tests.gpu.settings import BASE, SHAPES, WIDE, Settings, SkippedError
+from tests.gpu.settings import BASE, NO_DEVICE, SHAPES, WIDE, Settings, SkippedError
 
 ROOT = Path(__file__).parents[2]
 OK, SKIPPED, FAILED, LATE, RUNNING = "ok", "skipped", "failed", "timed out", "running"
@@ -38,19 +38,22 @@ class Part:
         place: module and name of its function, which takes the settings, a :data:`Save` and the arguments.
         seconds: its time limit on CUDA.
         arguments: further arguments of the function.
+        small: it has a small form on the CPU.
     """
 
     name: str
     place: str
     seconds: int
     arguments: tuple[str, ...] = ()
+    small: bool = True
 
 
 def _of_shape(shape: str) -> list[Part]:
+    small = shape == BASE
     return [
-        Part(f"bundle {shape}", f"{_HERE}.models:prepare", 150, (shape,)),
-        Part(f"inference {shape}", f"{_HERE}.inference:measure", 90, (shape,)),
-        *(Part(f"speed {shape} {engine}", f"{_HERE}.speed:measure", 60, (shape, engine)) for engine in ENGINES),
+        Part(f"bundle {shape}", f"{_HERE}.models:prepare", 150, (shape,), small),
+        Part(f"inference {shape}", f"{_HERE}.inference:measure", 90, (shape,), small),
+        *(Part(f"speed {shape} {engine}", f"{_HERE}.speed:measure", 60, (shape, engine), small) for engine in ENGINES),
     ]
 
 
@@ -63,11 +66,11 @@ PARTS = (
     Part("host", f"{_HERE}.host:measure", 60),
     *_of_shape(WIDE),
     *(
-        Part(f"speed {shape} {engine}", f"{_HERE}.speed:measure", 90, (shape, engine))
+        Part(f"speed {shape} {engine}", f"{_HERE}.speed:measure", 90, (shape, engine), small=False)
         for shape in SHAPES
         for engine in COMPILED
     ),
-    Part("train random", f"{_HERE}.training:train_random", 200),
+    Part("train random", f"{_HERE}.training:train_random", 200, small=False),
 )
 """All parts, in the order in which they run: a part needs only those before it, and the least important are last."""
 
@@ -77,7 +80,9 @@ def run_part(
 ) -> dict[str, Any]:
     """Run a part and return its status, the reason if it is not ``ok``, its duration and its figures."""
     if seconds < _SHORTEST:
-        return {"status": SKIPPED, "reason": "the time of --seconds is used up", "seconds": 0.0, "figures": {}}
+        return _skipped("the time of --seconds is used up")
+    if not (part.small or settings.cuda or settings.torch_cuda):
+        return _skipped(NO_DEVICE)
     limit = min(part.seconds * (1 if settings.cuda else _PATIENCE), seconds)
     folder = settings.work / "logs"
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,6 +127,10 @@ def work(place: str, arguments: Sequence[str], settings: Settings, result: Path)
         save(SKIPPED, str(skipped))
     else:
         save(OK, "")
+
+
+def _skipped(reason: str) -> dict[str, Any]:
+    return {"status": SKIPPED, "reason": reason, "seconds": 0.0, "figures": {}}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -56,15 +56,6 @@ class Settings:
         """Device of the runtime: ``cuda`` or ``cpu``."""
         return "cuda" if self.cuda else "cpu"
 
-    def require_cuda(self) -> None:
-        """Skip the part without CUDA.
-
-        Raises:
-            SkippedError: there is no CUDA device.
-        """
-        if not self.cuda:
-            raise SkippedError(NO_DEVICE)
-
     def folder_of(self, shape: str) -> Path:
         """Return the folder of the bundle, texts and reference scores of a shape."""
         return self.work / shape

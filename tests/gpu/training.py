@@ -15,7 +15,7 @@ from spam_edge.training.data.sources import PACKAGED, load_corpus
 from spam_edge.training.data.splits import NOTICES
 from spam_edge.training.settings import TrainingSettings
 from tests.gpu.parts import ROOT, Save
-from tests.gpu.settings import NO_DEVICE, Settings, SkippedError
+from tests.gpu.settings import Settings
 from tests.hub.contents import write_random_model, write_tiny_model
 
 _FEW = 400
@@ -37,8 +37,6 @@ def train_packaged(settings: Settings, save: Save) -> None:
 
 def train_random(settings: Settings, save: Save) -> None:
     """Train a DistilBERT-base with random weights: the speed is that of the real one, the metrics are not."""
-    if not settings.torch_cuda:
-        raise SkippedError(NO_DEVICE)
     base = settings.work / "random-base"
     if not base.is_dir():
         base.mkdir(parents=True)

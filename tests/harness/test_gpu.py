@@ -52,9 +52,8 @@ def test_a_part_runs_in_a_process_of_its_own(settings: Settings) -> None:
 
 def test_what_cannot_run_is_skipped_with_the_reason(settings: Settings) -> None:
     assert run(settings, "skip") | {"seconds": 0} == {
-        "status": SKIPPED, "reason": NO_DEVICE, "seconds": 0, "figures": {},
+        "status": SKIPPED, "reason": "no bundle", "seconds": 0, "figures": {},
     }  # fmt: skip
-    assert run(settings, "refuse")["reason"] == "no bundle"
 
 
 def test_a_failure_keeps_figures_reason_and_log(settings: Settings) -> None:
@@ -77,9 +76,12 @@ def test_a_part_that_hangs_is_stopped_with_all_its_processes(settings: Settings,
     assert (settings.work / "beats").stat().st_size == beats
 
 
-def test_without_time_a_part_does_not_begin(settings: Settings) -> None:
+def test_without_time_or_a_device_a_part_does_not_begin(settings: Settings) -> None:
     outcome = run(settings, "hang", seconds=1)
     assert (outcome["status"], outcome["reason"]) == (SKIPPED, "the time of --seconds is used up")
+    large = Part("hang", "tests.support.gpu_parts:hang", 300, small=False)
+    outcome = run_part(large, settings, python=sys.executable, environment=ENVIRONMENT, seconds=300)
+    assert (outcome["status"], outcome["reason"]) == (SKIPPED, NO_DEVICE)
 
 
 def test_parts_have_names_of_their_own_and_no_commas() -> None:
@@ -285,7 +287,6 @@ def test_the_small_form_runs_to_its_end_on_a_cpu(tiny_bundle: Path, tmp_path: Pa
     reasons = {part["reason"] for part in parts.values() if part["status"] == SKIPPED}
     assert reasons == {
         NO_DEVICE,
-        "no bundle of distilbert-base: its part failed or was left out",
         "no checkpoint of the bundle: bring it along with --checkpoint",
         "this bundle has no fp16_packed file; it has fused, int8, fp16, fp32",
     }
