@@ -1,27 +1,19 @@
 """Atomic writes of files and directories.
 
-Data is written to a temporary sibling on the same file system, a partial, and renamed at the end. An interrupted write
-leaves the previous version in place. The writer holds a lock on its partial, so that the next one can remove those of
-dead processes.
+Data is written to a partial, see :mod:`spam_edge.partials`, and renamed at the end. An interrupted write leaves the
+previous version in place.
 """
 
 import io
 import os
-import re
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-_PARTIAL = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.partial", re.DOTALL)
+from spam_edge.partials import LOCKS, begin_directory, begin_file, remove_partials
 
 
 def atomic_file(
@@ -46,44 +38,6 @@ def atomic_bytes(path: Path, *, follow_link: bool = True) -> AbstractContextMana
     return _replacing(path, follow_link=follow_link)
 
 
-def written_name(partial: str) -> str | None:
-    """Return the name of the file that a partial would have become, or None if the name is not that of a partial."""
-    found = _PARTIAL.fullmatch(partial)
-    return found[1] if found else None
-
-
-def remove_partials(path: Path) -> None:
-    """Remove the partials of ``path`` whose processes are dead."""
-    for partial in path.parent.iterdir():
-        if written_name(partial.name) == path.name:
-            remove_dead(partial)
-
-
-def remove_dead(partial: Path) -> None:
-    """Remove a partial, a file or a directory, unless its process is alive or it is no such thing."""
-    with suppress(OSError):  # alive, or not ours
-        status = partial.lstat()
-        if stat.S_ISDIR(status.st_mode):
-            with _locked(partial, os.O_RDONLY):
-                shutil.rmtree(partial)
-        elif stat.S_ISREG(status.st_mode):
-            with _locked(partial, os.O_RDWR):
-                partial.unlink()
-
-
-@contextmanager
-def _locked(partial: Path, access: int) -> Iterator[None]:
-    if fcntl is None:  # the file system refuses to remove an open file
-        yield
-        return
-    descriptor = os.open(partial, access | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def _replacing(path: Path, *, follow_link: bool, **text: str) -> Iterator[IO[Any]]:
     if follow_link:
@@ -97,7 +51,7 @@ def _replacing(path: Path, *, follow_link: bool, **text: str) -> Iterator[IO[Any
         with _naming(path):
             remove_partials(path)
     with _naming(path):
-        descriptor, partial = _begin_file(path)
+        descriptor, partial = begin_file(path)
     held = os.dup(descriptor)  # keeps the lock until the file has its name
     try:
         with _opened(descriptor, path, **text) as stream:
@@ -106,7 +60,7 @@ def _replacing(path: Path, *, follow_link: bool, **text: str) -> Iterator[IO[Any
             with _naming(path):
                 os.fsync(stream.fileno())
         with _naming(path):
-            if fcntl is None:
+            if not LOCKS:
                 os.close(held)
             partial.chmod(_mode_for(path))
             partial.replace(path)
@@ -117,27 +71,6 @@ def _replacing(path: Path, *, follow_link: bool, **text: str) -> Iterator[IO[Any
         with suppress(OSError):
             os.close(held)
     _sync_folder(path.parent)
-
-
-def _begin_file(path: Path) -> tuple[int, Path]:
-    """Create a partial and lock it."""
-    while True:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        if _lock(descriptor, name):
-            return descriptor, Path(name)
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, name: str) -> bool:
-    """Lock a new partial; return False if another process took it for that of a dead one before it was locked."""
-    if fcntl is None:
-        return True
-    with suppress(OSError):  # file systems without locks
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.lstat(name))
-    except FileNotFoundError:
-        return False
 
 
 def _opened(descriptor: int, path: Path, **text: str) -> IO[Any]:
@@ -176,7 +109,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_partials(path)
-    partial, held = _begin_directory(path)
+    partial, held = begin_directory(path)
     try:
         yield partial
         partial.chmod(0o777 & ~_umask())
@@ -188,19 +121,6 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         raise
     finally:
         if held is not None:
-            os.close(held)
-
-
-def _begin_directory(path: Path) -> tuple[Path, int | None]:
-    """Create a partial and lock it."""
-    while True:
-        name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        if fcntl is None:
-            return Path(name), None
-        with suppress(FileNotFoundError):
-            held = os.open(name, os.O_RDONLY)
-            if _lock(held, name):
-                return Path(name), held
             os.close(held)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spam_edge.cli.console import Console, note, show_json
+from spam_edge.cli.errors import INTERRUPTED
 from spam_edge.cli.options import (
-    INTERRUPTED,
     RuntimeChoice,
     decision_options,
     examples,

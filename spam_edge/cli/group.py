@@ -8,7 +8,8 @@ from importlib import import_module
 import click
 
 from spam_edge import __version__
-from spam_edge.cli.options import ErrorGroup, examples
+from spam_edge.cli.errors import ErrorGroup
+from spam_edge.cli.options import examples
 
 _COMMANDS = ("batch", "bench", "classify", "drift", "explain", "info", "verify")
 """One module each, imported on demand."""

@@ -21,13 +21,15 @@ from spam_edge.bundle.locate import Bundle
 from spam_edge.errors import BundleIntegrityError, WorkerError
 from spam_edge.resources import can_start_threads
 from spam_edge.text import tokenization
+from tests.support import parallel
 from tests.support.hostile import put
 from tests.support.timeouts import TIMEOUT
 
 COMMAND = [sys.executable, "-m", "spam_edge"]
 TEXTS = [f"see you at {number}, or txt WIN to 80086 " + "now " * (number % 40) for number in range(2000)]
-_LIMITED = ["setpriv", "--ruid", "64321", "--clear-groups", "--bounding-set", "-sys_resource,-sys_admin", "prlimit"]
-"""A user without processes, whom the limit binds as it does not bind root."""
+_USER = str(64321 + parallel.NUMBER)
+_LIMITED = ["setpriv", "--ruid", _USER, "--clear-groups", "--bounding-set", "-sys_resource,-sys_admin", "prlimit"]
+"""A user without processes, whom the limit binds as it does not bind root; each process of the tests has its own."""
 
 
 def limited(threads: int, arguments: list[str]) -> list[str]:

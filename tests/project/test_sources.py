@@ -13,7 +13,7 @@ PROGRAMS = {"checkpoint": "spam_edge.training.__main__", "bundle": "export.__mai
 DECIDES_NOTHING = {
     "checkpoint": {
         "spam_edge/__init__.py", "spam_edge/atomic.py", "spam_edge/errors.py", "spam_edge/escapes.py",
-        "spam_edge/readers/__init__.py", "spam_edge/signals.py", "spam_edge/text/__init__.py",
+        "spam_edge/partials.py", "spam_edge/readers/__init__.py", "spam_edge/signals.py", "spam_edge/text/__init__.py",
     },
     "bundle": {"spam_edge/readers/__init__.py", "spam_edge/training/__init__.py"},
 }  # fmt: skip

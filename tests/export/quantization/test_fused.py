@@ -34,13 +34,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("exported") / "bundle"
-    assemble.export_bundle(tiny_checkpoint, target, name="test", version="1", report=lambda _: None)
-    return target
-
-
 @pytest.mark.fused
 def test_the_manifest_says_what_it_is_and_how_far_it_may_be_wrong(bundle: Path) -> None:
     manifest = Manifest.read(bundle / "manifest.json")
