@@ -35,7 +35,7 @@ PACKAGES = {
     "main": Package("spam_edge.__main__", "cli"),
     "foundation": Package(
         "spam_edge.errors spam_edge.escapes spam_edge.atomic spam_edge.options spam_edge.prediction spam_edge.extras "
-        "spam_edge.resources spam_edge.signals"
+        "spam_edge.partials spam_edge.resources spam_edge.signals"
     ),
     "bundle": Package("spam_edge.bundle", "foundation", "numpy"),
     "text": Package("spam_edge.text", "foundation", "numpy tokenizers"),
@@ -70,7 +70,7 @@ PACKAGES = {
         "foundation bundle text data",
         "numpy safetensors torch tqdm transformers",
     ),
-    "graphs": Package("export.graphs", _EXPORT, "numpy onnx optimum torch transformers"),
+    "graphs": Package("export.graphs", _EXPORT, "numpy onnx onnxruntime optimum torch transformers"),
     "quantization": Package(
         "export.quantization", f"{_EXPORT} graphs", "numpy onnx onnxruntime optimum torch tqdm transformers"
     ),
@@ -169,7 +169,7 @@ def test_the_top_of_the_package_is_small() -> None:
     assert len(entries) <= MOST_ENTRIES
 
 
-@pytest.mark.parametrize("program", ["benchmarks", "evaluation", "hub"])
+@pytest.mark.parametrize("program", ["benchmarks", "evaluation", "gpu", "hub"])
 def test_programs_hold_no_tests(program: str) -> None:
     assert (ROOT / "tests" / program / "__main__.py").is_file()
     assert list((ROOT / "tests" / program).rglob("test_*.py")) == []

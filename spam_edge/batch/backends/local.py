@@ -15,6 +15,7 @@ from spam_edge.batch.backends.base import Engine, Model, Verdicts, classify_text
 from spam_edge.batch.backends.worker import begin, work
 from spam_edge.batch.backends.worker_count import default_workers
 from spam_edge.errors import WorkerError
+from spam_edge.runtime.providers import CUDA
 
 ATTEMPTS = 3
 """Crashes in a row, with no list finished between them, after which the job fails."""
@@ -27,7 +28,10 @@ def open_local_engine(model: Model, workers: int | None = None) -> Engine:
 
 
 class ThreadEngine:
-    """One worker in a thread of this process. It starts fast and may use all threads of the options."""
+    """One worker in this process. It starts fast and may use all threads of the options.
+
+    On a GPU it has two threads: while the model runs for one of them, the other one tokenises the next texts.
+    """
 
     name = "thread"
     workers = 1
@@ -35,7 +39,8 @@ class ThreadEngine:
     def __init__(self, model: Model) -> None:
         """Open the model."""
         self._classifier = model.open()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="spam-edge-batch")
+        threads = 2 if self._classifier.provider == CUDA else 1
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="spam-edge-batch")
 
     def submit(self, texts: Sequence[str]) -> Future[Verdicts]:
         """Submit texts."""
