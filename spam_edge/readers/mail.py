@@ -81,7 +81,8 @@ def _text(content: bytes, encoding: str) -> str | None:
     for sign, most, what in ((b"\n", MOST_LINES, "lines"), (b"\n--", MOST_BOUNDARIES, "lines that begin with --")):
         if content.count(sign) > most:
             raise UnreadableText(f"the mail has more than {most:,} {what}; save it without attachments", "length")
-    mail = BytesParser(_class=EmailMessage, policy=MailHeaders()).parse(io.BytesIO(content))
+    parser: BytesParser[EmailMessage] = BytesParser(_class=EmailMessage, policy=MailHeaders())
+    mail = parser.parse(io.BytesIO(content))
     if not mail.keys():
         return None
     texts = _shown(mail, encoding, 1)
