@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from email.errors import InvalidBase64CharactersDefect, InvalidBase64LengthDefect
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
+from typing import cast
 
 from spam_edge.errors import InputError
 from spam_edge.readers.extraction import BadRow, Message, Row, UnreadableText, checked_text
@@ -81,8 +82,7 @@ def _text(content: bytes, encoding: str) -> str | None:
     for sign, most, what in ((b"\n", MOST_LINES, "lines"), (b"\n--", MOST_BOUNDARIES, "lines that begin with --")):
         if content.count(sign) > most:
             raise UnreadableText(f"the mail has more than {most:,} {what}; save it without attachments", "length")
-    parser: BytesParser[EmailMessage] = BytesParser(_class=EmailMessage, policy=MailHeaders())
-    mail = parser.parse(io.BytesIO(content))
+    mail = cast("EmailMessage", BytesParser(_class=EmailMessage, policy=MailHeaders()).parse(io.BytesIO(content)))
     if not mail.keys():
         return None
     texts = _shown(mail, encoding, 1)
