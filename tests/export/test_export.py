@@ -260,14 +260,14 @@ def test_the_closest_is_kept_where_none_reaches_the_aim(
 def test_another_tokenizer_stops_the_export(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = assemble._copy_tokenizer
+    copy = assemble.copy_tokenizer
 
     def copy_and_change(checkpoint: Any, folder: Path) -> None:
         copy(checkpoint, folder)
         path = folder / "tokenizer.json"
         path.write_text(path.read_text(encoding="utf-8").replace('"lowercase": true', '"lowercase": false'))
 
-    monkeypatch.setattr(assemble, "_copy_tokenizer", copy_and_change)
+    monkeypatch.setattr(assemble, "copy_tokenizer", copy_and_change)
     with pytest.raises(GateError, match="token ids differ"):
         _export(tiny_checkpoint, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
