@@ -7,6 +7,9 @@ from typing import Any
 
 from spam_edge.readers.lines import LONGEST_LINE
 
+JSON_BLANKS = " \t\r\n"
+"""What JSON allows around a value, unlike ``str.strip``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -83,7 +86,7 @@ def json_value(line: str) -> Any:
         UnreadableText: the line is not valid JSON.
     """
     try:
-        return json.loads(line.rstrip(), object_pairs_hook=_object)
+        return json.loads(line.rstrip(JSON_BLANKS), object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise UnreadableText(f"invalid JSON at column {error.colno} ({error.msg})", "json") from error
     except (ValueError, RecursionError) as error:  # numbers with thousands of digits, deep nesting
@@ -112,6 +115,19 @@ def checked_text(value: object) -> str:
     except UnicodeEncodeError as error:
         raise UnreadableText("the text contains a lone surrogate", "encoding") from error
     return value
+
+
+def check_text_column(field: Any) -> None:
+    """Check that a field of a pyarrow schema is text.
+
+    Raises:
+        UnreadableText: it is of another type.
+    """
+    from pyarrow import types  # noqa: PLC0415 - optional and slow to import
+
+    kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
+        raise UnreadableText(f"column {field.name!r} holds {field.type}, not text; name another with --text-column")
 
 
 def cell_text(cell: Any) -> str:

@@ -19,11 +19,13 @@ from spam_edge.readers.extraction import (
     Table,
     UnreadableText,
     cell_text,
+    check_text_column,
     checked_text,
     json_value,
 )
 from spam_edge.readers.lines import LONGEST_LINE, LineSource
 from spam_edge.readers.pages import bounded_batches, row_bounds
+from spam_edge.readers.unpacked import Unpacked
 
 PARQUET_BATCH = 1024
 PARQUET_BUFFER = 2**20
@@ -100,8 +102,8 @@ def parquet_rows(path: Path, name: str, column: str | None) -> Iterator[Row]:
     """Read the text column of a Parquet file in batches of bounded size.
 
     Raises:
-        InputError: pyarrow is not installed, the file is not Parquet or too large in a page, or it lacks the text
-            column.
+        InputError: pyarrow is not installed, the file is not Parquet or unpacks to too much, or it lacks a column of
+            texts.
     """
     try:
         import pyarrow  # noqa: PLC0415 - optional and slow to import
@@ -111,13 +113,18 @@ def parquet_rows(path: Path, name: str, column: str | None) -> Iterator[Row]:
     try:
         with pyarrow.parquet.ParquetFile(path, buffer_size=PARQUET_BUFFER, pre_buffer=False) as table:
             names = table.schema_arrow.names
-            chosen = names[choose_column(names, column)]
+            index = choose_column(names, column)
+            check_text_column(table.schema_arrow.field(index))
+            chosen = names[index]
+            unpacked = Unpacked(name, path.stat().st_size)
             number = 0
             bounds = row_bounds(path, name, table.metadata, chosen)
             for batch in bounded_batches(table, bounds, rows=PARQUET_BATCH, columns=[chosen]):
                 for cell in batch.column(0):
                     number += 1
-                    yield _parquet_row(cell, name, number)
+                    row = _parquet_row(cell, name, number)
+                    unpacked.add(len(row.text) if isinstance(row, Message) else 0)
+                    yield row
     except UnreadableText as error:
         raise InputError(f"{name}: {error}") from error
     except (pyarrow.ArrowException, OSError) as error:

@@ -1,29 +1,81 @@
 """Bounds on Parquet: the sizes of pages, from their headers, before anything is unpacked.
 
 A page of a few bytes may unpack to gigabytes, and a value that is stored once in a dictionary page may stand in every
-row. pyarrow allocates both without a limit.
+row. One row of a list may hold all values of its row group. pyarrow allocates all this without a limit.
 """
 
 from collections.abc import Iterator
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from spam_edge.errors import InputError
+from spam_edge.readers.thrift import Thrift
 
 PAGE_BYTES = 2**27
 """Maximum size of an unpacked page in bytes. Writers aim at 1 MiB."""
 BATCH_BYTES = 2**26
-"""Size in bytes that a record batch of more than one row stays below, apart from nested columns."""
+"""Size in bytes that a record batch of more than one row stays below, with lists of average length."""
+NESTED_BYTES = 2**26
+"""Maximum size in bytes of the lists of a row group, or ``NESTED_TIMES`` their size in the file if that is more."""
+NESTED_TIMES = 100
 
-_HEADER_BYTES = (2**12, 2**24)
-"""Bytes to read for a page header: usually enough, and the most that pyarrow takes."""
-_DATA_PAGES = {0: 5, 3: 8}
-"""Page types with rows, and the field of their header that holds the number of values."""
+_HEADER_BYTES = (2**12, 2**16, 2**20, 2**24)
+"""Bytes to read for a page header: usually enough, and more up to the most that pyarrow takes."""
+_DICTIONARY_PAGE = 2
+_VALUES = {0: (5, 1, 2), _DICTIONARY_PAGE: (7, 1, 2), 3: (8, 1, 4)}
+"""Page types with values: the field of their header, and its fields with the number of values and their encoding."""
+_BY_DICTIONARY = (2, 8)
+_BY_PREFIX = 7
+"""Encodings in which a value takes less than it unpacks to: as a number, or as what differs from the one before."""
+_TEXTS = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
+_CODECS = {"SNAPPY": "snappy", "GZIP": "gzip", "BROTLI": "brotli", "ZSTD": "zstd", "LZ4": "lz4_raw"}
+"""Names in pyarrow of the compressions of Parquet; an old form of LZ4 has no other name in its metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What the header of a page says; sizes in bytes.
+
+    Attributes:
+        kind: the type of the page.
+        values: number of its values.
+        encoding: how they are encoded.
+        start: position of its content in the file.
+        packed: size of the content in the file.
+        unpacked: size of the content.
+    """
+
+    kind: int
+    values: int
+    encoding: int
+    start: int
+    packed: int
+    unpacked: int
+
+    @classmethod
+    def read(cls, stream: BinaryIO, position: int) -> "_Page":
+        """Read the header at a position.
+
+        Raises:
+            IndexError, KeyError, TypeError: it is damaged.
+        """
+        header, length = _page_header(stream, position)
+        kind, unpacked, packed = header[1], header[2], header[3]
+        values = encoding = 0
+        if kind in _VALUES:
+            field, first, second = _VALUES[kind]
+            values, encoding = header[field][first], header[field][second]
+        page = cls(kind, values, encoding, position + length, packed, unpacked)
+        if min(page.values, packed, unpacked) < 0:
+            raise IndexError
+        return page
 
 
 def row_bounds(path: Path, name: str, metadata: Any, column: str | None = None) -> list[int | None]:
     """Return for each row group a bound on the bytes of a row, or ``None`` if a page header cannot be read.
+
+    Of lists, it is the average.
 
     Args:
         path: the file.
@@ -32,19 +84,23 @@ def row_bounds(path: Path, name: str, metadata: Any, column: str | None = None) 
         column: the only column that will be read; by default all.
 
     Raises:
-        InputError: a page is larger than ``PAGE_BYTES``.
+        InputError: a page is larger than ``PAGE_BYTES``, the lists of a row group than ``NESTED_BYTES``, or the columns
+            than the file.
     """
-    bounds: list[int | None] = []
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    chunks = [[group.column(number) for number in range(group.num_columns)] for group in groups]
+    if sum(max(chunk.total_compressed_size, 0) for group in chunks for chunk in group) > path.stat().st_size:
+        raise InputError(f"{name} is damaged: its columns are larger than the file; write it again")
+    paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+    wanted = [number for number, found in enumerate(paths) if column in (None, found)] or range(len(paths))
+    lists = {number: metadata.schema.column(number).max_repetition_level for number in wanted}
     with path.open("rb") as stream:
-        for index in range(metadata.num_row_groups):
-            group = metadata.row_group(index)
-            chunks = [group.column(number) for number in range(group.num_columns)]
-            wanted = [chunk for chunk in chunks if column in (None, chunk.path_in_schema)] or chunks
-            try:
-                bounds.append(sum(_row_bound(stream, chunk, f"{name}: row group {index + 1}") for chunk in wanted))
-            except (IndexError, KeyError, TypeError, RecursionError):
-                bounds.append(None)
-    return bounds
+        return [
+            _Group(stream, f"{name}: row group {number}", group.num_rows).row_bound(
+                [(found[index], lists[index]) for index in wanted]
+            )
+            for number, (group, found) in enumerate(zip(groups, chunks, strict=True), start=1)
+        ]
 
 
 def bounded_batches(table: Any, bounds: list[int | None], *, rows: int, columns: list[str] | None = None) -> Any:
@@ -57,40 +113,83 @@ def bounded_batches(table: Any, bounds: list[int | None], *, rows: int, columns:
         columns: columns to read; by default all.
 
     Raises:
-        OSError: a page header cannot be read.
+        OSError: a page header cannot be read, or rows are missing.
     """
     for index, bound in enumerate(bounds):
         if bound is None:
             raise OSError(f"row group {index + 1} has a page header that cannot be read")
-        size = max(1, min(rows, BATCH_BYTES // max(bound, 1)))
-        yield from table.iter_batches(batch_size=size, row_groups=[index], columns=columns, use_threads=False)
+        size, left = max(1, min(rows, BATCH_BYTES // max(bound, 1))), table.metadata.row_group(index).num_rows
+        for batch in table.iter_batches(batch_size=size, row_groups=[index], columns=columns, use_threads=False):
+            left -= batch.num_rows
+            yield batch
+        if left:  # pyarrow says nothing if a column has none
+            raise OSError(f"row group {index + 1} has {left:,} rows fewer than it should")
 
 
-def _row_bound(stream: BinaryIO, chunk: Any, place: str) -> int:
-    """Return the largest value that a column chunk can hold, in bytes; numbers count as none."""
-    largest = 0
-    for size in _page_sizes(stream, chunk):
-        if size > PAGE_BYTES:
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A row group, with its place in messages."""
+
+    stream: BinaryIO
+    place: str
+    rows: int
+
+    def row_bound(self, columns: list[tuple[Any, int]]) -> int | None:
+        """Return a bound on the bytes of a row, or ``None`` if a header cannot be read.
+
+        Args:
+            columns: column chunks, each with the number of lists around its values.
+        """
+        try:
+            flat = sum(self._largest_value(chunk) for chunk, lists in columns if not lists)
+            nested = [(chunk, self._bytes_of_lists(chunk, lists)) for chunk, lists in columns if lists]
+        except (IndexError, KeyError, TypeError):
+            return None
+        size = sum(found for _, found in nested)
+        most = max(NESTED_BYTES, NESTED_TIMES * sum(chunk.total_compressed_size for chunk, _ in nested))
+        if size > most:
             raise InputError(
-                f"{place}, column {chunk.path_in_schema!r}: a page unpacks to {size:,} bytes, and {PAGE_BYTES:,} is "
-                "the most; write the file again with smaller pages"
+                f"{self.place}: its lists may unpack to {size:,} bytes, and {most:,} is the most for their size in the "
+                "file; write the file again with smaller row groups"
             )
-        largest = max(largest, size)
-    return largest if chunk.physical_type in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY") else 0
+        return flat + size // max(self.rows, 1)
+
+    def _largest_value(self, chunk: Any) -> int:
+        """Return a bound on the largest value of a column; numbers count as none."""
+        largest = max((page.unpacked for page in self._pages(chunk)), default=0)
+        return largest if chunk.physical_type in _TEXTS else 0
+
+    def _bytes_of_lists(self, chunk: Any, lists: int) -> int:
+        """Return a bound on the bytes of a column of lists, which one row may hold."""
+        size = largest = 0
+        for page in self._pages(chunk):
+            if page.kind == _DICTIONARY_PAGE:
+                largest = _largest_entry(self.stream, page, chunk)
+                continue
+            each = {_BY_PREFIX: page.unpacked}.get(page.encoding, largest * (page.encoding in _BY_DICTIONARY))
+            size += page.unpacked + page.values * (16 + 5 * lists + each)  # a value or an offset, levels, list offsets
+        return size
+
+    def _pages(self, chunk: Any) -> Iterator[_Page]:
+        """Yield the pages that pyarrow will read."""
+        for page in pages_of(self.stream, chunk):
+            if page.unpacked > PAGE_BYTES:
+                raise InputError(
+                    f"{self.place}, column {chunk.path_in_schema!r}: a page unpacks to {page.unpacked:,} bytes, and "
+                    f"{PAGE_BYTES:,} is the most; write the file again with smaller pages"
+                )
+            yield page
 
 
-def _page_sizes(stream: BinaryIO, chunk: Any) -> Iterator[int]:
-    """Yield the unpacked sizes of the pages that pyarrow will read."""
+def pages_of(stream: BinaryIO, chunk: Any) -> Iterator[_Page]:
+    """Yield the pages of a column chunk that pyarrow will read."""
     position, values = first_byte(chunk), 0
     end = position + chunk.total_compressed_size
     while position < end and values < chunk.num_values:
-        header, length = _page_header(stream, position)
-        unpacked, packed = header[2], header[3]
-        if packed < 0 or unpacked < 0:
-            raise IndexError
-        values += header[_DATA_PAGES[header[1]]][1] if header[1] in _DATA_PAGES else 0
-        position += length + packed
-        yield unpacked
+        page = _Page.read(stream, position)
+        values += 0 if page.kind == _DICTIONARY_PAGE else page.values
+        position = page.start + page.packed
+        yield page
 
 
 def first_byte(chunk: Any) -> int:
@@ -99,97 +198,33 @@ def first_byte(chunk: Any) -> int:
     return int(chunk.data_page_offset if dictionary is None else min(dictionary, chunk.data_page_offset))
 
 
+def _largest_entry(stream: BinaryIO, page: _Page, chunk: Any) -> int:
+    """Return the size of the largest value in a dictionary page, or that of the page if it cannot be unpacked."""
+    if chunk.physical_type != "BYTE_ARRAY":
+        return page.unpacked // max(page.values, 1)
+    import pyarrow  # noqa: PLC0415 - optional and slow to import
+
+    stream.seek(page.start)
+    content = stream.read(page.packed)
+    if chunk.compression != "UNCOMPRESSED":
+        try:
+            content = pyarrow.decompress(content, page.unpacked, _CODECS[chunk.compression], asbytes=True)
+        except (KeyError, OSError, pyarrow.ArrowException):
+            return page.unpacked
+    largest = place = 0
+    while place < len(content):
+        size = int.from_bytes(content[place : place + 4], "little")
+        largest, place = max(largest, size), place + 4 + size
+    return min(largest, page.unpacked)
+
+
 def _page_header(stream: BinaryIO, position: int) -> tuple[dict[int, Any], int]:
     """Return the fields of the page header at a position by their number, and its length."""
     for size in _HEADER_BYTES:
         stream.seek(position)
-        reader = _Thrift(stream.read(size))
+        reader = Thrift(stream.read(size))
         try:
             return reader.struct(), reader.position
         except IndexError:  # the header is longer
             continue
     raise IndexError
-
-
-class _Thrift:
-    """Reads a structure of the compact protocol of Thrift, in which Parquet writes its headers.
-
-    The methods raise ``IndexError`` beyond the end of the bytes.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.position = 0
-
-    def struct(self) -> dict[int, Any]:
-        """Return the numbers and structures by field number; other fields are skipped."""
-        fields: dict[int, Any] = {}
-        number = 0
-        while kind := self._byte():
-            number = number + (kind >> 4) if kind >> 4 else self._number()
-            fields[number] = self._value(kind & 15)
-        return fields
-
-    def _value(self, kind: int) -> Any:
-        if kind in (4, 5, 6):
-            return self._number()
-        if kind == 12:
-            return self.struct()
-        self._skip(kind)
-        return None
-
-    def _skip(self, kind: int) -> None:
-        match kind:
-            case 1 | 2:  # a truth value, which is the type itself
-                pass
-            case 3:
-                self._byte()
-            case 7:
-                self._advance(8)
-            case 8:
-                self._advance(self._unsigned())
-            case 9 | 10:
-                self._list()
-            case 11:
-                self._map()
-            case _:
-                raise IndexError
-
-    def _list(self) -> None:
-        head = self._byte()
-        for _ in range(self._unsigned() if head >> 4 == 15 else head >> 4):
-            self._element(head & 15)
-
-    def _map(self) -> None:
-        if size := self._unsigned():
-            kinds = self._byte()
-            for kind in chain.from_iterable((kinds >> 4, kinds & 15) for _ in range(size)):
-                self._element(kind)
-
-    def _element(self, kind: int) -> None:
-        if kind in (1, 2):
-            self._byte()
-        else:
-            self._value(kind)
-
-    def _number(self) -> int:
-        value = self._unsigned()
-        return (value >> 1) ^ -(value & 1)
-
-    def _unsigned(self) -> int:
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-        raise IndexError
-
-    def _byte(self) -> int:
-        self.position += 1
-        return self._content[self.position - 1]
-
-    def _advance(self, length: int) -> None:
-        self.position += length
-        if self.position > len(self._content):
-            raise IndexError

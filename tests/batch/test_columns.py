@@ -314,6 +314,16 @@ def test_a_long_cell_is_one_row_if_it_may_be(tmp_path: Path, run_job: RunJob) ->
     assert read_csv(tmp_path / "out.csv")[1][0] == text
 
 
+@pytest.mark.parametrize("content", ['\v{"text": "hi"}', '{"text": "hi"}\v', '\u00a0"hi"', '"hi"\u2028'])
+def test_blanks_that_json_does_not_know_are_bad_rows(tmp_path: Path, run_job: RunJob, content: str) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(f' {{"text": "see you"}}\t\r\n{content}\n', encoding="utf-8")
+    report = run_job(path, output=tmp_path / "out.jsonl", on_error="skip")
+    assert (report.written, report.errors_by_reason) == (1, {"json": 1})
+    [window] = read_windows(path, ReadOptions())
+    assert ([message.text for message in window.messages], [row.line for row in window.bad]) == (["see you"], [2])
+
+
 def test_a_column_name_that_is_not_utf8(tmp_path: Path, run_job: RunJob) -> None:
     path = tmp_path / "in.parquet"
     pq.write_table(pa.table({"text": ["hi"], "otherAB": ["you"]}), path, store_schema=False)

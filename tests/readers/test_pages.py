@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from spam_edge.errors import InputError
 from spam_edge.readers import extraction, pages
+from spam_edge.readers.thrift import Thrift
 from spam_edge.readers.windows import ReadOptions, Window, read_windows
 from tests.support.memory import MIB, needs_proc, peak_of_command
 
@@ -52,7 +53,7 @@ def test_the_pages_that_are_found_add_up(tmp_path: Path, version: str, compressi
         for group in range(metadata.num_row_groups):
             for number in range(metadata.num_columns):
                 chunk = metadata.row_group(group).column(number)
-                sizes = list(pages._page_sizes(stream, chunk))
+                sizes = [page.unpacked for page in pages.pages_of(stream, chunk)]
                 headers = 200 * len(sizes) + 13_000 * (chunk.path_in_schema == "long")  # with its minimum and maximum
                 assert 0 <= chunk.total_uncompressed_size - sum(sizes) <= headers
     assert None not in pages.row_bounds(path, "a", metadata)
@@ -134,10 +135,98 @@ def test_a_header_that_is_damaged_is_met_when_its_rows_are(tmp_path: Path) -> No
         next(found)
 
 
+REFUSED = r"l\.parquet: row group 1: its lists may unpack to [\d,]+ bytes, and [\d,]+ is the most for their size"
+
+
+class TestLists:
+    """One row of a list may hold all values of its row group."""
+
+    def bounds(self, path: Path) -> list[int | None]:
+        return pages.row_bounds(path, path.name, pq.ParquetFile(path).metadata)
+
+    @pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip", "brotli", "lz4"])
+    def test_a_value_that_a_row_repeats_is_refused(self, tmp_path: Path, compression: str) -> None:
+        value = pa.DictionaryArray.from_arrays(pa.array([0] * 10_000, pa.int32()), ["y" * MIB])
+        table = pa.table({"text": ["hi"], "l": pa.ListArray.from_arrays(pa.array([0, 10_000], pa.int32()), value)})
+        path = written(tmp_path / "l.parquet", table, store_schema=False, compression=compression)
+        assert path.stat().st_size < 2 * MIB
+        with pytest.raises(InputError, match=REFUSED):
+            self.bounds(path)
+
+    @pytest.mark.parametrize(
+        ("values", "options"),
+        [
+            ([[0] * 5_000_000], {}),
+            ([[None] * 5_000_000], {"compression": "none"}),
+            ([[[]] * 5_000_000], {}),
+            (
+                [["y" * 10_000] * 7_000],
+                {"use_dictionary": False, "column_encoding": {"l.list.element": "DELTA_BYTE_ARRAY"}},
+            ),
+        ],
+        ids=["numbers", "nulls", "lists", "prefixes"],
+    )
+    def test_small_values_of_which_a_row_has_many_are_refused(
+        self, tmp_path: Path, values: list[Any], options: dict[str, Any]
+    ) -> None:
+        kind = pa.list_(pa.list_(pa.int8())) if values[0][0] == [] else None
+        path = written(tmp_path / "l.parquet", pa.table({"l": pa.array(values, kind)}), **options)
+        assert path.stat().st_size < MIB
+        with pytest.raises(InputError, match=REFUSED):
+            self.bounds(path)
+
+    def test_those_in_proportion_to_the_file_are_read(self, tmp_path: Path) -> None:
+        numbers = pa.array(range(5_000_000), pa.int32())
+        offsets = pa.array(range(0, 5_000_001, 100), pa.int32())
+        table = pa.table({"text": ["hi"] * 50_000, "l": pa.ListArray.from_arrays(offsets, numbers)})
+        [bound] = self.bounds(written(tmp_path / "l.parquet", table))
+        assert bound is not None
+        assert 400 <= bound < 100 * 40
+
+    @pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip", "brotli", "lz4"])
+    def test_the_longest_entry_of_a_dictionary_counts(self, tmp_path: Path, compression: str) -> None:
+        """Not its page, which may be a thousand times as long."""
+        words = [[f"word {number % 5_000}"] * 10 for number in range(20_000)]
+        table = pa.table({"text": ["hi"] * 20_000, "l": words})
+        [bound] = self.bounds(written(tmp_path / "l.parquet", table, compression=compression))
+        assert bound is not None
+        assert bound < 1_000
+
+    @given(st.lists(st.lists(st.text(max_size=20) | st.none(), max_size=5) | st.none(), min_size=1), st.booleans())
+    def test_the_bound_is_one(self, tmp_path_factory: pytest.TempPathFactory, values: list[Any], coded: bool) -> None:
+        table = pa.table({"l": pa.array(values, pa.list_(pa.string()))})
+        path = written(tmp_path_factory.mktemp("l") / "l.parquet", table, use_dictionary=coded)
+        [bound] = self.bounds(path)
+        assert bound is not None
+        assert (bound + 1) * len(values) >= sum(len(text or "") for words in values for text in words or [])
+
+
+def test_columns_that_share_their_pages_are_refused(tmp_path: Path) -> None:
+    """A small file could name the same large page in thousands of row groups."""
+    path = written(tmp_path / "a.parquet", pa.table({"text": ["a" * 1_000] * 4}), row_group_size=1, compression="none")
+    last = pq.ParquetFile(path).metadata.row_group(3).column(0)
+    footer = path.read_bytes()[pages.first_byte(last) + last.total_compressed_size :]
+    path.write_bytes(b"PAR1" + footer)
+    with pytest.raises(InputError, match=r"a\.parquet is damaged: its columns are larger than the file"):
+        windows(path)
+
+
+def test_rows_that_a_column_lacks_are_not_lost_unseen(tmp_path: Path) -> None:
+    """A page of an unknown type is skipped by pyarrow, which then returns no rows of its row group."""
+    path = written(tmp_path / "a.parquet", pa.table({"text": ["a"] * 20}), row_group_size=10)
+    content = bytearray(path.read_bytes())
+    content[pq.ParquetFile(path).metadata.row_group(0).column(0).data_page_offset + 1] = 2 * 11
+    path.write_bytes(content)
+    with pytest.raises(
+        InputError, match="row group 1 has 10 rows fewer than it should"
+    ):
+        windows(path)
+
+
 @given(st.binary(max_size=200))
 def test_any_header_is_read_or_refused(content: bytes) -> None:
     try:
-        fields = pages._Thrift(content).struct()
+        fields = Thrift(content).struct()
     except IndexError:
         return
     assert all(isinstance(number, int) for number in fields)

@@ -360,6 +360,15 @@ class TestParquet:
         with pytest.raises(InputError, match=r"a\.parquet: no text column found.*'a', 'b'"):
             read(tmp_path / "a.parquet")
 
+    @pytest.mark.parametrize("values", [[["hi"]], [{"a": "hi"}], [1], [b"hi"]])
+    def test_a_column_of_another_type(self, tmp_path: Path, values: list[object]) -> None:
+        """Lists are not read at all: one may be as long as the file is small."""
+        pq.write_table(pa.table({"text": values}), tmp_path / "a.parquet")
+        with pytest.raises(
+            InputError, match=r"a\.parquet: column 'text' holds .*, not text; name another with --text-c"
+        ):
+            read(tmp_path / "a.parquet")
+
     def test_what_is_no_parquet(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.parquet", "hello\n")
         with pytest.raises(InputError, match=r"a\.parquet cannot be read as Parquet"):

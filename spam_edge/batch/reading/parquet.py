@@ -6,16 +6,18 @@ from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spam_edge.batch.reading.blocks import CHUNK_BYTES, CHUNK_ROWS, Block, Row
 from spam_edge.batch.reading.inputs import Input
 from spam_edge.errors import InputError
 from spam_edge.readers.columns import choose_column
-from spam_edge.readers.extraction import BadRow, UnreadableText, cell_text
+from spam_edge.readers.extraction import BadRow, UnreadableText, cell_text, check_text_column
 from spam_edge.readers.formats import PARQUET_BUFFER
 from spam_edge.readers.lines import LONGEST_LINE
 from spam_edge.readers.pages import BATCH_BYTES, bounded_batches, first_byte, row_bounds
+from spam_edge.readers.unpacked import Unpacked
 from spam_edge.text.tokenization import READS
 
 
@@ -43,7 +45,7 @@ class ParquetSource:
             raise InputError(f"{source.name}: a column name is not utf-8 ({error}); rename it") from error
         try:
             self._column = choose_column(self.names, column)
-            self._check_type(self.schema.field(self._column))
+            check_text_column(self.schema.field(self._column))
         except UnreadableText as error:
             raise InputError(f"{source.name}: {error}") from error
 
@@ -56,10 +58,12 @@ class ParquetSource:
         rows = 0
         seals = _RowGroupChecksums(self._input, self._groups)
         total = sum(group.num_rows for group in self._groups)
+        unpacked = Unpacked(self._input.name, self._input.bytes)
         try:
             with self._opened() as table:
                 wanted = self._batch_rows()
                 for batch in _collected(bounded_batches(table, self._bounds, rows=wanted), wanted):
+                    unpacked.add(sum(map(_written_size, batch.columns)))
                     block = self._block(batch, rows)
                     rows += batch.num_rows
                     position = self._input.bytes * rows // total
@@ -93,11 +97,6 @@ class ParquetSource:
             return Row(number, cell_text(cell)[: READS + 1] if cell.is_valid else None, None, size)
         except UnreadableText as error:
             return Row(number, None, None, size, BadRow(self._input.name, number, str(error), error.kind))
-
-    def _check_type(self, field: Any) -> None:
-        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-            raise UnreadableText(f"column {field.name!r} holds {field.type}, not text; name another with --text-column")
 
 
 class _RowGroupChecksums:
@@ -159,6 +158,18 @@ def _joined(parts: list[Any]) -> list[Any]:
 def _unpacked(column: Any) -> int:
     """Return a bound on the bytes of all texts of a column."""
     return int(column.nbytes * len(column) if pa.types.is_dictionary(column.type) else column.nbytes)
+
+
+def _written_size(column: Any) -> int:
+    """Return about as many bytes as a format without dictionaries takes for a column."""
+    if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
+        return int(column.nbytes)
+    sizes = pc.binary_length(column.dictionary)
+    return pc.sum(pc.take(sizes, column.indices)).as_py() or 0
+
+
+def _is_text(kind: Any) -> bool:
+    return any(getattr(pa.types, f"is_{name}")(kind) for name in ("string", "large_string", "binary", "large_binary"))
 
 
 def first_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Read input files of any format as blocks of rows."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -13,8 +13,17 @@ from spam_edge.errors import InputError, JobError
 from spam_edge.readers.columns import TextKey
 from spam_edge.readers.delimited import open_table
 from spam_edge.readers.exports import EXPORTS, open_export
-from spam_edge.readers.extraction import BadRow, CsvRecord, Table, UnreadableText, checked_text, json_value
+from spam_edge.readers.extraction import (
+    JSON_BLANKS,
+    BadRow,
+    CsvRecord,
+    Table,
+    UnreadableText,
+    checked_text,
+    json_value,
+)
 from spam_edge.readers.lines import LineSource
+from spam_edge.readers.unpacked import Unpacked
 from spam_edge.readers.windows import ReadOptions
 
 JSON_TEXT = "text"
@@ -139,13 +148,14 @@ class JsonSource:
         for line in lines:
             if fault := lines.take_fault():
                 yield self._bad(lines.number, None, fault.reason, fault.kind)
-            elif content := line.strip():
-                yield self._row(content, lines.number)
+            elif line.strip():
+                yield self._row(line, lines.number)
 
     def _row(self, line: str, number: int) -> Row:
         known: str | None = None
         try:
             value = json_value(line)
+            line = line.strip(JSON_BLANKS)
             if isinstance(value, str):
                 checked_text(value)
                 return Row(number, value, f'{{"{JSON_TEXT}": {line}}}', len(line))
@@ -190,7 +200,18 @@ def _blocks(rows: Iterator[Row], raw: "pa.NativeFile", source: Input) -> Iterato
 def _lines(source: Input, reading: ReadOptions) -> Iterator[tuple[LineSource, "pa.NativeFile"]]:
     try:
         with source.path.open("rb") as file, pa.PythonFile(file, mode="r") as raw:
-            stream = raw if source.compression is None else pa.CompressedInputStream(raw, source.compression)
-            yield LineSource(stream.read, name=source.name, encoding=reading.encoding), file
+            read = raw.read if source.compression is None else _unpacking(raw, source)
+            yield LineSource(read, name=source.name, encoding=reading.encoding), file
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{source.name} cannot be read ({first_line(error)}); is it complete?") from error
+
+
+def _unpacking(raw: "pa.NativeFile", source: Input) -> Callable[[int], bytes]:
+    stream, unpacked = pa.CompressedInputStream(raw, source.compression), Unpacked(source.name, source.bytes)
+
+    def read(size: int) -> bytes:
+        chunk: bytes = stream.read(size)
+        unpacked.add(len(chunk))
+        return chunk
+
+    return read

@@ -138,8 +138,11 @@ class JsonSink(TextSink):
                 yield row.cells if isinstance(row.cells, str) else self._object(row.cells)
             return
         try:
-            for values in block.batch.to_pylist():
-                yield json.dumps(values, ensure_ascii=False, allow_nan=False)
+            nested = any(map(pa.types.is_nested, block.batch.schema.types))
+            step = 1 if nested else max(block.batch.num_rows, 1)  # lists take many times their size in Python
+            for start in range(0, block.batch.num_rows, step):
+                for values in block.batch.slice(start, step).to_pylist():
+                    yield json.dumps(values, ensure_ascii=False, allow_nan=False)
         except ValueError as error:  # NaN, infinities and binary values have no JSON form
             raise InputError(
                 f"{self._source.name}: rows from {block.rows[0].place} on cannot be written as JSON ({error}); "
