@@ -11,6 +11,7 @@ from typing import cast
 
 from spam_edge.errors import InputError
 from spam_edge.readers.extraction import BadRow, Message, Row, UnreadableText, checked_text
+from spam_edge.readers.format_detection import SPLIT_MBOX
 from spam_edge.readers.lines import CHUNK, LONGEST_LINE
 from spam_edge.readers.mail_headers import FORWARDED, MailHeaders
 from spam_edge.readers.markup import text_of_html
@@ -31,11 +32,6 @@ _TRANSFER = {"", "7bit", "8bit", "binary", "quoted-printable", "base64", "x-uuen
 _NO_CHARSETS = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"}
 """Encodings of Python in which no mail is written; the time of punycode grows with the square of the length."""
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
-SPLIT_MBOX = (
-    'python3 -c "import mailbox; '
-    "[open(f'{n}.eml', 'wb').write(bytes(m)) for n, m in enumerate(mailbox.mbox('FILE'))]\""
-)
-"""Command that writes each mail of an mbox to a file of its own."""
 
 
 def mail_rows(read: Callable[[int], bytes], *, name: str, encoding: str) -> Iterator[Row]:

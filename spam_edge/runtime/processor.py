@@ -8,9 +8,9 @@ import ctypes
 import platform
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,7 @@ _ASIMD, _ASIMDDP, _I8MM = 1 << 1, 1 << 20, 1 << 13
 _NUMPY_GROUPS_WITH_VNNI = {"AVX512_CLX", "AVX512_ICL", "AVX512_SPR"}
 
 
-@dataclass(frozen=True, slots=True)
-class Processor:
+class Processor(NamedTuple):
     """The processor this process runs on.
 
     Attributes:
