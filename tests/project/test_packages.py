@@ -94,7 +94,9 @@ EXCEPTIONS = {
     ("spam_edge.classifier", "spam_edge.diagnostics.describe"): LAZY,
     # Slow to import, and optional.
     ("spam_edge.runtime.engine", "onnxruntime"): LAZY,
+    ("spam_edge.readers.extraction", "pyarrow"): LAZY,
     ("spam_edge.readers.formats", "pyarrow"): LAZY,
+    ("spam_edge.readers.pages", "pyarrow"): LAZY,
     ("spam_edge.training.data.readers", "pyarrow"): LAZY,
     ("spam_edge.training.data.hub", "datasets"): LAZY,
     ("spam_edge.training.data.hub", "huggingface_hub"): LAZY,

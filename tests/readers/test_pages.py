@@ -217,9 +217,7 @@ def test_rows_that_a_column_lacks_are_not_lost_unseen(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[pq.ParquetFile(path).metadata.row_group(0).column(0).data_page_offset + 1] = 2 * 11
     path.write_bytes(content)
-    with pytest.raises(
-        InputError, match="row group 1 has 10 rows fewer than it should"
-    ):
+    with pytest.raises(InputError, match="row group 1 has 10 rows fewer than it should"):
         windows(path)
 
 
