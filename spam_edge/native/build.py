@@ -15,10 +15,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _FOLDER = Path(__file__).parent
 # One library per instruction set, from the same sources. spam_edge/runtime/custom_operator.py chooses at run time.
-LIBRARIES = {
-    _FOLDER / "libspam_encoder_avx512.so": [],
-    _FOLDER / "libspam_encoder_avx_vnni.so": ["-DSPAM_EDGE_AVX_VNNI"],
-    _FOLDER / "libspam_encoder_avx2.so": ["-DSPAM_EDGE_AVX2"],
+DEFINITIONS = {
+    "amx": ["-DSPAM_EDGE_AMX"],
+    "avx512": [],
+    "avx_vnni": ["-DSPAM_EDGE_AVX_VNNI"],
+    "avx2": ["-DSPAM_EDGE_AVX2"],
 }
 # glibc 2.17, the minimum of manylinux2014 wheels (PEP 599).
 _TARGET, _TAG = "x86_64-linux-gnu.2.17", "py3-none-manylinux_2_17_x86_64"
@@ -42,24 +43,25 @@ class NativeBuildHook(BuildHookInterface[Any]):
         """Compile the libraries before the files of the wheel are collected."""
         if self.target_name != "wheel" or not _is_supported() or find_spec("ziglang") is None:
             return
-        compile_libraries()
-        build_data["artifacts"] += [path.relative_to(self.root).as_posix() for path in LIBRARIES]
+        libraries = [compile_library(name, definitions) for name, definitions in DEFINITIONS.items()]
+        build_data["artifacts"] += [path.relative_to(self.root).as_posix() for path in libraries]
         build_data["pure_python"] = False
         build_data["tag"] = _TAG
 
 
-def compile_libraries() -> None:
-    """Compile and link all C files of this folder, once per library.
+def compile_library(name: str, definitions: list[str], folder: Path = _FOLDER) -> Path:
+    """Compile and link all C files beside this one to the library of an instruction set, and return its path.
 
     Raises:
         subprocess.CalledProcessError: the compiler is missing or failed; it has printed the reason.
     """
+    target = folder / f"libspam_encoder_{name}.so"
     sources = sorted(map(str, _FOLDER.glob("*.c")))
     command = [sys.executable, "-m", "ziglang", "cc", "-target", _TARGET, *_FLAGS, *_HARDENED]
-    for target, definitions in LIBRARIES.items():
-        scratch = target.with_suffix(".part")  # replaced atomically: a process may have loaded the library
-        subprocess.run([*command, *definitions, *sources, *_LINKED, *_LIBRARIES, "-o", str(scratch)], check=True)
-        scratch.replace(target)
+    scratch = target.with_suffix(".part")  # replaced atomically: a process may have loaded the library
+    subprocess.run([*command, *definitions, *sources, *_LINKED, *_LIBRARIES, "-o", str(scratch)], check=True)
+    scratch.replace(target)
+    return target
 
 
 def _is_supported() -> bool:
@@ -67,4 +69,5 @@ def _is_supported() -> bool:
 
 
 if __name__ == "__main__" and _is_supported():
-    compile_libraries()
+    for each, selected in DEFINITIONS.items():
+        compile_library(each, selected)
