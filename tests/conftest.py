@@ -18,7 +18,7 @@ from spam_edge.decision.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE
 from spam_edge.extras import disable_telemetry
 from spam_edge.runtime.custom_operator import unavailable_reason
 from tests.support import loads as load_counts
-from tests.support.vectors import fused_vectors
+from tests.support.vectors import ALL_VECTORS, fused_vectors
 
 disable_telemetry()  # in the tests that import onnxruntime themselves, too
 
@@ -43,7 +43,7 @@ def _interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture(scope="module", params=["avx512", "avx_vnni", "avx2"])
+@pytest.fixture(scope="module", params=ALL_VECTORS)
 def vectors(request: pytest.FixtureRequest) -> str:
     """Name of each library of the fused operator that this processor can run; see ``use_vectors``."""
     if request.param not in fused_vectors():

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.vectors import ALL_VECTORS
+
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "spam_edge" / "native"
 _HARNESS = Path(__file__).parent / "harness.c"
-_DEFINITIONS = {"avx512": [], "avx_vnni": ["-DSPAM_EDGE_AVX_VNNI"], "avx2": ["-DSPAM_EDGE_AVX2"]}
 _FLAGS = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
 _ENVIRONMENT = {
     "ASAN_OPTIONS": "allocator_may_return_null=1:max_allocation_size_mb=4096:detect_leaks=1:exitcode=23",
@@ -61,7 +62,7 @@ def compile_harness(vectors: str, folder: Path, native: Path = NATIVE) -> Harnes
     """
     sources = [str(_HARNESS), *sorted(map(str, native.glob("*.c")))]
     program = folder / f"fuzz-{vectors}"
-    command = [*_FLAGS, *_DEFINITIONS[vectors], f"-I{NATIVE}", *sources, "-lm", "-lpthread", "-o", str(program)]
+    command = [*_FLAGS, *ALL_VECTORS[vectors], f"-I{NATIVE}", *sources, "-lm", "-lpthread", "-o", str(program)]
     compilers = {
         "address,undefined": shlex.split(os.environ.get("CC", "cc")),
         "undefined": [sys.executable, "-m", "ziglang", "cc"],
