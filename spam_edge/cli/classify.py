@@ -24,7 +24,6 @@ from spam_edge.cli.options import (
     spreadsheet_option,
 )
 from spam_edge.cli.screening import Screening, Tally
-from spam_edge.cli.tables import summary_lines, truncation_note
 from spam_edge.errors import InputError
 from spam_edge.escapes import one_line
 from spam_edge.readers import windows
@@ -190,8 +189,12 @@ def _writer(
 
 def _report(tally: Tally, classifier: "SpamClassifier", *, summary: bool, note_truncation: bool) -> None:
     if tally.truncated and note_truncation:
+        from spam_edge.cli.tables import truncation_note  # noqa: PLC0415
+
         note(truncation_note(tally.truncated, classifier.manifest.max_length))
     if summary:
+        from spam_edge.cli.tables import summary_lines  # noqa: PLC0415
+
         for line in summary_lines(tally, classifier.labels):
             note(line)
     if tally.failure:

@@ -1,13 +1,15 @@
 """Operating points: thresholds from a mode, from a false-positive rate or given explicitly."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from spam_edge.bundle.locate import Bundle
 from spam_edge.bundle.manifest import Manifest
-from spam_edge.bundle.validation import ValidationScores
-from spam_edge.decision.thresholds import FalsePositives, threshold_at_rate
 from spam_edge.errors import OperatingPointError
 from spam_edge.options import RuntimeOptions
+
+if TYPE_CHECKING:
+    from spam_edge.decision.thresholds import FalsePositives
 
 BALANCED = "balanced"
 LOW_FALSE_POSITIVE = "low-false-positive"
@@ -34,7 +36,7 @@ class OperatingPoint:
     threshold: float
     unsure_from: float | None = None
     mode: str | None = None
-    false_positives: FalsePositives | None = None
+    false_positives: "FalsePositives | None" = None
 
     @classmethod
     def of(cls, bundle: Bundle, options: RuntimeOptions) -> "OperatingPoint":
@@ -50,11 +52,7 @@ class OperatingPoint:
             low, high = (_threshold(manifest, mode) for mode in (HIGH_RECALL, LOW_FALSE_POSITIVE))
             return cls(labels=(*labels, UNSURE), threshold=high, unsure_from=low)
         if options.max_fpr is not None:
-            scores = ValidationScores.read(bundle, verify=options.verify)
-            threshold, false_positives = threshold_at_rate(scores, options.max_fpr, unproven=options.max_fpr_unproven)
-            if not false_positives.show(options.max_fpr):  # an estimate must not be laxer than the default threshold
-                threshold = max(threshold, manifest.threshold)
-                false_positives = FalsePositives.at(threshold, scores.ham)
+            threshold, false_positives = _at_rate(bundle, options.max_fpr, options)
             return cls(labels=labels, threshold=threshold, false_positives=false_positives)
         if options.threshold is not None:
             return cls(labels=labels, threshold=options.threshold)
@@ -72,6 +70,18 @@ class OperatingPoint:
             return self.labels[1]
         unsure = self.unsure_from is not None and score >= self.unsure_from
         return UNSURE if unsure else self.labels[0]
+
+
+def _at_rate(bundle: Bundle, rate: float, options: RuntimeOptions) -> "tuple[float, FalsePositives]":
+    from spam_edge.bundle.validation import ValidationScores  # noqa: PLC0415 - modes need neither
+    from spam_edge.decision.thresholds import FalsePositives, threshold_at_rate  # noqa: PLC0415
+
+    scores = ValidationScores.read(bundle, verify=options.verify)
+    threshold, false_positives = threshold_at_rate(scores, rate, unproven=options.max_fpr_unproven)
+    if not false_positives.show(rate):  # an estimate must not be laxer than the default threshold
+        threshold = max(threshold, bundle.manifest.threshold)
+        false_positives = FalsePositives.at(threshold, scores.ham)
+    return threshold, false_positives
 
 
 def _threshold(manifest: Manifest, mode: str) -> float:

@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from spam_edge.readers.lines import LONGEST_LINE
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message and its position in a file.
 
     Attributes:
@@ -23,8 +21,7 @@ class Message:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
+class BadRow(NamedTuple):
     """A row that cannot be read.
 
     Attributes:
@@ -45,16 +42,14 @@ class BadRow:
 Row = Message | BadRow | None
 
 
-@dataclass(frozen=True, slots=True)
-class CsvRecord:
+class CsvRecord(NamedTuple):
     """A record with one value per column, and the number of its first line."""
 
     values: list[str]
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table whose header is read.
 
     Attributes:

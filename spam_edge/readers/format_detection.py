@@ -11,8 +11,6 @@ from itertools import islice
 
 from spam_edge.errors import InputError
 from spam_edge.readers.columns import COLUMN_NAMES, DELIMITERS, declared_delimiter, is_one_of
-from spam_edge.readers.mail import SPLIT_MBOX
-from spam_edge.readers.whatsapp import begins_chat, begins_message
 
 _FIRST_LINES = 10
 """Lines that are read at most. Chats begin with a few that have no sender."""
@@ -33,6 +31,13 @@ _JSON_LINES = re.compile(r'\{"|\[("|\{\s*("|$)|\[\s*(["\d{\[]|$))')
 """A line that is a bracket, and the beginning of the next one."""
 _FIELD = re.compile(r'"[^"]*"|[\w.#()/-]+( [\w.#()/-]+){0,4}|')
 """A column name: quoted, of a few words, or none."""
+_BEFORE_A_TIME = "[\u200e\u200f\u202a\u202b\u202c"
+"""What may stand before the time at the beginning of a chat."""
+SPLIT_MBOX = (
+    'python3 -c "import mailbox; '
+    "[open(f'{n}.eml', 'wb').write(bytes(m)) for n, m in enumerate(mailbox.mbox('FILE'))]\""
+)
+"""Command that writes each mail of an mbox to a file of its own."""
 
 
 def refuse_other_formats(lines: Iterable[str], name: str) -> None:
@@ -89,6 +94,10 @@ def _is_markup(pattern: re.Pattern[str]) -> Callable[[_Ahead], bool]:
 
 
 def _is_chat(ahead: _Ahead) -> bool:
+    if not ahead[0].lstrip(_BEFORE_A_TIME)[:1].isdigit():
+        return False
+    from spam_edge.readers.whatsapp import begins_chat, begins_message  # noqa: PLC0415 - few texts begin with a digit
+
     for line in ahead:
         if begins_chat(line):
             return True

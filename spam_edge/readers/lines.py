@@ -8,7 +8,7 @@ import codecs
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from spam_edge.errors import InputError
 from spam_edge.readers.signatures import check_text, marked_encodings, may_begin_mark
@@ -37,8 +37,7 @@ def _mark(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_MARK, _mark)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """What is wrong with a line; ``kind`` is the category under which its row is counted."""
 
     reason: str

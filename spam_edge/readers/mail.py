@@ -10,6 +10,7 @@ from email.parser import BytesParser
 
 from spam_edge.errors import InputError
 from spam_edge.readers.extraction import BadRow, Message, Row, UnreadableText, checked_text
+from spam_edge.readers.format_detection import SPLIT_MBOX
 from spam_edge.readers.lines import CHUNK
 from spam_edge.readers.markup import text_of_html
 from spam_edge.readers.signatures import marked_encodings
@@ -19,11 +20,6 @@ LONGEST_MAIL = 2**26
 _MBOX = b"From "
 _ENCRYPTED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
-SPLIT_MBOX = (
-    'python3 -c "import mailbox; '
-    "[open(f'{n}.eml', 'wb').write(bytes(m)) for n, m in enumerate(mailbox.mbox('FILE'))]\""
-)
-"""Command that writes each mail of an mbox to a file of its own."""
 
 
 def mail_rows(read: Callable[[int], bytes], *, name: str, encoding: str) -> Iterator[Row]:

@@ -21,7 +21,6 @@ from spam_edge.readers.extraction import BadRow, Message, Row
 from spam_edge.readers.format_detection import refuse_mail_source, refuse_other_formats
 from spam_edge.readers.formats import csv_rows, jsonl_rows, parquet_rows, table_rows, text_rows, whole_rows
 from spam_edge.readers.lines import LONGEST_LINE, LineSource
-from spam_edge.readers.mail import mail_rows
 
 FORMATS = ("text", "csv", "tsv", "jsonl", "parquet", *EXPORTS, "mail")
 STDIN = Path("-")
@@ -119,6 +118,8 @@ def read_windows(path: Path, options: ReadOptions) -> Iterator[Window]:
             return
         with _opened(path) as read:
             if options.format_of(path) == "mail":
+                from spam_edge.readers.mail import mail_rows  # noqa: PLC0415 - imports the package email
+
                 yield from _windows(mail_rows(read, name=name, encoding=options.encoding))
                 return
             lines = LineSource(

@@ -1,7 +1,6 @@
 """Token boundaries: positions where a text can be split without changing its tokens."""
 
 import re
-import string
 
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -11,7 +10,8 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 # Whitespace that BERT treats as a space. Python and Rust define whitespace more broadly and differently, and BERT drops
 # some of those characters as control characters, which joins their neighbours.
 _SPACES = "\t\n\r \u00a0\u3000"
-_PUNCTUATION = string.punctuation + "、。"
+# As string.punctuation, which is slow to import.
+_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~、。"
 _IDEOGRAPHS = "\u4e00-\u9fff"
 
 

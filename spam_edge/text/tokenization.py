@@ -1,11 +1,11 @@
 """Tokenisation as in training: the same tokenizer file, truncation from the manifest."""
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
 
@@ -17,14 +17,15 @@ READS = 2**17
 """Number of leading characters of a message that are tokenised; the tokenizer takes about 200 bytes for each."""
 _CHARACTERS_PER_TOKEN = 8
 """About twice the average of messages: a prefix of this many characters per token is nearly always enough."""
+_AT_ONCE = 128
+"""Number of texts that are tokenised at once: enough for all threads. The library needs some kilobytes for each."""
 _PARALLELISM = "TOKENIZERS_PARALLELISM"
 _PANIC = "PanicException"
 _GROWTH = 4
 """Growth factor of the prefix per attempt: all attempts together cost a third more than the last one."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenIds:
+class TokenIds(NamedTuple):
     """One tokenised message: its token ids, [CLS] and [SEP] included, and whether it was truncated."""
 
     ids: list[int]
@@ -51,7 +52,6 @@ class TextEncoder:
         self._path = path
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
-        self._boundary = boundary_pattern(self._tokenizer)
         self._beginning = max_length * _CHARACTERS_PER_TOKEN
 
     def encode(self, texts: Sequence[str]) -> list[TokenIds]:
@@ -70,8 +70,7 @@ class TextEncoder:
     def _encode(self, texts: Sequence[str], size: int) -> list[TokenIds]:
         """Tokenise a prefix of about ``size`` characters, and longer ones until the result is certain."""
         beginnings = [text if len(text) <= size else text[: self._cut(text, size)] for text in texts]
-        encodings = self._tokenize(beginnings)
-        rows = [TokenIds(encoding.ids, bool(encoding.overflowing)) for encoding in encodings]
+        rows = [row for at in range(0, len(texts), _AT_ONCE) for row in self._tokenize(beginnings[at : at + _AT_ONCE])]
         # A truncated prefix is final. One that fits is not: the rest of the text may add tokens, or none (whitespace).
         undecided = [i for i, row in enumerate(rows) if not row.truncated and len(beginnings[i]) < len(texts[i])]
         if undecided:
@@ -80,16 +79,21 @@ class TextEncoder:
                 rows[index] = row
         return rows
 
-    def _tokenize(self, texts: Sequence[str]) -> list[Any]:
+    def _tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         _require_threads()
         try:
-            return list(self._tokenizer.encode_batch_fast(texts))
+            encodings: list[Any] = self._tokenizer.encode_batch_fast(texts)
+            return [TokenIds(encoding.ids, bool(encoding.overflowing)) for encoding in encodings]
         except BaseException as error:  # the library raises bare Exception, and its panics are no Exception
             if isinstance(error, Exception) or type(error).__name__ == _PANIC:
                 raise BundleIntegrityError(
                     f"{self._path} fails on a message ({error}); export the bundle again"
                 ) from error
             raise
+
+    @cached_property
+    def _boundary(self) -> re.Pattern[str] | None:
+        return boundary_pattern(self._tokenizer)
 
     def _cut(self, text: str, size: int) -> int | None:
         """Return the first boundary at or after ``size`` characters, or None if the whole text is needed."""
@@ -111,7 +115,7 @@ def _pool_size() -> int:
 
 def mark_unread(texts: Sequence[str], rows: Sequence[TokenIds]) -> list[TokenIds]:
     """Mark the rows of texts with more than ``READS`` characters as truncated."""
-    return [row if len(text) <= READS else replace(row, truncated=True) for text, row in zip(texts, rows, strict=True)]
+    return [row if len(text) <= READS else row._replace(truncated=True) for text, row in zip(texts, rows, strict=True)]
 
 
 def check_texts(texts: Sequence[str]) -> None:

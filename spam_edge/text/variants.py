@@ -1,8 +1,7 @@
 """Text variants: one token row per message, and a second one if joining changes the text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,7 @@ from spam_edge.text.normalization import Normalizer
 from spam_edge.text.tokenization import READS, TextEncoder, TokenIds, check_texts, mark_unread
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedVariants:
+class EncodedVariants(NamedTuple):
     """Token rows of the text variants of n messages.
 
     Attributes:

@@ -8,7 +8,6 @@ ASCII letters are handled: the first variant is already folded.
 import re
 from collections.abc import Callable, Iterator
 from itertools import groupby, islice, product
-from string import ascii_letters
 from typing import NamedTuple
 
 from spam_edge.text.normalization.tables import character_class
@@ -44,14 +43,15 @@ _WORDS_OF_ONE_LETTER = ("", "a", "i", "A", "I")
 _MOST_FRAGMENTS = 8
 _TORN = 2
 """Minimum sum of fragment weights to join. One single letter is below it: people write "u see", "time n place"."""
-_REMEMBERED = 20_000
-"""Maximum number of cached words, about five megabytes."""
+_REMEMBERED = 8_000
+"""Maximum number of cached words, about two megabytes. More of them do not make a stream of messages faster."""
 _LONGEST_REMEMBERED = 64
 _SYMBOLS = frozenset("*~^|_")
 """Separators that ordinary text does not have between letters; they allow shorter guesses."""
 
 
-_SHAPES = bytes.maketrans((ascii_letters + "_.-*").encode(), b"a" * len(ascii_letters) + b"....")
+_ASCII_LETTERS = bytes(code for code in range(128) if chr(code).isalpha())  # the module string imports slowly
+_SHAPES = bytes.maketrans(_ASCII_LETTERS + b"_.-*", b"a" * len(_ASCII_LETTERS) + b"....")
 """Maps ASCII characters to classes; a substring search on classes is many times faster than a regular expression."""
 
 

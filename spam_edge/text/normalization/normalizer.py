@@ -2,12 +2,10 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from spam_edge.text.normalization.folding import Folder
 from spam_edge.text.normalization.joining import Joiner
 from spam_edge.text.normalization.tables import (
     NORMALIZER_NAME,
@@ -17,6 +15,9 @@ from spam_edge.text.normalization.tables import (
     check_version,
     read_tables,
 )
+
+if TYPE_CHECKING:
+    from spam_edge.text.normalization.folding import Folder
 
 __all__ = ["NORMALIZER_NAME", "VERSION", "Normalizer", "TextVariants"]
 
@@ -28,8 +29,7 @@ _ORDINARY = re.compile("[\t\n\r -%'-~]*")
 """Text that folding leaves unchanged: printable ASCII and whitespace, without ampersands."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextVariants:
+class TextVariants(NamedTuple):
     """The text variants of a message that are scored.
 
     Attributes:
@@ -107,7 +107,9 @@ class Normalizer:
         return self._parse_tables()
 
     @cached_property
-    def _folder(self) -> Folder:
+    def _folder(self) -> "Folder":
+        from spam_edge.text.normalization.folding import Folder  # noqa: PLC0415 - ordinary text needs no folding
+
         return Folder(self._tables, self._is_word)
 
     @cached_property
