@@ -32,18 +32,36 @@
 enum { TILE = 6 };                /* rows of quantised values per GEMM tile; TILE x VECTORS sums fit in registers */
 enum { VECTORS = PANEL / LANES }; /* vectors per row of a tile */
 
-int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias) {
-    const size_t outputs = linear->outputs, width = padded(outputs);
+void weights_pack(const int8_t *weights, size_t columns, size_t outputs, int8_t *packed) {
+    const size_t depth = deepened(columns), width = padded(outputs);
+    int32_t *starts = (int32_t *)(packed + depth * width);
+    const Quantizer input = {.columns = columns, .depth = depth};
+    Linear linear = {.input = input, .outputs = outputs, .packed = packed, .starts = starts};
+    memset(starts, 0, width * sizeof *starts);
+    for (size_t first = 0; first < width; first += PANEL) pack_panel(&linear, weights, first);
+}
+
+int linear_pack(Linear *linear, const int8_t *weights) {
+    const size_t columns = linear->input.columns;
     size_t size;
-    if (__builtin_mul_overflow(linear->input.depth, width, &size) || __builtin_add_overflow(size, ALIGNMENT, &size))
+    if (__builtin_mul_overflow(packed_rows(columns), padded(linear->outputs), &size) ||
+        __builtin_add_overflow(size, ALIGNMENT, &size))
         return -1;
     linear->memory = malloc(size);
+    if (!linear->memory) return -1;
+    linear->packed = aligned(linear->memory);
+    weights_pack(weights, columns, linear->outputs, linear->packed);
+    return 0;
+}
+
+int linear_prepare(Linear *linear, const float *scales, const float *bias) {
+    const size_t outputs = linear->outputs, width = padded(outputs);
+    const int32_t *symmetric = (const int32_t *)(linear->packed + linear->input.depth * width);
     linear->starts = calloc(width, sizeof *linear->starts);
     linear->scales = calloc(width, sizeof *linear->scales);
     linear->bias = calloc(width, sizeof *linear->bias);
-    if (!linear->memory || !linear->starts || !linear->scales || !linear->bias) return -1;
-    linear->packed = aligned(linear->memory);
-    for (size_t first = 0; first < width; first += PANEL) pack_panel(linear, weights, first);
+    if (!linear->starts || !linear->scales || !linear->bias) return -1;
+    for (size_t i = 0; i < width; i++) linear->starts[i] = symmetric[i] / SYMMETRIC_ZERO * zero_point(&linear->input);
     memcpy(linear->scales, scales, outputs * sizeof *scales);
     if (bias) memcpy(linear->bias, bias, outputs * sizeof *bias);
     return 0;

@@ -1,0 +1,71 @@
+"""Pack the weights of the fused operator ahead of its session, so that they lie in memory once.
+
+onnxruntime holds the constants of a graph as long as the session, and the operator needs its weights in another order.
+Weights that are packed before are used where they are, also by forked processes.
+"""
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spam_edge.runtime.custom_operator import WEIGHTS
+from spam_edge.runtime.graph import ExternalTensor, Graph
+
+_ALIGNMENT = 64  # bytes
+_GROUP = 4  # columns; as many rows hold sums
+_LARGEST = 2**20  # rows and columns; the operator refuses more
+
+
+def pack_weights(graph: Graph, library: Path) -> Graph:
+    """Return a graph of the fused operator with packed weights, and give their bytes in its files back to the system.
+
+    Args:
+        graph: the graph, which cannot be used afterwards.
+        library: the library of the operator, which packs in an order of its own; see ``native/operator.c``.
+    """
+    pack = _Packer(library)
+    values, kept = dict(graph.values), dict.fromkeys(graph.files, 0)
+    ordered = sorted(graph.external, key=lambda tensor: (tensor.location, tensor.offset))
+    for tensor, following in zip(ordered, [*ordered[1:], None], strict=True):
+        file, end = tensor.location, tensor.offset + tensor.length
+        if _is_packed(tensor, values[tensor.name]):
+            values[tensor.name] = pack(values[tensor.name])
+            if following is not None and following.location == file:
+                end = min(end, following.offset)  # others may have the rest
+            graph.files[file].give_back(max(tensor.offset, kept[file]), end)
+        else:
+            kept[file] = max(kept[file], end)
+    return graph._replace(values=values)
+
+
+def _is_packed(tensor: ExternalTensor, value: NDArray[np.generic]) -> bool:
+    named = tensor.name.endswith(WEIGHTS)
+    return named and value.dtype == np.int8 and value.ndim == 2 and 0 < min(value.shape) <= max(value.shape) <= _LARGEST
+
+
+class _Packer:
+    """Calls a library."""
+
+    def __init__(self, library: Path) -> None:
+        loaded = ctypes.CDLL(str(library))
+        loaded.SpamEdgePanel.restype = ctypes.c_size_t
+        self._panel = int(loaded.SpamEdgePanel())
+        self._pack = loaded.SpamEdgePack
+        self._pack.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p]
+        self._pack.restype = None
+
+    def __call__(self, weights: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """Return weights, shape (columns, outputs), packed."""
+        columns, outputs = weights.shape
+        shape = (_rounded_up(columns, _GROUP) + _GROUP, _rounded_up(outputs, self._panel))
+        memory = np.empty(shape[0] * shape[1] + _ALIGNMENT, dtype=np.uint8)
+        start = -memory.ctypes.data % _ALIGNMENT
+        packed = memory[start : start + shape[0] * shape[1]].reshape(shape)
+        self._pack(weights.ctypes.data, columns, outputs, packed.ctypes.data)
+        return packed
+
+
+def _rounded_up(size: int, step: int) -> int:
+    return -(-size // step) * step
