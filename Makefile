@@ -18,6 +18,7 @@ PYTHON        ?= python3
 BENCH         ?=
 EVALUATE      ?=
 FUZZ          ?=
+WORKERS       ?= auto
 REPORT        ?= artifacts/report
 DEVICE        ?= $(if $(wildcard /proc/driver/nvidia/version),gpu,cpu)
 
@@ -26,7 +27,7 @@ VENV      := .venv
 RUN       := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(DEVICE)
 PEERS     := $(INSTALLED)-bench
-OPERATOR  := spam_edge/native/libspam_encoder_avx2.so
+OPERATOR  := spam_edge/native/libspam_encoder_$(if $(filter aarch64,$(shell uname -m)),neon,avx2).so
 SETTINGS  := artifacts/.settings
 option     = $(if $(strip $($(1))),$(2) $(foreach value,$($(1)),$(value)))
 repeated   = $(foreach value,$($(1)),$(2) $(value))
@@ -44,7 +45,7 @@ DATA_FILES  := $(wildcard $(DATA))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help data train export alternatives bench evaluate test test-all fuzz check lint typecheck wheel clean distclean environment FORCE
+.PHONY: help data train export alternatives bench evaluate test test-slow test-all fuzz check lint typecheck wheel clean distclean environment FORCE
 
 help: ## list targets and variables
 	@echo "spam-edge: an on-device spam classifier. Targets:"
@@ -55,7 +56,7 @@ help: ## list targets and variables
 	  "LABEL_MAP=$(LABEL_MAP) NOTICES=$(NOTICES)"
 	@echo "  LEARNING_RATE=$(LEARNING_RATE) EPOCHS=$(EPOCHS) BATCH_SIZE=$(BATCH_SIZE) MAX_LENGTH=$(MAX_LENGTH)" \
 	  "SEED=$(SEED)"
-	@echo "  CHECKPOINT=$(CHECKPOINT) BUNDLE=$(BUNDLE) REPORT=$(REPORT) DEVICE=$(DEVICE) PYTHON=$(PYTHON)"
+	@echo "  CHECKPOINT=$(CHECKPOINT) BUNDLE=$(BUNDLE) REPORT=$(REPORT) DEVICE=$(DEVICE) PYTHON=$(PYTHON) WORKERS=$(WORKERS)"
 	@echo "First time: make train export && .venv/bin/spam-edge classify FILE"
 
 data: | $(INSTALLED) ## report on DATA: cleaning, contradicting labels, split; train nothing
@@ -94,12 +95,19 @@ evaluate: $(BUNDLE)/manifest.json ## evaluate the pipeline in five folds, clean 
 	$(RUN) -m tests.evaluation $(CORPUS_OPTIONS) --bundle $(BUNDLE) --output $(REPORT) $(EVALUATE)
 	$(RUN) -m export.quote $(REPORT)/evaluation.json --bundle $(BUNDLE)
 
+# One process per core; WORKERS=0 runs all tests in one. Each process begins with neighbouring tests, which share
+# fixtures; one that has finished takes half of what another has left.
+TESTS = $(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal
+
 test: environment ## run the tests that take no training; make test-all runs all
-	$(RUN) -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
 	@echo "make test-all runs the slow tests, too: they train, export and build clean environments"
 
-test-all: environment ## run all tests, also those that train, export and build clean environments
-	$(RUN) -m pytest
+test-slow: environment ## run the tests that train, export and build clean environments
+	$(TESTS) -m slow
+
+test-all: environment ## run all tests, the slow ones too
+	$(TESTS)
 
 # FUZZ="--models 100000 --seed 1" runs others.
 fuzz: environment ## run 20,000 malformed models in the fused operator under sanitizers

@@ -9,14 +9,12 @@ import click
 
 from export.checkpoint import Checkpoint
 from export.command_options import bundle_option, checkpoint_option
-from export.errors import ExportError
 from export.parity.candidates import STOCK, Candidate, format_candidates, measure_candidates
 from export.quantization.quantize import Quantizer
 from export.reference import PyTorchReference
 from export.report.amend import amend, require_place
 from export.report.markdown import table
 from spam_edge.bundle.golden import Golden
-from spam_edge.bundle.hashes import sha256_of
 from spam_edge.bundle.locate import Bundle
 from spam_edge.decision.comparison import Decision
 from spam_edge.diagnostics.verify import PARITY_NAME
@@ -56,9 +54,7 @@ def compare_ways(bundle: Bundle, checkpoint: Checkpoint) -> list[Candidate]:
     Raises:
         ExportError: the bundle was made from another checkpoint, or its card has no section for the figures.
     """
-    shipped = bundle.manifest.provenance["export"]["weights_sha256"]
-    if sha256_of(checkpoint.path / "model.safetensors") != shipped:
-        raise ExportError(f"{bundle.path} was not made from {checkpoint.path}; pass its --checkpoint, or export again")
+    checkpoint.require_bundle(bundle)
     bundle.verify()
     require_place(bundle, _PLACE)
     reference = PyTorchReference(checkpoint.path, max_length=checkpoint.max_length)

@@ -59,8 +59,8 @@ def export_bundle(
     origin = Origin.read(source, report)
     with atomic_directory(target) as folder:
         report("converting to ONNX: fp32, fp16, int8")
-        _write_float_graphs(origin.checkpoint, folder)
-        _copy_tokenizer(origin.checkpoint, folder)
+        write_float_graphs(origin.checkpoint, folder)
+        copy_tokenizer(origin.checkpoint, folder)
         draft = partial(draft_manifest, origin.checkpoint, folder, name=name, version=version)
         if unavailable_reason():
             report(f"skipping the fused variant: {unavailable_reason()}")
@@ -93,7 +93,12 @@ def export_bundle(
             _replay(folder)
 
 
-def _write_float_graphs(checkpoint: Checkpoint, folder: Path) -> None:
+def write_float_graphs(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write the fp32 and the fp16 file into a bundle.
+
+    Raises:
+        ExportError: a conversion failed.
+    """
     (folder / "onnx").mkdir()
     with tempfile.TemporaryDirectory(prefix="spam-edge-export-") as name:
         scratch = Path(name)
@@ -105,7 +110,7 @@ def _write_float_graphs(checkpoint: Checkpoint, folder: Path) -> None:
 
 def _examine(kept: Quantized, origin: Origin, folder: Path, report: Report) -> Measurements:
     """Measure batch dependence and int8 pair sums; fail if an int8 score depends on its batch."""
-    batching = {name: batch_dependence(folder, kept.manifest, name, origin.golden) for name in FILES}
+    batching = {name: batch_dependence(open_variant(folder, kept.manifest, name), origin.golden) for name in FILES}
     for variant in ROUNDED:
         require_invariance(variant, batching[variant])
     report("auditing 16-bit pair sums of int8 products")
@@ -113,7 +118,8 @@ def _examine(kept: Quantized, origin: Origin, folder: Path, report: Report) -> M
     return Measurements(kept.parities, batching, audit)
 
 
-def _copy_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
+def copy_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
+    """Copy the files of the tokenizer, the normaliser and the configuration into a bundle."""
     for name in ("config.json", *TOKENIZER_FILES, NORMALIZER_NAME):
         shutil.copyfile(checkpoint.path / name, folder / name)
 

@@ -43,9 +43,17 @@ ROUNDED = [variant for variant in (SHIPPED, FUSED) if variant in FILES]
 ROUNDED_FILES = sorted({file for variant in ROUNDED for file in FILES[variant].needs})
 
 
-def draft_manifest(checkpoint: Checkpoint, folder: Path, recipe: Recipe, *, name: str, version: str) -> Manifest:
-    """Return the manifest before calibration: temperature 1, threshold 0.5, no metrics."""
-    variants = {key: replace(variant, bytes=(folder / variant.file).stat().st_size) for key, variant in FILES.items()}
+def draft_manifest(
+    checkpoint: Checkpoint,
+    folder: Path,
+    recipe: Recipe,
+    *,
+    name: str,
+    version: str,
+    files: Mapping[str, Variant] = FILES,
+) -> Manifest:
+    """Return the manifest of these files before calibration: temperature 1, threshold 0.5, no metrics."""
+    variants = {key: replace(variant, bytes=(folder / variant.file).stat().st_size) for key, variant in files.items()}
     return Manifest(
         name=name,
         version=version,

@@ -23,6 +23,8 @@ from spam_edge.bundle.checks import (
     shown,
     text,
 )
+from spam_edge.bundle.hashes import sha256_of
+from spam_edge.bundle.locate import Bundle
 from spam_edge.text.normalization import NORMALIZER_NAME
 from spam_edge.training.data.sources import FILES
 from spam_edge.training.data.splits import NOTICES
@@ -124,6 +126,15 @@ class Checkpoint:
         labels = config["id2label"]["0"], config["id2label"]["1"]
         splits = (_read_split(path / "splits" / f"{name}.jsonl", labels) for name in ("train", "validation", "test"))
         return cls(path, config, _read_training(path / "training.json"), *splits)
+
+    def require_bundle(self, bundle: Bundle) -> None:
+        """Check that a bundle was made from this checkpoint.
+
+        Raises:
+            ExportError: it was made from other weights.
+        """
+        if sha256_of(self.path / WEIGHTS) != bundle.manifest.provenance["export"]["weights_sha256"]:
+            raise ExportError(f"{bundle.path} was not made from {self.path}; pass its --checkpoint, or export again")
 
     @property
     def labels(self) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 """Record the provenance of a bundle in its manifest: training, weights, libraries and graphs."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,12 @@ from export.checkpoint import WEIGHTS, Checkpoint
 from export.graphs.conversion import count_operators
 from export.quantization.recipe import Recipe
 from spam_edge.bundle.hashes import sha256_of
-from spam_edge.training.checkpoint import git_commit
+from spam_edge.training.checkpoint import git_commit, versions
 
-_LIBRARIES = ("spam-edge", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "numpy")
+LIBRARIES = (
+    "spam-edge", "torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy",
+)  # fmt: skip
+"""Libraries that determine the bundle. Of the two builds of onnxruntime, one is installed."""
 _COUNTED = (
     "Attention",
     "MultiHeadAttention",
@@ -41,7 +43,7 @@ def provenance_of(checkpoint: Checkpoint, graphs: Mapping[str, Path], *, recipe:
         "export": {
             "weights_sha256": sha256_of(checkpoint.path / WEIGHTS),
             "git_commit": git_commit(),
-            "versions": {name: version(name) for name in _LIBRARIES},
+            "versions": versions(LIBRARIES),
             "graphs": {variant: _describe(path) for variant, path in graphs.items()},
             "quantisation": recipe.describe(),
         },

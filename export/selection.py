@@ -11,7 +11,7 @@ from export.bundle_files import FILES, FUSED, ROUNDED, ROUNDED_FILES, SHIPPED, w
 from export.calibration import fit_temperature
 from export.checkpoint import Checkpoint
 from export.modes import fit_thresholds
-from export.parity.gate import AIM, Parity
+from export.parity.gate import AIM, FP16_BAND, Parity
 from export.parity.golden import make_golden
 from export.parity.measure import Logits, compare_variants, largest_margin_error, run_pytorch, run_variant
 from export.quantization.quantize import Quantizer
@@ -85,6 +85,7 @@ def quantize_in_turns(origin: Origin, folder: Path, draft: Callable[[Recipe], Ma
         for variant in ROUNDED:
             band = largest_margin_error(measured[variant], origin.expected)
             manifest = with_fields(manifest, variant, error_band=band)
+        manifest = with_fields(manifest, "fp16", error_band=FP16_BAND)
         manifest = _calibrate(manifest, origin.checkpoint, measured[SHIPPED])
         decision = Decision.of(manifest)
         yield Quantized(manifest, decision, dict(measured), compare_variants(measured, origin.expected, decision))

@@ -16,8 +16,11 @@ from spam_edge.bundle.locate import Bundle
 from spam_edge.bundle.manifest import MANIFEST_NAME
 from spam_edge.decision.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE
 from spam_edge.extras import disable_telemetry
+from spam_edge.resources import available_memory, available_threads
 from spam_edge.runtime.custom_operator import unavailable_reason
+from spam_edge.runtime.processor import this_processor
 from tests.support import loads as load_counts
+from tests.support.parallel import IS_ONE_OF_SEVERAL, MakeOnce, once_in
 from tests.support.vectors import fused_vectors
 
 disable_telemetry()  # in the tests that import onnxruntime themselves, too
@@ -27,6 +30,15 @@ settings.register_profile("spam-edge", deadline=None, suppress_health_check=[Hea
 settings.load_profile("spam-edge")
 
 ROOT = Path(__file__).parents[1]
+_MEMORY_OF_A_WORKER = 2 * 2**30
+"""Memory in bytes that a process of the tests may need: it imports torch and trains, or starts a cluster."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of processes of ``-n auto``, as many as cores and memory allow; 0 is this process alone."""
+    count = int(min(available_threads(), available_memory() / _MEMORY_OF_A_WORKER))
+    return count if count > 1 else 0
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -43,7 +55,10 @@ def _interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture(scope="module", params=["avx512", "avx_vnni", "avx2"])
+@pytest.fixture(
+    scope="module",
+    params=["avx512", "avx_vnni", "avx2"] if this_processor().machine == "x86-64" else ["i8mm", "dotprod", "neon"],
+)
 def vectors(request: pytest.FixtureRequest) -> str:
     """Name of each library of the fused operator that this processor can run; see ``use_vectors``."""
     if request.param not in fused_vectors():
@@ -88,14 +103,24 @@ def banded_bundle(bundle_copy: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
+    """Return a function that makes a folder once, also where several processes share the tests."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if IS_ONE_OF_SEVERAL else own) / "shared"
+    shared.mkdir(exist_ok=True)
+    return once_in(shared)
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint(make_once: MakeOnce) -> Callable[..., Path]:
     """Return a function that trains a very small checkpoint, by default with the sizes of the tiny bundle."""
     pytest.importorskip("torch")
     generator = runpy.run_path(str(ROOT / "tests" / "data" / "make_tiny_bundle.py"))
 
     def make(**shape: int) -> Path:
-        checkpoint: Path = generator["make_checkpoint"](tmp_path_factory.mktemp("tiny") / "checkpoint", **shape)
-        return checkpoint
+        name = ", ".join(["checkpoint", *(f"{size} {value}" for size, value in sorted(shape.items()))])
+        folder = make_once(name, lambda empty: generator["make_checkpoint"](empty / "checkpoint", **shape))
+        return folder / "checkpoint"
 
     return make
 

@@ -50,6 +50,11 @@ def fuse_as_it_comes(source: Path, folder: Path) -> Path:
     return _optimize(source, folder, AutoOptimizationConfig.O2())
 
 
+def fuse_as_o4(source: Path, folder: Path) -> Path:
+    """Convert ``source/model.onnx`` to fp16 with Optimum's default O4, for comparison."""
+    return _optimize(source, folder, AutoOptimizationConfig.O4())
+
+
 def convert_to_fp16(source: Path, folder: Path, *, layers: int) -> Path:
     """Apply all fusions and convert to fp16 with fp32 inputs and outputs, for CUDA.
 

@@ -74,14 +74,13 @@ def largest_margin_error(measured: Logits, expected: Logits) -> float:
     return float(np.abs(margins(measured) - margins(expected)).max())
 
 
-def batch_dependence(folder: Path, manifest: Manifest, variant: str, golden: Golden) -> float:
+def batch_dependence(classifier: SpamClassifier, golden: Golden) -> float:
     """Return the largest score difference of a golden message between a batch and a run alone."""
-    classifier = open_variant(folder, manifest, variant)
     alone = np.concatenate([classifier.score([text]) for text in golden.texts])
     return float(np.abs(alone - classifier.score(golden.texts)).max())
 
 
-def open_variant(folder: Path, manifest: Manifest, variant: str) -> SpamClassifier:
-    """Open one variant of an unfinished bundle on the CPU."""
-    options = RuntimeOptions(device="cpu", variant=variant, verify=False)
+def open_variant(folder: Path, manifest: Manifest, variant: str, *, device: str = "cpu") -> SpamClassifier:
+    """Open one variant of an unfinished bundle."""
+    options = RuntimeOptions(device=device, variant=variant, verify=False)
     return SpamClassifier(Bundle(folder, manifest, digest=""), options)

@@ -7,10 +7,11 @@ from time import perf_counter
 
 from spam_edge.batch.backends.base import Engine, OpenEngine
 from spam_edge.batch.backends.local import open_local_engine
-from spam_edge.batch.journal import Counts, Journal
+from spam_edge.batch.journal import Journal
 from spam_edge.batch.options import JobOptions
 from spam_edge.batch.pipeline import Pipeline
 from spam_edge.batch.plan import Plan, make_plan
+from spam_edge.batch.records import Counts
 from spam_edge.batch.report import BatchReport
 from spam_edge.batch.writing.assembly import assemble, write_rejects
 from spam_edge.readers.delimited import long_fields

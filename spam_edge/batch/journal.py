@@ -5,28 +5,16 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from spam_edge.batch.folder import is_regular, open_file, open_lock
-from spam_edge.batch.names import DONE, JOB, LOCK, is_part_name, part_name, record_name, record_number
+from spam_edge.batch.names import DONE, JOB, LOCK, part_name, record_name, record_number
+from spam_edge.batch.records import PartRecord
 from spam_edge.batch.report import BatchReport
 from spam_edge.batch.writing.files import write_text
-from spam_edge.bundle.checks import (
-    Check,
-    InvalidValueError,
-    each,
-    each_value,
-    entries,
-    integer,
-    load_json,
-    parse_json,
-    record,
-    shown,
-    text,
-)
-from spam_edge.bundle.hashes import sha256_of
+from spam_edge.bundle.checks import entries, load_json, parse_json, shown
 from spam_edge.errors import JobError
 from spam_edge.readers.windows import display_name
 
@@ -38,60 +26,6 @@ except ImportError:  # Windows
 SCHEMA_VERSION = 1
 _HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
 """Errors of ``flock`` if another process holds the lock."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """Row counts.
-
-    Attributes:
-        rows: rows read, including bad rows; blank lines do not count.
-        written: rows written.
-        labels: messages per label.
-        null: rows whose text is null.
-        truncated: messages that exceeded the maximum length of the model.
-        errors: bad rows per kind of fault.
-    """
-
-    rows: int = 0
-    written: int = 0
-    labels: dict[str, int] = field(default_factory=dict)
-    null: int = 0
-    truncated: int = 0
-    errors: dict[str, int] = field(default_factory=dict)
-
-    def add(self, other: "Counts") -> None:
-        """Add other counts in place."""
-        self.rows += other.rows
-        self.written += other.written
-        self.null += other.null
-        self.truncated += other.truncated
-        for mine, others in ((self.labels, other.labels), (self.errors, other.errors)):
-            for name, count in others.items():
-                mine[name] = mine.get(name, 0) + count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartRecord:
-    """The record of a finished part.
-
-    Attributes:
-        file: file name.
-        input: index of the input.
-        first_row: index of its first row in that input, from 0.
-        counts: row counts.
-        sha256: checksum of the file.
-        rows_sha256: checksum of the input rows.
-        rejects: entries for the reject file.
-    """
-
-    file: str
-    input: int
-    first_row: int
-    counts: Counts
-    sha256: str
-    rows_sha256: str
-    rejects: list[dict[str, Any]]
 
 
 class Journal:
@@ -205,11 +139,7 @@ class Journal:
         if not is_regular(path):
             return None
         with _intact(path):
-            values = record(_PART, _read(path), "", optional=frozenset())
-            part = PartRecord(**values | {"counts": Counts(**values["counts"])})
-            if not is_part_name(part.file, number):
-                raise InvalidValueError(f"it names {shown(part.file)}")
-            return part
+            return PartRecord.parse(_read(path), number)
 
     def add(self, number: int, part: PartRecord) -> None:
         """Record a part after its file has been renamed into place."""
@@ -233,14 +163,6 @@ class Journal:
         with suppress(JobError):
             return self.part(number)
         return None
-
-
-def is_intact(path: Path, part: PartRecord) -> bool:
-    """Whether the file of a part can be read and matches its checksum."""
-    try:
-        return is_regular(path) and path.name == part.file and sha256_of(path) == part.sha256
-    except OSError:
-        return False
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
@@ -274,26 +196,3 @@ def _intact(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         raise JobError(f"{display_name(path)} cannot be read ({error}); --force starts over") from error
-
-
-def _counts(value: object, name: str) -> dict[str, Any]:
-    return record(_COUNTS, value, name, optional=frozenset())
-
-
-_COUNTS: Mapping[str, Check[Any]] = {
-    "rows": integer,
-    "written": integer,
-    "labels": each_value(integer),
-    "null": integer,
-    "truncated": integer,
-    "errors": each_value(integer),
-}
-_PART: Mapping[str, Check[Any]] = {
-    "file": text,
-    "input": integer,
-    "first_row": integer,
-    "counts": _counts,
-    "sha256": text,
-    "rows_sha256": text,
-    "rejects": lambda value, name: list(each(entries)(value, name)),
-}

@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from spam_edge.batch.backends.base import Engine, Verdicts
-from spam_edge.batch.journal import Counts, Journal, PartRecord, is_intact
+from spam_edge.batch.journal import Journal
 from spam_edge.batch.plan import Plan
 from spam_edge.batch.reading.blocks import Block, Chunk, cut
 from spam_edge.batch.reading.inputs import Input
 from spam_edge.batch.reading.sources import Source
+from spam_edge.batch.records import Counts, PartRecord, is_intact
 from spam_edge.batch.writing.columns import Columns
 from spam_edge.batch.writing.sinks import Sink
 from spam_edge.bundle.hashes import sha256_of

@@ -6,15 +6,8 @@ from typing import Any
 
 import click
 
-from spam_edge.cli.console import Console, note, show, show_json
-from spam_edge.cli.options import (
-    RuntimeChoice,
-    examples,
-    hint_at_keyboard,
-    is_terminal,
-    reading_options,
-    runtime_options,
-)
+from spam_edge.cli.console import Console, hint_at_keyboard, is_terminal, note, show, show_json
+from spam_edge.cli.options import RuntimeChoice, examples, reading_options, runtime_options
 from spam_edge.cli.tables import bench_lines
 from spam_edge.readers import windows
 from spam_edge.readers.windows import ReadOptions

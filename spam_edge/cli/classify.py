@@ -10,15 +10,12 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from spam_edge.cli import writers
-from spam_edge.cli.console import Console, note, standard_output
+from spam_edge.cli.console import Console, hint_at_keyboard, is_terminal, note, reading_bar, standard_output
 from spam_edge.cli.options import (
     RuntimeChoice,
     checked_reading,
     decision_options,
     examples,
-    hint_at_keyboard,
-    is_terminal,
-    reading_bar,
     reading_options,
     runtime_options,
     spreadsheet_option,

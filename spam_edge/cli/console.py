@@ -3,14 +3,16 @@
 import io
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import click
 
 from spam_edge.escapes import one_line, safe_json
+from spam_edge.readers.windows import STDIN, ReadOptions, size_of
 
 _ERASE_LINE = "\r\x1b[K"
 
@@ -20,6 +22,11 @@ def standard_output() -> IO[str] | None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     return sys.stdout
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether a stream is a terminal; False for a closed one."""
+    return stream is not None and stream.isatty()  # None if the shell closed it
 
 
 def show(lines: Iterable[str]) -> None:
@@ -74,3 +81,17 @@ class Console(AbstractContextManager["Console"]):
         """Advance the bar and show the detail at its end."""
         if self._bar is not None:
             self._bar.update(count, detail)
+
+
+def reading_bar(paths: Sequence[Path], reading: ReadOptions) -> Console:
+    """Return a bar over the bytes of all inputs; without a terminal or a known size, a console without a bar."""
+    sizes = [size_of(path, reading) for path in paths]
+    if not is_terminal(sys.stderr) or None in sizes:
+        return Console()
+    return Console(sum(size for size in sizes if size is not None))
+
+
+def hint_at_keyboard(paths: Sequence[Path | None]) -> None:
+    """Print a hint if the command reads from a terminal."""
+    if STDIN in paths and is_terminal(sys.stdin):
+        note("reading messages from the keyboard, one per line; end with Ctrl-D")

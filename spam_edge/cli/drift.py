@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spam_edge.cli.console import show, show_json
-from spam_edge.cli.options import (
-    RuntimeChoice,
-    checked_reading,
-    examples,
-    hint_at_keyboard,
-    reading_bar,
-    reading_options,
-    runtime_options,
-)
+from spam_edge.cli.console import hint_at_keyboard, reading_bar, show, show_json
+from spam_edge.cli.options import RuntimeChoice, checked_reading, examples, reading_options, runtime_options
 from spam_edge.cli.screening import Screening
 from spam_edge.errors import InputError
 from spam_edge.readers.windows import STDIN

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spam_edge.cli.console import note, show_json, show_styled
-from spam_edge.cli.options import RuntimeChoice, examples, is_terminal, runtime_options
+from spam_edge.cli.console import is_terminal, note, show_json, show_styled
+from spam_edge.cli.options import RuntimeChoice, examples, runtime_options
 from spam_edge.errors import InputError
 from spam_edge.escapes import one_line
 from spam_edge.readers.windows import STDIN, ReadOptions, check_readable, read_windows

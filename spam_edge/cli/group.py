@@ -10,7 +10,8 @@ from importlib import import_module
 import click
 
 from spam_edge import __version__
-from spam_edge.cli.options import ErrorGroup, examples
+from spam_edge.cli.errors import ErrorGroup
+from spam_edge.cli.options import examples
 
 # At exit, the collector would look at every object several times: a seventh of the time of one message.
 atexit.register(gc.freeze)

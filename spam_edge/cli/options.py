@@ -1,91 +1,24 @@
-"""Shared by the commands: exit codes, options of the runtime and the readers, help examples."""
+"""Options that several commands share, those of the runtime and of the readers, and help examples."""
 
-import errno
 import functools
-import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from spam_edge.cli.console import Console, note
+from spam_edge.cli.console import note
 from spam_edge.cli.notes import notes
-from spam_edge.errors import OptionError, SpamEdgeError
-from spam_edge.escapes import one_line
+from spam_edge.errors import OptionError
 from spam_edge.options import DEVICES, VARIANTS, RuntimeOptions
-from spam_edge.readers.windows import FORMATS, STDIN, ReadOptions, size_of
-from spam_edge.signals import raised_signals
+from spam_edge.readers.windows import FORMATS, ReadOptions
 
 if TYPE_CHECKING:
     from spam_edge.bundle.locate import Bundle
     from spam_edge.bundle.manifest import Manifest
     from spam_edge.classifier import SpamClassifier
     from spam_edge.decision.operating_points import OperatingPoint
-
-INTERRUPTED = 130
-_FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
-_NO_THREAD = "can't start new thread"
-
-
-class ErrorGroup(click.Group):
-    """Reports expected errors as one line and an exit code."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """Parse the arguments of the group."""
-        with _one_line_errors():
-            return super().make_context(info_name, args, parent, **extra)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. Exit codes: 0 after a broken pipe, 130, 143 and 129 after a signal, 1 after an error."""
-        with _one_line_errors():
-            return self._invoke(ctx)
-
-    def _invoke(self, ctx: click.Context) -> Any:
-        try:
-            with raised_signals():
-                # OpenBLAS starts threads that nothing here uses, and interrupts the process if it cannot.
-                os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-                return super().invoke(ctx)
-        except BrokenPipeError:
-            # The reader closed the pipe. Redirect stdout, so that flushing it at shutdown does not fail.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
-        except KeyboardInterrupt:
-            note("")  # the terminal has printed ^C
-            note("Interrupted")
-            ctx.exit(INTERRUPTED)
-        except SpamEdgeError as error:
-            raise click.ClickException(str(error)) from error
-        except MemoryError as error:
-            raise click.ClickException("the memory does not suffice; use fewer workers or threads") from error
-        except RuntimeError as error:
-            if str(error) != _NO_THREAD:
-                raise
-            raise click.ClickException("the system refuses a thread; raise the limit of processes") from error
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Escape the messages of errors, which quote arguments and file names."""
-    try:
-        yield
-    except click.ClickException as error:
-        error.message = one_line(error.message)  # type: ignore[misc]  # each kind formats it in its own way
-        raise
-    except OSError as error:
-        raise click.ClickException(one_line(_named(error))) from error
-
-
-def _named(error: OSError) -> str:
-    """Return the text of an error with the name of its file: writes to standard output alone have none."""
-    full = error.filename is None and error.errno in _FULL
-    return f"standard output cannot be written ({error.strerror})" if full else str(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +178,11 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="CHAR",
             help="Delimiter of CSV and TSV: a character, comma, semicolon, tab or pipe [default: as in the header].",
         ),
+        click.option(
+            "--long-cells",
+            is_flag=True,
+            help="Read a quoted cell of CSV and TSV as one text, however many of its lines look like rows.",
+        ),
         click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Encoding of the inputs."),
     )
     return _with_options(command, options)
@@ -279,22 +217,3 @@ def checked_reading(**options: Any) -> ReadOptions:
     if options["whole_file"] and options["input_format"] not in (None, "text", "mail"):
         raise click.UsageError("--whole-file reads files as plain text and cannot be combined with --input-format")
     return ReadOptions(**options)
-
-
-def reading_bar(paths: Sequence[Path], reading: ReadOptions) -> Console:
-    """Return a bar over the bytes of all inputs; without a terminal or a known size, a console without a bar."""
-    sizes = [size_of(path, reading) for path in paths]
-    if not is_terminal(sys.stderr) or None in sizes:
-        return Console()
-    return Console(sum(size for size in sizes if size is not None))
-
-
-def hint_at_keyboard(paths: Sequence[Path | None]) -> None:
-    """Print a hint if the command reads from a terminal."""
-    if STDIN in paths and is_terminal(sys.stdin):
-        note("reading messages from the keyboard, one per line; end with Ctrl-D")
-
-
-def is_terminal(stream: IO[str] | None) -> bool:
-    """Whether a stream is a terminal; False for a closed one."""
-    return stream is not None and stream.isatty()  # None if the shell closed it

@@ -18,10 +18,10 @@ enum { DEEPEST = 75000 }; /* columns up to which sums are exact in int32; see li
 static inline size_t padded(size_t outputs) { return (outputs + PANEL - 1) / PANEL * PANEL; }
 
 /* Rounds up to a depth. */
-static inline size_t deepened(size_t columns) { return (columns + 3) / 4 * 4; }
+static inline size_t deepened(size_t columns) { return (columns + 7) / 8 * 8; }
 
-/* Rows of packed weights: the depth, and as many as the bytes of a sum. */
-static inline size_t packed_rows(size_t columns) { return deepened(columns) + sizeof(int32_t); }
+/* Rows of packed weights: the depth, and those of two sums per output. */
+static inline size_t packed_rows(size_t columns) { return deepened(columns) + 2 * sizeof(int32_t); }
 
 /* A linear layer with packed weights. */
 typedef struct {
@@ -37,8 +37,9 @@ typedef struct {
     const float *remainder;           /* (completed, channels) rounding error of their weights */
 } Linear;
 
-/* Packs weights (columns, outputs) into packed (packed_rows(columns), padded(outputs)), aligned to 64 bytes. The last
- * rows are the initial sums for the symmetric zero point, int32 (padded(outputs)). */
+/* Packs weights (columns, outputs) into packed (packed_rows(columns), padded(outputs)), aligned to 64 bytes. At the end
+ * are two int32 (padded(outputs)): the initial sums for the symmetric zero point, and what a zero point of one less adds
+ * to them. */
 void weights_pack(const int8_t *weights, size_t columns, size_t outputs, int8_t *packed);
 
 /* Allocates `packed` and packs weights (columns, outputs); `input` and `outputs` must be set. Returns 0, or -1 if out

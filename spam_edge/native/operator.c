@@ -19,8 +19,8 @@
  * custom_op.SpamEncoder.threads: maximum busy threads in this process.
  *
  * The host can pack weights with SpamEdgePack() before it creates a session, and give them in place of those of the
- * file: uint8 (4 + columns, rounded up to 4; outputs, rounded up to SpamEdgePanel()), aligned to 64 bytes. The operator
- * uses them where they are, and packs others into memory of its own. Each library has its own order. */
+ * file: uint8 of the shape SpamEdgePackedShape(), aligned to 64 bytes. The operator uses them where they are, and packs
+ * others into memory of its own. Each library has its own order. */
 
 #include <math.h>
 #include <stdio.h>
@@ -398,10 +398,13 @@ EXPORTED Status *RegisterCustomOps(SessionOptions *options, const ApiBase *base)
     return status; /* domain and operator must outlive every session: never freed, and small */
 }
 
-/* Outputs are padded to a multiple of this in packed weights. */
-EXPORTED size_t SpamEdgePanel(void) { return PANEL; }
+/* Sets the shape of packed weights. */
+EXPORTED void SpamEdgePackedShape(size_t columns, size_t outputs, size_t shape[2]) {
+    shape[0] = packed_rows(columns);
+    shape[1] = padded(outputs);
+}
 
-/* Packs int8 weights (columns, outputs); see the beginning of this file for `packed`. */
+/* Packs int8 weights (columns, outputs) into `packed`; see the beginning of this file. */
 EXPORTED void SpamEdgePack(const int8_t *weights, size_t columns, size_t outputs, int8_t *packed) {
     weights_pack(weights, columns, outputs, packed);
 }

@@ -20,7 +20,7 @@ OPERATOR = "SpamEncoder"
 WEIGHTS = ".weights"
 """End of the names of constants that are the weights of a linear layer."""
 ENVIRONMENT_VARIABLE = "SPAM_EDGE_INSTRUCTION_SET"
-"""Names an instruction set other than the fastest detected: ``avx512``, ``avx_vnni`` or ``avx2``."""
+"""Names an instruction set other than the fastest detected, one of :attr:`Processor.vectors`."""
 FOLDER = Path(__file__).parents[1] / "native"
 
 
@@ -69,7 +69,7 @@ def unsuited_reason() -> str:
     """
     chosen = instruction_set()
     if not any(FOLDER.glob("libspam_encoder_*.so")):
-        return "this installation lacks the fused operator, which needs Linux on x86-64"
+        return "this installation lacks the fused operator, which needs Linux on x86-64 or ARM64"
     if not chosen:
         return "the fused operator needs a processor with AVX2 and FMA"
     if not library().is_file():

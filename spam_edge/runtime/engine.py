@@ -5,6 +5,9 @@ from types import ModuleType
 from spam_edge.errors import ProviderUnavailableError
 from spam_edge.extras import disable_telemetry
 
+_OUT_OF_MEMORY = ("out of memory", "failed to allocate memory", "smaller than requested bytes", "alloc_failed")
+"""Of the CUDA runtime, of onnxruntime's arena without and with a limit, and of cuBLAS; in lower case."""
+
 
 def import_onnxruntime() -> ModuleType:
     """Import onnxruntime with telemetry disabled.
@@ -26,3 +29,9 @@ def import_onnxruntime() -> ModuleType:
 def reason_of(error: Exception) -> str:
     """Return the first line of an onnxruntime error; the rest is its C++ stack trace."""
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an onnxruntime error says that a GPU has too little free memory. It has no class of its own."""
+    text = str(error).lower()
+    return any(words in text for words in _OUT_OF_MEMORY)

@@ -14,7 +14,6 @@ from spam_edge.runtime.custom_operator import WEIGHTS
 from spam_edge.runtime.graph import ExternalTensor, Graph
 
 _ALIGNMENT = 64  # bytes
-_GROUP = 4  # columns; as many rows hold sums
 _LARGEST = 2**20  # rows and columns; the operator refuses more
 
 
@@ -50,22 +49,18 @@ class _Packer:
 
     def __init__(self, library: Path) -> None:
         loaded = ctypes.CDLL(str(library))
-        loaded.SpamEdgePanel.restype = ctypes.c_size_t
-        self._panel = int(loaded.SpamEdgePanel())
-        self._pack = loaded.SpamEdgePack
+        self._set_shape, self._pack = loaded.SpamEdgePackedShape, loaded.SpamEdgePack
+        self._set_shape.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p]
         self._pack.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p]
-        self._pack.restype = None
+        self._set_shape.restype = self._pack.restype = None
 
     def __call__(self, weights: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Return weights, shape (columns, outputs), packed."""
-        columns, outputs = weights.shape
-        shape = (_rounded_up(columns, _GROUP) + _GROUP, _rounded_up(outputs, self._panel))
-        memory = np.empty(shape[0] * shape[1] + _ALIGNMENT, dtype=np.uint8)
+        shape = np.empty(2, dtype=np.uintp)
+        self._set_shape(*weights.shape, shape.ctypes.data)
+        size = int(shape.prod())
+        memory = np.empty(size + _ALIGNMENT, dtype=np.uint8)
         start = -memory.ctypes.data % _ALIGNMENT
-        packed = memory[start : start + shape[0] * shape[1]].reshape(shape)
-        self._pack(weights.ctypes.data, columns, outputs, packed.ctypes.data)
+        packed = memory[start : start + size].reshape(shape.tolist())
+        self._pack(weights.ctypes.data, *weights.shape, packed.ctypes.data)
         return packed
-
-
-def _rounded_up(size: int, step: int) -> int:
-    return -(-size // step) * step

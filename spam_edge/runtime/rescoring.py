@@ -23,7 +23,6 @@ class ExactSession:
         variant: variant of the fast session.
         provider: execution provider of the fast session.
         threads: threads of the fast session.
-        token_budget: token budget of the fast session.
         file: ONNX file of the fast session.
         instructions: instruction set of the fast session, if it is fused.
         rescored: rows that the reference session has run so far.
@@ -48,8 +47,7 @@ class ExactSession:
             error_band: maximum error of the margin of the fast session.
         """
         self.variant, self.provider, self.threads = fast.variant, fast.provider, fast.threads
-        self.token_budget, self.file = fast.token_budget, fast.file
-        self.instructions = fast.instructions
+        self.file, self.instructions = fast.file, fast.instructions
         self.rescored = 0
         self._counting = threading.Lock()
         self._fast = fast
@@ -57,6 +55,11 @@ class ExactSession:
         self._calibration = calibration
         self._boundaries = np.array([calibration.margin_of(score) for score in boundaries], dtype=np.float32)
         self._error_band = error_band
+
+    @property
+    def token_budget(self) -> int:
+        """Maximum tokens per batch of the fast session."""
+        return self._fast.token_budget
 
     def run_all(self, batches: Sequence[Batch]) -> list[NDArray[np.float32]]:
         """Return the logits of each batch, in order; see :meth:`spam_edge.runtime.session.Session.run`."""

@@ -18,7 +18,7 @@ from spam_edge.options import RuntimeOptions
 from spam_edge.resources import available_threads
 from spam_edge.runtime.batching import CUDA_TOKEN_BUDGET, FUSED_TOKEN_BUDGET, TOKEN_BUDGET, Batch
 from spam_edge.runtime.custom_operator import instruction_set, library, unavailable_reason, unsuited_reason
-from spam_edge.runtime.engine import import_onnxruntime, reason_of
+from spam_edge.runtime.engine import import_onnxruntime, is_out_of_memory, reason_of
 from spam_edge.runtime.graph import Graph
 from spam_edge.runtime.packing import pack_weights
 from spam_edge.runtime.processor import this_processor
@@ -32,10 +32,10 @@ class Session:
     """An onnxruntime session on a checked execution provider.
 
     Attributes:
-        variant: model variant: ``fused``, ``int8``, ``fp16`` or ``fp32``.
+        variant: model variant: ``fused``, ``int8``, ``fp16``, ``fp16_packed`` or ``fp32``.
         provider: execution provider the session runs on.
         threads: concurrent inferences.
-        token_budget: maximum tokens per batch, padding included.
+        token_budget: maximum tokens per batch, padding included. It shrinks if a GPU runs out of memory.
         file: path of the ONNX file inside the bundle.
         instructions: instruction set of the fused operator; None for other variants.
     """
@@ -78,19 +78,40 @@ class Session:
     def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return logits, shape (rows, labels), for token ids and attention mask, each of shape (rows, tokens).
 
+        If the memory of a GPU does not hold the batch, its halves run one after the other.
+
         Raises:
             BundleIntegrityError: the model refuses the input, or returns other than finite logits of this shape.
-            SpamEdgeError: the run failed for another reason, such as too little memory.
+            SpamEdgeError: the run failed for another reason, such as too little memory for one message.
         """
         feed = dict(zip(self._inputs, (input_ids, attention_mask), strict=True))
         try:
             logits: NDArray[np.float32] = self._session.run(self._output, feed)[0]
         except Exception as error:  # onnxruntime has no common base class for its errors
+            if self.provider == CUDA and is_out_of_memory(error):
+                return self._run_halves(input_ids, attention_mask, error)
             raise self._failure(error) from error
         shape = (len(input_ids), self._labels)
         if logits.shape != shape or not np.isfinite(logits).all():
             raise BundleIntegrityError(f"{self.file} gave no finite logits of shape {shape}; export the bundle again")
         return logits
+
+    def _run_halves(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], error: Exception
+    ) -> NDArray[np.float32]:
+        """Run a batch that ran out of memory as two, and let no later batch be larger than these."""
+        rows, width = input_ids.shape
+        if rows == 1:
+            raise SpamEdgeError(
+                f"the memory of the GPU does not hold {self.file} and one message of {width} tokens "
+                f"({reason_of(error)}); end other programs on the GPU, or use the CPU"
+            ) from error
+        self.token_budget = min(self.token_budget, max(1, input_ids.size // 2))
+        halves = []
+        for half in (slice(rows // 2), slice(rows // 2, None)):
+            longest = int(attention_mask[half].sum(axis=1).max())
+            halves.append(self.run(input_ids[half, :longest], attention_mask[half, :longest]))
+        return np.concatenate(halves)
 
     @cached_property
     def _pool(self) -> "ThreadPoolExecutor":
@@ -200,7 +221,8 @@ def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) 
     """Choose the variant for a provider.
 
     A named variant is used or refused. ``auto`` takes the first variant whose first provider this is, else the first
-    that runs on it, and skips the fused variant where its operator cannot run.
+    that runs on it, and skips the fused variant where its operator cannot run. On a CPU that computes in fp16, it skips
+    variants that are made for CUDA: the export measures them with sums in fp32.
 
     Raises:
         OptionError: as :func:`open_session`.
@@ -235,10 +257,12 @@ def _choose(variants: Mapping[str, Variant], provider: str, wanted: str, reason_
         if variants[wanted].fused and (reason := reason_against()):
             raise ProviderUnavailableError(f"{reason}; leave the variant at auto")
         return wanted
+    own = provider == CPU and this_processor().computes_in_fp16
     usable = [
         name
         for name, variant in variants.items()
-        if provider in variant.providers and not (variant.fused and reason_against())
+        if provider in (variant.providers[:1] if own else variant.providers)
+        and not (variant.fused and reason_against())
     ]
     if not usable:
         raise ProviderUnavailableError(f"this bundle has no file for {device}; it has {', '.join(variants)}")

@@ -21,7 +21,8 @@ from spam_edge.training.model.base_model import strip_baked_lengths
 
 RECORD_NAME = "training.json"
 _RUN_NAME = "run.json"
-_LIBRARIES = ("spam-edge", "torch", "transformers", "accelerate", "datasets", "tokenizers", "scikit-learn", "numpy")
+LIBRARIES = ("spam-edge", "torch", "transformers", "accelerate", "datasets", "tokenizers", "scikit-learn", "numpy")
+"""Libraries that determine the weights."""
 
 
 def prepare_output(output: Path) -> None:
@@ -127,10 +128,10 @@ def named_write_errors(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder}: cannot be written ({error}); free the disk or choose another --output") from error
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that determine the weights."""
+def versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str]:
+    """Return the versions of Python and of those libraries that are installed."""
     found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
+    for name in libraries:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # running from a checkout that is not installed

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from spam_edge import RuntimeOptions, SpamClassifier, resources
+from spam_edge import Prediction, RuntimeOptions, SpamClassifier, resources
 from spam_edge.batch import Model, Verdicts
 from spam_edge.batch.backends import worker_count
 from spam_edge.batch.backends.local import ProcessEngine, ThreadEngine, open_local_engine
 from spam_edge.bundle.locate import Bundle
 from spam_edge.errors import BundleIntegrityError, WorkerError
+from spam_edge.runtime.providers import CPU, CUDA
 from tests.support.timeouts import wait_until
 
 from .conftest import OPTIONS, RunJob, contents, messages, proc_fields, write_csv
@@ -39,6 +40,33 @@ def test_processes_give_what_a_thread_gives(tmp_path: Path, run_job: RunJob) -> 
     assert [(report.engine, report.workers) for report in reports] == [("thread", 1), ("processes", 2)]
     assert contents(tmp_path / "out1") == contents(tmp_path / "out2")
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(("provider", "at_once"), [(CPU, 1), (CUDA, 2)])
+def test_on_a_gpu_the_next_texts_are_tokenised_meanwhile(
+    model: Model, monkeypatch: pytest.MonkeyPatch, provider: str, at_once: int
+) -> None:
+    """Mocked: the classifier runs on the CPU and says that it uses CUDA. The order of the verdicts stays."""
+    monkeypatch.setattr(SpamClassifier, "provider", provider)
+    running, most = [0], [0]
+    classify = SpamClassifier.classify_batch
+
+    def classify_batch(classifier: SpamClassifier, texts: Sequence[str]) -> list[Prediction]:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        if most[0] < at_once:
+            wait_until(lambda: most[0] == at_once)
+        predictions = classify(classifier, texts)
+        running[0] -= 1
+        return predictions
+
+    monkeypatch.setattr(SpamClassifier, "classify_batch", classify_batch)
+    texts = [messages(50, start) for start in (0, 50, 100)]
+    with ThreadEngine(model) as engine:
+        found = [future.result() for future in [engine.submit(each) for each in texts]]
+    assert most == [at_once]
+    classifier = model.open()
+    assert [verdicts.score.tolist() for verdicts in found] == [classifier.score(each).tolist() for each in texts]
 
 
 def workers() -> list[int]:

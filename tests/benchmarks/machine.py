@@ -9,6 +9,7 @@ from typing import Any
 _LIBRARIES = (
     "spam-edge",
     "onnxruntime",
+    "onnxruntime-gpu",
     "tokenizers",
     "numpy",
     "torch",

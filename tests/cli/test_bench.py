@@ -161,7 +161,6 @@ def test_rows_that_cannot_be_read_are_left_out_and_said(bench: Run) -> None:
         (["--file", "-"], "<stdin> has no messages to benchmark"),
         (["--file", "-", "--encoding", "klingon"], "'klingon' is not a known text encoding; try utf-8 or cp1252"),
         (["--model", "nowhere"], "nowhere"),
-        (["--variant", "fp16", "--exact"], "has no error band for fp16"),
     ],
 )
 def test_errors_in_one_line(bench: Run, arguments: list[str], reason: str) -> None:

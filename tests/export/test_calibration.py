@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from export.calibration import BALANCED_BETWEEN, choose_threshold, fit_temperature
+from export.calibration import BALANCED_BETWEEN, FALSE_POSITIVE_COST, choose_threshold, fit_temperature
 from spam_edge.decision.calibration import Calibration
 
 
@@ -31,15 +31,29 @@ def test_temperature_never_sharpens() -> None:
     )
 )
 @example([(-1.0, True), (-1.0, True), (0.0, False), (1.0, False), (2.0, False)])  # best threshold below every score
-def test_no_threshold_nearby_has_two_errors_less(rows: list[tuple[float, bool]]) -> None:
+def test_no_threshold_in_the_range_is_cheaper_by_more_than_one_missed_spam(rows: list[tuple[float, bool]]) -> None:
     margins = np.round(np.array([margin for margin, _ in rows]), 3)
     labels = np.array([spam for _, spam in rows], dtype=np.int64)
     scores = Calibration(temperature=2.0).scores(_logits(margins))
     threshold = choose_threshold(_logits(margins), labels, temperature=2.0)
     low, high = BALANCED_BETWEEN
     assert low - 1e-6 <= threshold <= high + 1e-6
-    fewest = min(np.sum((scores >= candidate) != labels) for candidate in np.linspace(low, high, 201)[1:-1])
-    assert np.sum((scores >= threshold) != labels) <= fewest + 1
+
+    def cost(threshold: float) -> int:
+        called = scores >= threshold
+        return int(FALSE_POSITIVE_COST * (called & (labels == 0)).sum() + (~called & (labels == 1)).sum())
+
+    lowest = min(cost(candidate) for candidate in np.linspace(low, high, 201)[1:-1])
+    assert cost(threshold) <= lowest + 1
+
+
+def test_a_calibrated_model_of_many_messages_has_the_bayes_threshold() -> None:
+    """Above the threshold a score p costs 4 (1 - p), below it p; these are equal at 0.8."""
+    random = np.random.default_rng(0)
+    scores = random.beta(0.4, 0.4, 50_000)
+    labels = (random.random(len(scores)) < scores).astype(np.int64)
+    threshold = choose_threshold(_logits(np.log(scores / (1 - scores))), labels, temperature=1.0)
+    assert threshold == pytest.approx(0.8, abs=0.03)
 
 
 def test_the_threshold_stands_in_the_middle_of_the_widest_gap() -> None:

@@ -51,26 +51,6 @@ def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
-@pytest.fixture(scope="module")
-def two_corpora(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny checkpoint with two corpora: a.csv holds every message, ham.csv holds the ham as well."""
-    checkpoint = Path(shutil.copytree(tiny_checkpoint, tmp_path_factory.mktemp("corpora") / "checkpoint"))
-    for path in (checkpoint / "splits").iterdir():
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        named = [row | {"corpus": ["a.csv", "ham.csv"][: 1 + (row["label"] == "HAM")]} for row in rows]
-        path.write_text("".join(json.dumps(row) + "\n" for row in named), encoding="utf-8")
-    return checkpoint
-
-
-@pytest.fixture(scope="module")
-def bundle(two_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("exported") / "bundle"
-    done = _run("--checkpoint", two_corpora, "--output", target, "--name", "test")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("  pass\n") == 2 * len(FILES)
-    return target
-
-
 def test_the_bundle_is_whole(bundle: Path) -> None:
     fused = {"onnx/model_fused.onnx"} if FUSED in FILES else set()
     assert {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()} == fused | {
@@ -280,14 +260,14 @@ def test_the_closest_is_kept_where_none_reaches_the_aim(
 def test_another_tokenizer_stops_the_export(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = assemble._copy_tokenizer
+    copy = assemble.copy_tokenizer
 
     def copy_and_change(checkpoint: Any, folder: Path) -> None:
         copy(checkpoint, folder)
         path = folder / "tokenizer.json"
         path.write_text(path.read_text(encoding="utf-8").replace('"lowercase": true', '"lowercase": false'))
 
-    monkeypatch.setattr(assemble, "_copy_tokenizer", copy_and_change)
+    monkeypatch.setattr(assemble, "copy_tokenizer", copy_and_change)
     with pytest.raises(GateError, match="token ids differ"):
         _export(tiny_checkpoint, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []

@@ -46,9 +46,9 @@ def test_thresholds_are_in_order_and_keep_their_promise(rows: list[tuple[float, 
     if (scores.ham >= thresholds[LOW_FALSE_POSITIVE]).any():  # below 2,995 ham, only at the limit on missed spam
         assert (scores.spam < threshold_above_ham(scores, allowed=0)).sum() > spam / 2
     if thresholds[HIGH_RECALL] < thresholds[BALANCED]:
-        assert (scores.ham >= thresholds[HIGH_RECALL]).sum() <= 0.02 * ham
+        assert (scores.ham >= thresholds[HIGH_RECALL]).sum() <= 0.05 * ham
     if (scores.spam < thresholds[HIGH_RECALL]).sum() > 0.01 * spam:  # only at the limit on ham called spam
-        assert (scores.ham >= scores.spam[int(0.01 * spam)]).sum() > 0.02 * ham
+        assert (scores.ham >= scores.spam[int(0.01 * spam)]).sum() > 0.05 * ham
 
 
 def _fitted(margins: Iterable[float], labels: list[int]) -> tuple[dict[str, float], ValidationScores]:
@@ -62,7 +62,7 @@ def _fitted(margins: Iterable[float], labels: list[int]) -> tuple[dict[str, floa
 def _drawn(ham: int, spam: int, *odd: tuple[float, int], seed: int = 0) -> tuple[dict[str, float], ValidationScores]:
     """Fit thresholds on scores drawn as from a decent classifier, plus some odd messages (margin, label)."""
     rng = np.random.default_rng(seed)
-    margins = [*rng.normal(-4, 1.5, ham), *rng.normal(4, 2.2, spam), *(margin for margin, _ in odd)]
+    margins = [*rng.normal(-3, 1.7, ham), *rng.normal(4, 2.2, spam), *(margin for margin, _ in odd)]
     return _fitted(margins, [0] * ham + [1] * spam + [label for _, label in odd])
 
 
@@ -74,14 +74,14 @@ def test_the_modes_of_a_bundle_of_usual_size_differ(seed: int) -> None:
     assert strict == threshold_for_rate(scores, 0.001)
     assert (scores.ham >= strict).sum() == 0
     missed, false_positives = (scores.spam < lenient).sum(), (scores.ham >= lenient).sum()
-    assert (missed == 3 and false_positives <= 14) or (missed > 3 and false_positives == 14)
+    assert (missed == 3 and false_positives <= 35) or (missed > 3 and false_positives == 35)
 
 
 def test_one_spam_with_the_wrong_label_decides_nothing() -> None:
     """1 % of 56 spam is none: a threshold that misses none would lie below most ham."""
     (_, before), (thresholds, scores) = _drawn(400, 56), _drawn(400, 56, (-7.0, 1))
     assert (scores.ham >= scores.spam[0]).mean() > 0.9
-    assert (scores.ham >= thresholds[HIGH_RECALL]).sum() <= 8
+    assert (scores.ham >= thresholds[HIGH_RECALL]).sum() <= 20
     assert (before.spam < thresholds[HIGH_RECALL]).sum() <= 1
 
 
@@ -159,7 +159,7 @@ def test_few_ham_are_stated() -> None:
     ]
     held = resolution(scores, {LOW_FALSE_POSITIVE: 0.6, BALANCED: 0.6, HIGH_RECALL: 0.5}).splitlines()[2]
     assert (
-        "1 of 2 validation spam are missed; a threshold for 1% would call more than 2% of the validation ham spam; 0 "
+        "1 of 2 validation spam are missed; a threshold for 1% would call more than 5% of the validation ham spam; 0 "
         in held
     )
     few = ValidationScores(variant="int8", ham=np.full(100, 0.1), spam=np.array([0.9]))

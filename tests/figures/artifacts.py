@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.benchmarks.labels import table as labels_table
 from tests.benchmarks.report import brief
+from tests.gpu import quote
 
 PEERS = (
     "spam-edge",
@@ -209,6 +210,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 _MANIFEST, _BENCHMARK = "artifacts/bundle/manifest.json", "artifacts/benchmark"
+CUDA_RUN = f"{_BENCHMARK}/gpu.json"
 FIGURES = {
     "tracks": Figures(_MANIFEST, _tracks),
     "quality": Figures(_MANIFEST, _quality),
@@ -224,5 +226,8 @@ FIGURES = {
     "start": Figures(f"{_BENCHMARK}/start.json", _start, is_timing=True),
     "normalizer": Figures(f"{_BENCHMARK}/normalizer.json", _normalizer, is_timing=True),
     "labels": Figures(f"{_BENCHMARK}/labels.json", _labels),
+    "cuda-brief": Figures(CUDA_RUN, quote.brief, is_timing=True),
+    "cuda": Figures(CUDA_RUN, quote.tables, is_timing=True),
+    "cuda-training": Figures(CUDA_RUN, quote.training, is_timing=True),
 }
 """Regions by name, without ``transcript``, which is made by running its commands."""

@@ -1,6 +1,7 @@
 """End-to-end run of ``auto`` against a local fake of the Hub.
 
     python -m tests.hub                    66 million weights: most of an hour on two cores
+    python -m tests.hub --no-notices       the collection alone: a third of the time
     python -m tests.hub --tiny             smoke test with a tiny random model: a few minutes
 
 Serves a DistilBERT of the real shape (the packaged base with every unit doubled) and the packaged corpus in Parquet
@@ -51,12 +52,14 @@ class Step:
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--output", type=click.Path(path_type=Path), default=Path("artifacts/hub"), help="Folder of the results.")
 @click.option("--epochs", type=int, show_default="default of training", help="Number of epochs.")
+@click.option("--notices/--no-notices", default=True, help="Train on the notices, too.")
 @click.option("--tiny", is_flag=True, help="Use a tiny random model instead of the real shape.")
-def main(output: Path, epochs: int | None, tiny: bool) -> None:
+def main(output: Path, epochs: int | None, notices: bool, tiny: bool) -> None:
     """Train and export against a fake Hub, and print the duration and peak memory of each step."""
     output = output.resolve()
     train = ["--output", str(output / "checkpoint"), *(["--epochs", str(epochs)] if epochs else [])]
     train += ["--learning-rate", _TINY_RATE] if tiny else []
+    train += [] if notices else ["--no-notices"]
     export = ["--checkpoint", str(output / "checkpoint"), "--output", str(output / "bundle")]
     with stand_in(tiny=tiny) as hub, TemporaryDirectory(prefix="spam-edge-hub-") as home:
         environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": home}

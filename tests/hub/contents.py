@@ -53,6 +53,13 @@ def write_tiny_model(folder: Path) -> None:
     _write_model(folder, DistilBertConfig(**TINY), {})  # type: ignore[no-untyped-call]
 
 
+def write_random_model(folder: Path) -> None:
+    """Write a random DistilBERT of the real shape, with the vocabulary of the real one."""
+    from transformers import DistilBertConfig
+
+    _write_model(folder, DistilBertConfig(), {})  # type: ignore[no-untyped-call]
+
+
 def write_full_model(folder: Path) -> None:
     """Write a DistilBERT of the real shape: the packaged base with every unit doubled."""
     from spam_edge.training.model.minilm import load_as_distilbert

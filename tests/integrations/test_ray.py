@@ -9,7 +9,9 @@ import pytest
 
 from spam_edge import BundleIntegrityError
 from spam_edge.integrations.ray import RayClassifier
+from spam_edge.runtime.providers import CPU, CUDA
 from tests.integrations.conftest import Rows, Verdict
+from tests.support.cuda import NEEDS_CUDA
 from tests.support.workers import CountedRay, MortalRay
 
 ray = pytest.importorskip("ray")
@@ -86,6 +88,18 @@ def test_threads_of_an_actor_are_the_cores_it_was_assigned() -> None:
         ray.kill(actor)
     assert ray.get(ray.remote(num_cpus=2)(Actor).remote().threads.remote()) == 2
     assert RayClassifier.default_options().threads == 1  # this process is not an actor
+
+
+@pytest.mark.gpu
+@NEEDS_CUDA
+def test_an_actor_with_a_gpu_runs_on_it(tiny_bundle: Path) -> None:
+    class Actor:
+        def provider(self) -> str:
+            return RayClassifier(tiny_bundle).classifier.provider
+
+    # Two actors on one GPU, and one that Ray gives none: it falls back to the CPU.
+    actors = [ray.remote(num_cpus=0.5, num_gpus=share)(Actor).remote() for share in (0.5, 0.5, 0)]
+    assert ray.get([actor.provider.remote() for actor in actors]) == [CUDA, CUDA, CPU]
 
 
 def test_another_model_on_a_node(tiny_bundle: Path) -> None:

@@ -49,6 +49,7 @@ def test_make_alone_lists_every_target() -> None:
         "alternatives",
         "evaluate",
         "test",
+        "test-slow",
         "test-all",
         "check",
         "lint",
@@ -106,3 +107,9 @@ def test_other_ways_to_quantise_are_measured_when_asked_for() -> None:
     command = "-m export.alternatives --checkpoint /tmp/checkpoint --bundle /tmp/bundle"
     assert command in planned("alternatives", *places)
     assert command not in planned("export", *places)
+
+
+@needs_make
+def test_tests_run_in_one_process_per_core_unless_told_otherwise() -> None:
+    assert "--numprocesses auto --dist worksteal -m slow" in planned("test-slow")
+    assert "--numprocesses 0 " in planned("test", "WORKERS=0")

@@ -1,9 +1,10 @@
 """The fused operator gives the same logits with the oldest and the newest onnxruntime that pyproject.toml allows.
 
-Each version is installed in an environment of its own. C code that calls a function of onnxruntime by a wrong slot or
-signature, see native/onnxruntime.h, would crash or give other logits here.
+Each version is installed in a folder of its own, in front of the packages of this environment. C code that calls a
+function of onnxruntime by a wrong slot or signature, see native/onnxruntime.h, would crash or give other logits here.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from spam_edge import RuntimeOptions, SpamClassifier
@@ -39,41 +41,42 @@ print(onnxruntime.__version__)
 """
 
 
-def _install(python: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--only-binary=:all:"]
-    return subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+def _pip(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary=:all:", "--no-deps", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def _requirements() -> tuple[list[str], str]:
-    """Return what the runtime needs besides onnxruntime, and which onnxruntime."""
+def _engine() -> str:
+    """Return the requirement of onnxruntime, such as ``onnxruntime>=1.27``."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     [engine] = project["optional-dependencies"]["cpu"]
-    return project["dependencies"], engine
+    return str(engine)
 
 
 @pytest.fixture(scope="module")
-def _index() -> None:
-    """Skip where pip can install nothing."""
-    done = _install(sys.executable, "--dry-run", "--ignore-installed", "--no-deps", "onnxruntime")
+def versions() -> dict[str, str]:
+    """The oldest and the newest version that are allowed; skips the test where pip can install none."""
+    done = _pip("--dry-run", "--ignore-installed", "--report", "-", _engine())
     if done.returncode:
         pytest.skip(f"pip cannot install onnxruntime here: {done.stderr.strip().splitlines()[-1]}")
+    [found] = json.loads(done.stdout)["install"]
+    return {"oldest": _engine().partition(">=")[2], "newest": found["metadata"]["version"]}
 
 
-@pytest.mark.usefixtures("_index")
 @pytest.mark.parametrize("age", ["oldest", "newest"])
-def test_logits_are_those_of_the_version_installed_here(age: str, tiny_bundle: Path, tmp_path: Path) -> None:
-    others, engine = _requirements()
-    oldest = engine.removeprefix("onnxruntime>=")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    installed = _install(python, *others, f"onnxruntime=={oldest}" if age == "oldest" else engine)
+def test_logits_are_those_of_the_version_installed_here(
+    age: str, versions: dict[str, str], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    if versions[age] == onnxruntime.__version__:
+        pytest.skip(f"onnxruntime {versions[age]} is the one installed here")
+    installed = _pip("--target", str(tmp_path / "packages"), f"onnxruntime=={versions[age]}")
     assert installed.returncode == 0, installed.stderr
 
-    command = [str(python), "-c", CLASSIFY, str(tiny_bundle), str(tmp_path / "logits.npz"), *LIMITS]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", CLASSIFY, str(tiny_bundle), str(tmp_path / "logits.npz"), *LIMITS]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "packages"), str(ROOT)])}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert age == "newest" or done.stdout.startswith(oldest)
+    assert done.stdout.startswith(versions[age])
 
     texts = Golden.read(Bundle.find(tiny_bundle)).texts
     found = np.load(tmp_path / "logits.npz")

@@ -70,7 +70,7 @@ PACKAGES = {
         "foundation bundle text data",
         "numpy safetensors torch tqdm transformers",
     ),
-    "graphs": Package("export.graphs", _EXPORT, "numpy onnx optimum torch transformers"),
+    "graphs": Package("export.graphs", _EXPORT, "numpy onnx onnxruntime optimum torch transformers"),
     "quantization": Package(
         "export.quantization", f"{_EXPORT} graphs", "numpy onnx onnxruntime optimum torch tqdm transformers"
     ),
@@ -169,7 +169,7 @@ def test_the_top_of_the_package_is_small() -> None:
     assert len(entries) <= MOST_ENTRIES
 
 
-@pytest.mark.parametrize("program", ["benchmarks", "evaluation", "hub"])
+@pytest.mark.parametrize("program", ["benchmarks", "evaluation", "gpu", "hub"])
 def test_programs_hold_no_tests(program: str) -> None:
     assert (ROOT / "tests" / program / "__main__.py").is_file()
     assert list((ROOT / "tests" / program).rglob("test_*.py")) == []

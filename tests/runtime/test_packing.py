@@ -75,11 +75,11 @@ def _aligned(value: NDArray[Any], off: int = 0) -> NDArray[Any]:
 
 
 WRONG = {
-    "too many rows": (lambda value: _larger(value, 4, 0), r"must be uint8 \(36, \d+\), not uint8 \(40, \d+\)"),
-    "too few rows": (lambda value: _aligned(value[:-4]), r"must be uint8 \(36, \d+\), not uint8 \(32, \d+\)"),
-    "too many columns": (lambda value: _larger(value, 0, 16), r"must be uint8 \(36, \d+\), not uint8 \(36, \d+\)"),
-    "none": (lambda value: value[:0], r"must be uint8 \(36, \d+\), not uint8 \(0, \d+\)"),
-    "a vector": (lambda value: _aligned(value.reshape(-1)), r"must be uint8 \(36, \d+\), not uint8 \(\d+\)"),
+    "too many rows": (lambda value: _larger(value, 4, 0), r"must be uint8 \(40, \d+\), not uint8 \(40, \d+\)"),
+    "too few rows": (lambda value: _aligned(value[:-4]), r"must be uint8 \(40, \d+\), not uint8 \(32, \d+\)"),
+    "too many columns": (lambda value: _larger(value, 0, 16), r"must be uint8 \(40, \d+\), not uint8 \(40, \d+\)"),
+    "none": (lambda value: value[:0], r"must be uint8 \(40, \d+\), not uint8 \(0, \d+\)"),
+    "a vector": (lambda value: _aligned(value.reshape(-1)), r"must be uint8 \(40, \d+\), not uint8 \(\d+\)"),
     "unaligned": (lambda value: _aligned(value, 4), "must be aligned to 64 bytes"),
 }
 

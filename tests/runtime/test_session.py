@@ -1,25 +1,22 @@
-"""Choice of variant and device. CUDA is simulated, except in tests marked ``gpu``."""
+"""Choice of variant and device, and what a session follows. test_cuda.py has the sessions on CUDA."""
 
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import onnxruntime
 import pytest
 
 from spam_edge import ProviderUnavailableError, RuntimeOptions, SpamClassifier
-from spam_edge.bundle.golden import Golden
 from spam_edge.bundle.locate import Bundle
 from spam_edge.bundle.manifest import Variant
-from spam_edge.diagnostics.verify import verify_bundle
 from spam_edge.errors import OptionError
 from spam_edge.runtime import providers, session
 from spam_edge.runtime.batching import FUSED_TOKEN_BUDGET, TOKEN_BUDGET
+from spam_edge.runtime.processor import Processor
 from spam_edge.runtime.providers import CPU, CUDA
 from spam_edge.runtime.session import choose_variant
 
@@ -28,6 +25,7 @@ VARIANTS = {
     "int8": Variant("int8.onnx", (CPU,), 1),
     "fp16": Variant("fp16.onnx", (CUDA, CPU), 1),
     "fp32": Variant("fp32.onnx", (CPU, CUDA), 1),
+    "fp16_packed": Variant("fp16_packed.onnx", (CUDA,), 1, weights="fp16.onnx"),
 }
 
 
@@ -56,8 +54,10 @@ def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
         (CUDA, "auto", "int8 fp16 fp32", "fp16"),
         (CUDA, "auto", "fused int8 fp16 fp32", "fp16"),
         (CUDA, "auto", "int8 fp32", "fp32"),
+        (CUDA, "auto", "int8 fp16 fp32 fp16_packed", "fp16"),
+        (CUDA, "fp16_packed", "int8 fp16 fp32 fp16_packed", "fp16_packed"),
+        (CPU, "auto", "int8 fp16 fp32 fp16_packed", "int8"),
         (CPU, "auto", "fp16 fp32", "fp32"),
-        (CPU, "auto", "fp16", "fp16"),
         (CPU, "fp16", "int8 fp16 fp32", "fp16"),
         (CUDA, "fp32", "int8 fp16 fp32", "fp32"),
     ],
@@ -65,6 +65,20 @@ def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
 def test_the_file_suits_the_device(provider: str, wanted: str, names: str, chosen: str) -> None:
     variants = {name: VARIANTS[name] for name in names.split()}
     assert choose_variant(variants, provider, wanted) == chosen
+
+
+@pytest.mark.parametrize("machine", ["x86-64", "aarch64", "arm64"])
+def test_auto_takes_fp16_only_where_it_is_computed_in_fp32(monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
+    monkeypatch.setattr(session, "this_processor", lambda: Processor(machine, vnni=False))
+    assert choose_variant({name: VARIANTS[name] for name in ("fp16", "fp32")}, CPU, "auto") == "fp32"
+    alone = {"fp16": VARIANTS["fp16"]}
+    assert choose_variant(alone, CPU, "fp16") == "fp16"
+    assert choose_variant(alone, CUDA, "auto") == "fp16"
+    if machine == "x86-64":
+        assert choose_variant(alone, CPU, "auto") == "fp16"
+    else:
+        with pytest.raises(ProviderUnavailableError, match="this bundle has no file for the CPU; it has fp16"):
+            choose_variant(alone, CPU, "auto")
 
 
 @pytest.mark.parametrize("variant", ["fused", "int8"])
@@ -94,61 +108,6 @@ def test_cuda_with_the_cpu_build_names_the_remedy(tiny_bundle: Path) -> None:
     assert SpamClassifier.load(tiny_bundle).provider == CPU
 
 
-def _gpu_build(monkeypatch: pytest.MonkeyPatch, open_session: Any) -> None:
-    """Simulate the GPU build of onnxruntime; `open_session` creates its sessions."""
-    made_up = SimpleNamespace(**{name: getattr(onnxruntime, name) for name in dir(onnxruntime) if name[0] != "_"})
-    made_up.__file__ = onnxruntime.__file__
-    made_up.get_available_providers = lambda: [CUDA, CPU]
-    made_up.InferenceSession = open_session
-    made_up.preload_dlls = lambda: print("Failed to load libcublas.so.13")
-    monkeypatch.setattr(providers, "import_onnxruntime", lambda: made_up)
-    monkeypatch.setattr(providers, "_has_nvidia_driver", lambda: True)
-
-
-def _session_that_drops_cuda(path: str, *, providers: list[str], **options: Any) -> Any:
-    # onnxruntime falls back to the CPU with a log line if a provider fails to load.
-    return onnxruntime.InferenceSession(path, options["sess_options"], providers=[CPU])
-
-
-def test_a_session_that_fell_back_is_not_accepted(
-    tiny_bundle: Path, default_variant: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _gpu_build(monkeypatch, _session_that_drops_cuda)
-    with pytest.raises(
-        ProviderUnavailableError, match=r"does not load \(Failed to load libcublas\.so\.13\); pip install"
-    ):
-        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
-    assert capsys.readouterr() == ("", "")  # standard output is for data
-    opened = session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="auto"))
-    assert (opened.provider, opened.variant) == (CPU, default_variant)
-
-
-def test_a_provider_that_raises_is_named_with_its_reason(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> Any:
-        raise RuntimeError("CUDA failure 35: driver too old\nmore lines")
-
-    _gpu_build(monkeypatch, fail)
-    with pytest.raises(ProviderUnavailableError, match=r"\(CUDA failure 35: driver too old\); pip install"):
-        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
-
-
-def test_a_device_on_which_the_model_fails_is_not_accepted(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(*_: Any) -> Any:
-        raise RuntimeError("no kernel image is available for execution on the device")
-
-    _gpu_build(monkeypatch, lambda *_, **__: SimpleNamespace(get_providers=lambda: [CUDA, CPU], run=run))
-    with pytest.raises(ProviderUnavailableError, match=r"does not run on it \(no kernel image is available"):
-        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
-
-
-def test_cuda_without_a_driver_is_said(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _gpu_build(monkeypatch, _session_that_drops_cuda)
-    monkeypatch.setattr(providers, "_has_nvidia_driver", lambda: False)
-    with pytest.raises(ProviderUnavailableError, match="no NVIDIA driver was found"):
-        session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
-    assert session.open_session(Bundle.find(tiny_bundle), RuntimeOptions()).provider == CPU
-
-
 def test_both_wheels_installed_is_said(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(providers._installed_engines()) == 1
     for name in ("onnxruntime-1.32.0.dist-info", "onnxruntime_gpu-1.31.1.dist-info", "onnxruntime_genai-1.dist-info"):
@@ -157,47 +116,6 @@ def test_both_wheels_installed_is_said(tiny_bundle: Path, tmp_path: Path, monkey
     with pytest.raises(ProviderUnavailableError, match="pip uninstall onnxruntime onnxruntime-gpu"):
         SpamClassifier.load(tiny_bundle)
     assert SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).provider == CPU
-
-
-NEEDS_CUDA = pytest.mark.skipif(
-    CUDA not in onnxruntime.get_available_providers() or not providers._has_nvidia_driver(),
-    reason="needs onnxruntime-gpu and a CUDA device",
-)
-
-
-@pytest.mark.gpu
-@NEEDS_CUDA
-@pytest.mark.parametrize("variant", ["fp16", "fp32"])
-def test_parity_on_a_real_cuda_device(tiny_bundle: Path, variant: str) -> None:
-    """Golden messages, with token ids and logits from PyTorch, in one batch and one by one."""
-    options = RuntimeOptions(device="cuda", variant=variant)
-    classifier = SpamClassifier.load(tiny_bundle, options)
-    assert (classifier.variant, classifier.provider) == (variant, CUDA)
-    golden = Golden.read(Bundle.find(tiny_bundle))
-    limit = 2e-2 if variant == "fp16" else 1e-3
-    assert abs(classifier.logits(golden.texts) - golden.logits).max() <= limit
-    assert verify_bundle(tiny_bundle, options).ok
-
-
-@pytest.mark.gpu
-@NEEDS_CUDA
-def test_auto_takes_a_real_cuda_device(tiny_bundle: Path) -> None:
-    classifier = SpamClassifier.load(tiny_bundle)
-    assert (classifier.variant, classifier.provider) == ("fp16", CUDA)
-
-
-def test_cuda_gets_its_options_and_larger_batches(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mocked: the options passed to onnxruntime need no CUDA device."""
-    asked: list[Any] = []
-
-    def create(_: str, *, providers: Any, enable_fallback: int, **__: Any) -> Any:
-        asked.append((providers, enable_fallback))
-        return SimpleNamespace(get_providers=lambda: [CUDA, CPU], run=lambda *_: [np.zeros((1, 2), np.float32)])
-
-    _gpu_build(monkeypatch, create)
-    opened = session.open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"))
-    assert asked == [([(CUDA, {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"})], 0)]
-    assert opened.token_budget > TOKEN_BUDGET
 
 
 def test_a_missing_engine_is_one_sentence(tiny_bundle: Path) -> None:

@@ -1,23 +1,48 @@
-"""A subset of the notices, for tests that run a program in a subprocess."""
+"""A subset of the notices, for tests that need some and not all."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from spam_edge.training.data.notices.templates import FILE
+import pytest
+
+from spam_edge.training.data.notices.templates import FILE, load_templates
 
 _FOLDER = Path(__file__).with_name("few_notices")
 _EVERY = 8
+_PAIR = 4
+"""Column of the pair in the file."""
 
 
 def few_notices(folder: Path) -> dict[str, str]:
-    """Return an environment in which Python reads every eighth template instead of all.
+    """Return an environment in which Python reads an eighth of the templates instead of all.
 
     Args:
         folder: where the templates are written.
     """
-    rows = [line.split("\t") for line in FILE.read_text(encoding="utf-8").splitlines()[::_EVERY]]
-    path = folder / "few.tsv"
-    # the pair column is cleared: most pairs lose one side
-    path.write_text("".join("\t".join([*row[:4], "", row[5]]) + "\n" for row in rows), encoding="utf-8")
     found = [str(_FOLDER), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "FEW_NOTICES": str(path), "PYTHONPATH": os.pathsep.join(filter(None, found))}
+    return {
+        **os.environ,
+        "FEW_NOTICES": str(_write_few(folder)),
+        "PYTHONPATH": os.pathsep.join(filter(None, found)),
+    }
+
+
+@contextmanager
+def few_notices_here(folder: Path) -> Iterator[None]:
+    """Let this process read an eighth of the templates instead of all; see :func:`few_notices`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load_templates, "__defaults__", (_write_few(folder),))
+        yield
+
+
+def _write_few(folder: Path) -> Path:
+    """Write every eighth template, and of the pairs every eighth pair, and return the file."""
+    groups: dict[str, list[str]] = {}
+    for number, line in enumerate(FILE.read_text(encoding="utf-8").splitlines()):
+        groups.setdefault(line.split("\t")[_PAIR] or f"line {number}", []).append(line)
+    path = folder / "few.tsv"
+    rows = [line for group in list(groups.values())[::_EVERY] for line in group]
+    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return path

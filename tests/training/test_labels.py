@@ -14,14 +14,14 @@ from spam_edge.training.data.readers import CorpusOptions
 from spam_edge.training.data.sources import load_corpus
 from spam_edge.training.data.splits import Example
 from tests.benchmarks import labels
+from tests.support.corpora import packaged
 
 Splits = dict[str, list[Example]]
 
 
 @pytest.fixture(scope="module")
 def splits() -> Splits:
-    prepared = prepare(load_corpus(["packaged"], CorpusOptions()), seed=42)
-    return {split: list(examples) for split, examples in prepared.splits.items()}
+    return {split: list(examples) for split, examples in packaged().splits.items()}
 
 
 @pytest.mark.parametrize("size", [64, 200, 1000])

@@ -35,6 +35,7 @@ from spam_edge.training.model import hardware
 from spam_edge.training.model.base_model import choose_base_model, load_model
 from spam_edge.training.model.hardware import Hardware
 from spam_edge.training.settings import SWEEP_LEARNING_RATES, TrainingSettings
+from tests.support import parallel
 from tests.support.timeouts import TIMEOUT
 
 pytestmark = pytest.mark.slow
@@ -52,7 +53,7 @@ def one_core() -> Iterator[None]:
     threads = torch.get_num_threads()
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     if cores:
-        os.sched_setaffinity(0, {max(cores)})
+        os.sched_setaffinity(0, {sorted(cores)[-1 - parallel.NUMBER % len(cores)]})
     yield
     if cores:
         os.sched_setaffinity(0, cores)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from spam_edge.batch.folder import open_file
-from spam_edge.batch.journal import PartRecord
 from spam_edge.batch.output import Layout
+from spam_edge.batch.records import PartRecord
 from spam_edge.batch.writing.files import write_bytes, write_text
 from spam_edge.errors import JobError
 

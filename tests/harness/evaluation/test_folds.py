@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,8 +14,15 @@ from spam_edge.training.data.sources import Corpus
 from spam_edge.training.data.splits import Example, fingerprint
 from tests.evaluation.folds import CORPUS, FOLDS, by_track, grouped_folds, leaky_split
 from tests.evaluation.jobs import shares_of
+from tests.support.notices import few_notices_here
 
 WORDS = [a + b for a in ("bal", "cor", "dim", "fen", "gul", "hop") for b in ("ta", "ro", "ki", "su", "ne", "vo")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_notices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with few_notices_here(tmp_path_factory.mktemp("notices")):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,16 @@ from spam_edge.training.data.notices import with_notices
 from spam_edge.training.data.readers import CorpusOptions
 from spam_edge.training.data.sources import load_corpus
 from tests.evaluation.measure import main
+from tests.support.notices import few_notices_here
 
 SEED = 0  # of the tiny bundle
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_notices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with few_notices_here(tmp_path_factory.mktemp("notices")):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,15 @@
 
 import re
 
-from spam_edge.training.data.corpus import prepare
 from spam_edge.training.data.messages import SPAM
-from spam_edge.training.data.readers import CorpusOptions
-from spam_edge.training.data.sources import load_corpus
 from spam_edge.training.data.splits import one_per_cluster
 from tests.evaluation.folds import grouped_folds
 from tests.evaluation.paraphrases import paraphrases
+from tests.support.corpora import packaged
 
 
 def test_each_is_of_another_template_and_is_tested_in_a_fold() -> None:
-    prepared = prepare(load_corpus(["packaged"], CorpusOptions()), seed=42)
-    tests = [fold.splits["test"] for fold in grouped_folds(prepared, seed=42)]
+    tests = [fold.splits["test"] for fold in grouped_folds(packaged(), seed=42)]
     voting = [test[row] for test in tests for row in one_per_cluster(test)]
     spam = {example.text: example.cluster for example in voting if example.label == SPAM}
     assert len(paraphrases()) == 200

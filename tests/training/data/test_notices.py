@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 
 from spam_edge.training.attacks import ham_controls
 from spam_edge.training.data import notices
-from spam_edge.training.data.corpus import Prepared, prepare
 from spam_edge.training.data.messages import HAM, SPAM
 from spam_edge.training.data.notices import MARKETING, NOTICES, Template, load_templates, split_notices, with_notices
 from spam_edge.training.data.notices.links import with_public_domains
 from spam_edge.training.data.notices.templates import ANYWHERE, REGISTERS
 from spam_edge.training.data.notices.values import REGIONS, SLOTS
-from spam_edge.training.data.readers import CorpusOptions
-from spam_edge.training.data.sources import FILES, HUB, PACKAGED, Corpus, load_corpus
+from spam_edge.training.data.sources import FILES, HUB, PACKAGED, Corpus
 from spam_edge.training.data.splits import Example
 from spam_edge.training.options import wants_notices
+from tests.support.corpora import packaged
 from tests.support.near_duplicates import near_duplicates_between
+from tests.support.notices import few_notices, few_notices_here
 
 Splits = dict[str, list[Example]]
 EVERY = 8
@@ -76,13 +76,8 @@ def templates() -> list[Template]:
 
 
 @pytest.fixture(scope="module")
-def prepared() -> Prepared:
-    return prepare(load_corpus([PACKAGED], CorpusOptions()), seed=42)
-
-
-@pytest.fixture(scope="module")
-def collection(prepared: Prepared) -> list[Example]:
-    return [example for split in prepared.splits.values() for example in split]
+def collection() -> list[Example]:
+    return [example for split in packaged().splits.values() for example in split]
 
 
 @pytest.fixture(scope="module")
@@ -176,14 +171,15 @@ def test_splits_are_70_10_20_and_marketing_is_tested_on_only(splits: Splits, wri
     assert Counter(texts_of(written)) == sum((Counter(texts_of(split)) for split in splits.values()), Counter())
 
 
-def test_notices_are_added_to_every_split(prepared: Prepared, splits: Splits, written: list[Example]) -> None:
-    more = with_notices(prepared, 42)
-    assert {split: more.splits[split] for split in splits} == {
-        split: [*prepared.splits[split], *splits[split]] for split in splits
-    }
-    assert {notice.corpus for split in splits.values() for notice in split} == {(NOTICES,)}
-    assert more.fingerprint != prepared.fingerprint
-    assert more.corpus.name == f"{prepared.corpus.name}, with {len(written)} notices"
+def test_notices_are_added_to_every_split(collection: list[Example], tmp_path: Path) -> None:
+    with few_notices_here(tmp_path):
+        written = notices.notices(collection)
+        more = with_notices(packaged(), 42)
+    added = split_notices(written, seed=42)
+    assert more.splits == {split: [*examples, *added[split]] for split, examples in packaged().splits.items()}
+    assert {notice.corpus for split in added.values() for notice in split} == {(NOTICES,)}
+    assert more.fingerprint != packaged().fingerprint
+    assert more.corpus.name == f"{packaged().corpus.name}, with {len(written)} notices"
 
 
 def _template(text: str, label: str = HAM, *, kind: str = "bank", region: str = "uk", pair: str = "") -> Template:
@@ -277,15 +273,22 @@ def test_they_are_added_beside_the_collection_unless_told_otherwise(source: str,
     assert [wants_notices(asked, corpus) for asked in (None, True, False)] == [by_default, True, False]
 
 
-def _command(*arguments: object) -> str:
-    command = [sys.executable, "-m", "spam_edge.training", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., str]:
+    """Return a function that runs the training with an eighth of the notices and returns what it prints."""
+    environment = few_notices(tmp_path)
+
+    def run(*arguments: object) -> str:
+        words = [sys.executable, "-m", "spam_edge.training", *map(str, arguments)]
+        return subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout
+
+    return run
 
 
 @pytest.mark.slow
-def test_the_command_says_whether_they_are_added(corpus_file: Path) -> None:
+def test_the_command_says_whether_they_are_added(corpus_file: Path, command: Callable[..., str]) -> None:
     said = {
-        (data, option): "With the notices: train " in _command("--check", "--data", data, *option)
+        (data, option): "With the notices: train " in command("--check", "--data", data, *option)
         for data in (PACKAGED, corpus_file)
         for option in ((), ("--notices",), ("--no-notices",))
         if option != (("--notices",) if data == PACKAGED else ("--no-notices",))  # the default
@@ -296,11 +299,16 @@ def test_the_command_says_whether_they_are_added(corpus_file: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "added"), [((), set()), (("--notices",), {NOTICES})])
-def test_the_command_trains_on_them_where_it_is_told_to(
-    corpus_file: Path, tiny_base: Path, tmp_path: Path, arguments: tuple[str, ...], added: set[str]
+def test_the_command_trains_on_them_where_it_is_told_to(  # noqa: PLR0917
+    corpus_file: Path,
+    tiny_base: Path,
+    tmp_path: Path,
+    command: Callable[..., str],
+    arguments: tuple[str, ...],
+    added: set[str],
 ) -> None:
     settings = ["--epochs", "1", "--batch-size", "64", "--max-length", "16"]
-    _command("--data", corpus_file, "--base-model", tiny_base, "--output", tmp_path / "out", *settings, *arguments)
+    command("--data", corpus_file, "--base-model", tiny_base, "--output", tmp_path / "out", *settings, *arguments)
     record = json.loads((tmp_path / "out" / "training.json").read_text(encoding="utf-8"))
     for split in ("train", "validation", "test"):
         assert record["splits"][split]["by_corpus"].keys() == {str(corpus_file)} | added

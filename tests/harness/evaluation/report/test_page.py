@@ -186,17 +186,24 @@ def test_messages_are_text_and_never_markup(html: str) -> None:
     assert not set(HOSTILE) & {"\u202e", "\u200b"} & set(html)
 
 
-@settings(max_examples=20)
-@given(st.text(st.characters(), min_size=1))
-def test_any_message_is_shown_and_adds_no_element(message: str) -> None:
+def with_message(text: str) -> Page:
+    """Render what is required, and an error with the message and a note."""
     evaluation = {name: each for name, each in made_up_evaluation().items() if name in REQUIRED}
+    worst = {"text": text, "label": "HAM", "score": 0.9, "threshold": 0.5, "verdict": "wrong", "note": text}
+    return Page(page.render(evaluation | {"errors": {"worst": [worst]}}, {}))
 
-    def rendered(text: str) -> Page:
-        worst = {"text": text, "label": "HAM", "score": 0.9, "threshold": 0.5, "verdict": "wrong", "note": text}
-        return Page(page.render(evaluation | {"errors": {"worst": [worst]}}, {}))
 
-    shown_page = rendered(message)
-    assert [tag for tag, _ in shown_page.elements] == [tag for tag, _ in rendered("plain").elements]
+@pytest.fixture(scope="module")
+def plain() -> list[str]:
+    """The elements of a page with a plain message."""
+    return [tag for tag, _ in with_message("plain").elements]
+
+
+@settings(max_examples=20)
+@given(message=st.text(st.characters(), min_size=1))
+def test_any_message_is_shown_and_adds_no_element(plain: list[str], message: str) -> None:
+    shown_page = with_message(message)
+    assert [tag for tag, _ in shown_page.elements] == plain
     assert " ".join(visible(message).split()) in shown_page.text
     "".join(shown_page.pieces).encode()  # would fail on a lone surrogate
 

@@ -1,0 +1,42 @@
+"""A bundle that the command exported from the tiny checkpoint."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.parallel import MakeOnce
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def two_corpora(tiny_checkpoint: Path, make_once: MakeOnce) -> Path:
+    """The tiny checkpoint with two corpora: a.csv holds every message, ham.csv holds the ham as well; read-only."""
+
+    def fill(folder: Path) -> None:
+        checkpoint = Path(shutil.copytree(tiny_checkpoint, folder / "checkpoint"))
+        for path in (checkpoint / "splits").iterdir():
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            named = [row | {"corpus": ["a.csv", "ham.csv"][: 1 + (row["label"] == "HAM")]} for row in rows]
+            path.write_text("".join(json.dumps(row) + "\n" for row in named), encoding="utf-8")
+
+    return make_once("two corpora", fill) / "checkpoint"
+
+
+@pytest.fixture(scope="session")
+def bundle(two_corpora: Path, make_once: MakeOnce) -> Path:
+    """The bundle of ``two_corpora``, alone in its folder; read-only."""
+    from export.bundle_files import FILES
+
+    def fill(folder: Path) -> None:
+        command = [sys.executable, "-m", "export", "--checkpoint", two_corpora, "--name", "test"]
+        command += ["--output", folder / "bundle"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("  pass\n") == 2 * len(FILES)
+
+    return make_once("exported", fill) / "bundle"

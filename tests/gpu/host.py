@@ -1,0 +1,54 @@
+"""The part ``host``: how fast the processor prepares messages, which bounds every engine on a GPU."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from spam_edge import RuntimeOptions, SpamClassifier
+from spam_edge.runtime.batching import CUDA_TOKEN_BUDGET, distinct_rows, pad_rows, plan_batches
+from tests.gpu.parts import Save
+from tests.gpu.settings import BASE, Settings
+
+_THREADS = (1, 2, 4)
+_CHUNK = 1024
+
+
+def measure(settings: Settings, save: Save) -> None:
+    """Measure each step before the model, and the whole with several calling threads, in messages per second."""
+    texts = settings.texts_of(BASE)
+    options = RuntimeOptions(device=settings.device, variant="fp16")
+    classifier = SpamClassifier.load(settings.bundle_of(BASE), options)
+    encoder = classifier._encoder
+    normalizer, tokenizer = encoder._normalizer, encoder._encoder
+    if normalizer is not None:
+        save(normalize=rate(lambda: [normalizer.variants(text) for text in texts], len(texts)))
+    save(tokenize=rate(lambda: tokenizer.encode(texts), len(texts)))
+    save(normalize_and_tokenize=rate(lambda: encoder.encode(texts), len(texts)))
+    rows = [row.ids for row in encoder.encode(texts).rows]
+    save(batch=rate(lambda: _batch(rows), len(texts)))
+    save(classify={f"{threads}": _classify(classifier, texts, threads) for threads in _THREADS})
+
+
+def rate(run: Callable[[], object], count: int, seconds: float = 0.5) -> float:
+    """Return items per second: the median of at least three runs, and of as many as fit into the time."""
+    run()
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < seconds:
+        began = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - began)
+    return count / sorted(times)[len(times) // 2]
+
+
+def _batch(rows: Sequence[Sequence[int]]) -> None:
+    """Do what the classifier does between tokenizer and model."""
+    distinct, _ = distinct_rows(rows)
+    for plan in plan_batches([len(ids) for ids in distinct], token_budget=CUDA_TOKEN_BUDGET):
+        pad_rows([distinct[index] for index in plan], pad_token_id=0)
+
+
+def _classify(classifier: SpamClassifier, texts: list[str], threads: int) -> float:
+    """Return messages per second of several threads with one classifier, which take chunks of the texts."""
+    chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
+    with ThreadPoolExecutor(threads) as pool:
+        return rate(lambda: list(pool.map(classifier.classify_batch, chunks)), len(texts))

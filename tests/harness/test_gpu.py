@@ -1,0 +1,333 @@
+"""The program for a GPU: how parts run, what is reported and quoted, and the small form on a CPU from end to end."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spam_edge.bundle.locate import Bundle
+from spam_edge.runtime.providers import CUDA
+from tests.figures import __main__ as figures_command
+from tests.gpu import __main__ as command
+from tests.gpu import quote
+from tests.gpu.engines import OWN_ORDER, SORTED, plan_for
+from tests.gpu.environment import make_environment
+from tests.gpu.parts import FAILED, LATE, OK, PARTS, SKIPPED, Part, environment_of, run_part
+from tests.gpu.report import summary
+from tests.gpu.settings import NO_DEVICE, Settings
+from tests.support.gpu_results import results
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = environment_of(str(ROOT), "")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(work=tmp_path, extras={"mine": tmp_path / "mine.csv"})
+
+
+def run(settings: Settings, name: str, *arguments: str, seconds: float = 300) -> dict[str, Any]:
+    part = Part(name, f"tests.support.gpu_parts:{name}", 300, arguments)
+    return run_part(part, settings, python=sys.executable, environment=ENVIRONMENT, seconds=seconds)
+
+
+def test_a_part_runs_in_a_process_of_its_own(settings: Settings) -> None:
+    before = time.time()
+    outcome = run(settings, "succeed", "spam")
+    assert (outcome["status"], outcome["reason"]) == (OK, "")
+    assert outcome["figures"].items() >= {"word": "spam", "device": "cpu"}.items()
+    assert before <= outcome["figures"]["began"] <= time.time()  # the cold start counts from here
+    assert Settings.from_json(settings.to_json()) == settings
+
+
+def test_what_cannot_run_is_skipped_with_the_reason(settings: Settings) -> None:
+    assert run(settings, "skip") | {"seconds": 0} == {
+        "status": SKIPPED, "reason": "no bundle", "seconds": 0, "figures": {},
+    }  # fmt: skip
+
+
+def test_a_failure_keeps_figures_reason_and_log(settings: Settings) -> None:
+    outcome = run(settings, "fail")
+    assert (outcome["status"], outcome["reason"]) == (FAILED, "ValueError: nothing to divide")
+    assert outcome["figures"] == {"kept": 1}
+    assert outcome["log"].startswith("a line of the log\nTraceback")
+
+
+def test_a_part_that_hangs_is_stopped_with_all_its_processes(settings: Settings, monkeypatch: Any) -> None:
+    monkeypatch.setattr("tests.gpu.parts._SHORTEST", 0)
+    for seconds in (20, 60, 300):  # until the part had the time to save its figure
+        outcome = run(settings, "hang", seconds=seconds)
+        if outcome["figures"]:
+            break
+    assert (outcome["status"], outcome["reason"]) == (LATE, f"stopped after {seconds} s")
+    assert outcome["figures"] == {"kept": 1}
+    beats = (settings.work / "beats").stat().st_size
+    time.sleep(0.5)
+    assert (settings.work / "beats").stat().st_size == beats
+
+
+def test_without_time_or_a_device_a_part_does_not_begin(settings: Settings) -> None:
+    outcome = run(settings, "hang", seconds=1)
+    assert (outcome["status"], outcome["reason"]) == (SKIPPED, "the time of --seconds is used up")
+    large = Part("hang", "tests.support.gpu_parts:hang", 300, small=False)
+    outcome = run_part(large, settings, python=sys.executable, environment=ENVIRONMENT, seconds=300)
+    assert (outcome["status"], outcome["reason"]) == (SKIPPED, NO_DEVICE)
+
+
+def test_parts_have_names_of_their_own_and_no_commas() -> None:
+    names = [part.name for part in PARTS]
+    assert len(set(names)) == len(names)
+    assert not any("," in name for name in names)
+
+
+@given(
+    lengths=st.lists(st.integers(2, 128), min_size=1, max_size=60),
+    order=st.sampled_from([SORTED, OWN_ORDER]),
+    budget=st.integers(1, 1000),
+)
+def test_a_plan_has_each_row_once_and_keeps_the_budget(lengths: list[int], order: str, budget: int) -> None:
+    plan = plan_for((order, budget), lengths)
+    rows = [int(row) for batch in plan for row in batch]
+    expected = sorted(range(len(lengths)), key=lengths.__getitem__) if order == SORTED else list(range(len(lengths)))
+    assert rows == expected
+    assert all(len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= budget for batch in plan)
+
+
+def test_the_cold_start_imports_no_library_of_another_engine() -> None:
+    libraries = '{"torch", "transformers", "optimum", "onnx", "onnxruntime", "sklearn", "matplotlib"}'
+    code = f"import sys, tests.gpu.speed, tests.gpu.worker; print(sorted({libraries} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def wheel(folder: Path, name: str, code: str) -> None:
+    """Write the smallest wheel."""
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr(f"{name}.py", code)
+        information = f"{name}-1.0.dist-info"
+        archive.writestr(f"{information}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{information}/RECORD", "")
+
+
+@pytest.mark.slow
+def test_wheels_come_before_the_packages_of_the_interpreter(tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    wheel(wheels, "brought_along", "value = 42")
+    wheel(wheels, "click", "value = 'another click'")  # this interpreter has one, too
+    python, outcome = make_environment(wheels, tmp_path / "environment")
+    assert outcome["status"] == OK, outcome["reason"]
+    assert len(outcome["figures"]["wheels"]) == 2
+    code = "import brought_along, click, numpy; print(brought_along.value, click.value, numpy.__name__)"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "42 another click numpy\n"
+    again, outcome = make_environment(wheels, tmp_path / "environment")
+    assert (again, outcome["status"]) == (python, OK)
+    assert outcome["seconds"] < 1
+
+
+@pytest.mark.parametrize("content", [None, b"no wheel"])
+def test_wheels_that_cannot_be_installed_are_said(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "broken-1.0-py3-none-any.whl").write_bytes(content)
+    python, outcome = make_environment(tmp_path, tmp_path / "environment")
+    assert (python, outcome["status"]) == (sys.executable, FAILED)
+    assert "holds no wheel" in outcome["reason"] if content is None else outcome["reason"]
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(command.main, arguments)
+
+
+def test_results_of_another_program_are_not_overwritten(tmp_path: Path) -> None:
+    output = tmp_path / "gpu.json"
+    output.write_text("[1]")
+    result = invoke("--output", str(output), "--work", str(tmp_path))
+    assert result.exit_code == 1
+    assert "is not from python -m tests.gpu; name another --output" in result.output
+    assert output.read_text() == "[1]"
+    assert invoke("--parts", "device,nothing").exit_code == 2
+    assert invoke("--extra", "name=nowhere.csv").exit_code == 2
+
+
+def test_parts_that_are_ok_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mocked: the parts do not run."""
+    ran: list[str] = []
+
+    def pretend(part: Part, *_: Any, **__: Any) -> dict[str, Any]:
+        ran.append(part.name)
+        return {"status": FAILED if part.name == "host" else OK, "reason": "", "seconds": 1.0, "figures": {"new": 1}}
+
+    monkeypatch.setattr(command, "run_part", pretend)
+    output = tmp_path / "gpu.json"
+    kept = {"status": OK, "reason": "", "seconds": 2.0, "figures": {"old": 1}}
+    output.write_text(json.dumps({"parts": {"train": kept, "host": kept | {"status": LATE}}}))
+    options = ["--output", str(output), "--work", str(tmp_path), "--missing", "--parts", "train,host,tests"]
+    result = invoke(*options)
+    assert result.exit_code == 1  # host failed
+    assert ran == ["device", "tests", "host"]
+    parts = json.loads(output.read_bytes())["parts"]
+    assert {name: part["status"] for name, part in parts.items()} == {
+        "train": OK, "host": FAILED, "environment": OK, "device": OK, "tests": OK,
+    }  # fmt: skip
+    assert parts["train"] == kept
+    assert "host         failed  1" in result.output
+
+
+def test_the_summary_has_all_parts_and_the_speeds() -> None:
+    shown = summary(results())
+    assert "speed base torch-fp16  failed  9        out of luck" in shown
+    row = next(line for line in shown.splitlines() if line.startswith("spam-edge fp16"))
+    assert row.split("  ")[0] == "spam-edge fp16"
+    assert [cell.strip() for cell in row.split("   ") if cell.strip()][1:4] == ["200,000", "30,000", "1.26 ms"]
+    assert "25%" in row  # 200,000 messages/s of 1e9 operations, against 8e14
+    assert "PyTorch fp16  " not in shown
+
+
+def test_a_run_on_cuda_is_quoted() -> None:
+    assert quote.brief(results()) == (
+        "On an NVIDIA Made Up, the fp16 file differs from PyTorch in fp32 by at most 0.0007 in a score; 2 of 1,000 "
+        "labels differ.\n"
+    )
+    tables = quote.tables(results())
+    assert tables is not None
+    assert tables.startswith(
+        "NVIDIA Made Up, onnxruntime 1.31.1, torch 2.13.0, transformers 4.57.6.\n\nbase:\n\n| engine |"
+    )
+    assert "| transformers pipeline |  | 30,000 |" in tables
+    assert "| fp16 | test, 930 | 3.1e-03 | 0.00070 | 0.000010 | 1 |\n" in tables
+    assert quote.training(results()) == (
+        "Training the packaged base on an NVIDIA Made Up (bf16) took 61 s, 1,234 messages/s.\n"
+    )
+
+
+def test_a_run_without_cuda_is_not_quoted() -> None:
+    without = results(cuda=False)
+    assert [quote.brief(without), quote.tables(without), quote.training(without)] == [None] * 3
+    assert quote.card(without, "0" * 64) is None
+    assert [quote.brief({"parts": {}}), quote.tables({"parts": {}}), quote.training({"parts": {}})] == [None] * 3
+
+
+def test_the_card_quotes_a_run_of_its_own_fp16_file(bundle_copy: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    card = bundle_copy / "README.md"
+    section = "<!-- cuda -->\nThis export did **not run it on a GPU**.\n<!-- end of cuda -->\n"
+    card.write_text(card.read_text(encoding="utf-8") + section, encoding="utf-8")
+    monkeypatch.setattr(figures_command, "ROOT", tmp_path)
+    monkeypatch.setattr(figures_command, "PAGES", ())
+    path = tmp_path / "artifacts" / "benchmark" / "gpu.json"
+    refused = CliRunner().invoke(figures_command.main, ["--card", str(bundle_copy)])
+    assert refused.exit_code == 1
+    assert "has no run on CUDA of the fp16 file of" in refused.output
+    measured = results()
+    bundle = Bundle.find(bundle_copy)
+    measured["parts"]["bundle base"]["figures"]["fp16_sha256"] = bundle.manifest.files["onnx/model_fp16.onnx"].sha256
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(measured))
+    assert CliRunner().invoke(figures_command.main, ["--card", str(bundle_copy)]).exit_code == 0
+    written = card.read_text(encoding="utf-8")
+    assert "On an NVIDIA Made Up with onnxruntime 1.31.1, in relation to PyTorch in fp32:\n\n| variant |" in written
+    assert "not run it on a GPU" not in written
+    Bundle.find(bundle_copy).verify()
+
+
+on_a_cpu = pytest.mark.skipif(
+    CUDA in onnxruntime.get_available_providers(), reason="this is the GPU build of onnxruntime"
+)
+
+
+def run_all(work: Path, *options: str) -> tuple[dict[str, Any], str]:
+    """Run the program, and return the results of its parts and what it printed."""
+    output = work / "gpu.json"
+    command = [sys.executable, "-m", "tests.gpu", "--output", str(output), "--work", str(work), "--seconds", "20000"]
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    parts: dict[str, Any] = json.loads(output.read_bytes())["parts"]
+    bad = {name: part for name, part in parts.items() if part["status"] not in {OK, SKIPPED}}
+    assert not bad, bad
+    assert done.returncode == 0, done.stderr
+    return parts, done.stdout
+
+
+def assert_timed(figures: dict[str, Any]) -> None:
+    assert figures["flips"] == 0
+    assert figures["max_abs_dp"] < 0.01
+    assert max(figures["with_tokenising"].values()) > 0
+    assert 0 < figures["one_message_ms"]["p50"] <= figures["one_message_ms"]["p95"]
+    assert figures["cold_start_s"] > 0
+
+
+@pytest.mark.slow
+@on_a_cpu
+def test_the_small_form_runs_to_its_end_on_a_cpu(tiny_bundle: Path, tmp_path: Path) -> None:
+    parts, shown = run_all(tmp_path, "--bundle", str(tiny_bundle))
+    assert list(parts) == ["environment", *(part.name for part in PARTS)]
+    ran = {name for name, part in parts.items() if part["status"] == OK}
+    timed = {"speed base ours", "speed base onnxruntime-o4"}
+    assert ran == {
+        "environment",
+        "device",
+        "tests",
+        "train",
+        "bundle base",
+        "inference base",
+        "commands",
+        "host",
+        *timed,
+    }
+    reasons = {part["reason"] for part in parts.values() if part["status"] == SKIPPED}
+    assert reasons == {
+        NO_DEVICE,
+        "no checkpoint of the bundle: bring it along with --checkpoint",
+        "this bundle has no fp16_packed file; it has fused, int8, fp16, fp32",
+    }
+    assert parts["tests"]["figures"]["passed"] == 0
+    assert parts["train"]["figures"]["hardware"]["device"] == "cpu"
+    variants = parts["inference base"]["figures"]["variants"]
+    assert {name: set(variant["sets"]) for name, variant in variants.items()} == {
+        "fp16": {"golden", "corpus"},
+        "fp32": {"golden", "corpus"},
+    }
+    for name in timed:
+        assert_timed(parts[name]["figures"])
+        assert parts[name]["figures"]["without_tokenising"]
+    assert "spam-edge fp16 " in shown
+    assert quote.tables({"parts": parts}) is None
+
+
+@pytest.mark.slow
+@on_a_cpu
+def test_the_files_of_a_checkpoint_are_compared_with_it(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    extra = tmp_path / "mine.csv"
+    extra.write_text("label,text\nspam,WINNER!! Call 09061701461 to claim your prize\nham,see you at 5 then\n")
+    engines = [f"speed base {engine}" for engine in ("torch-fp16", "torch-bf16", "pipeline")]
+    options = ["--checkpoint", str(tiny_checkpoint), "--extra", f"mine={extra}"]
+    parts, _ = run_all(tmp_path, *options, "--parts", ",".join(["bundle base", "inference base", *engines]))
+    figures = parts["inference base"]["figures"]
+    assert figures["sets"]["test"] == {"n": 40, "reference": "PyTorch fp32"}
+    mine = figures["variants"]["fp16"]["sets"]["mine"]
+    assert (mine["rates"], mine["passed"]) == ({"false_positive_rate": 0.0, "recall": 1.0}, True)
+    for name in engines:
+        assert_timed(parts[name]["figures"])
+
+
+@pytest.mark.slow
+@on_a_cpu
+def test_a_checkpoint_of_another_bundle_is_refused(tiny_bundle: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(tiny_checkpoint, tmp_path / "other"))
+    weights = other / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\x3f")
+    settings = Settings(work=tmp_path, bundle=tiny_bundle, checkpoint=other, extras={})
+    part = next(part for part in PARTS if part.name == "bundle base")
+    outcome = run_part(part, settings, python=sys.executable, environment=ENVIRONMENT, seconds=3000)
+    assert outcome["status"] == FAILED
+    assert "was not made from" in outcome["reason"]
