@@ -38,8 +38,8 @@ typedef struct {
 } Linear;
 
 /* Packs weights (columns, outputs) into packed (packed_rows(columns), padded(outputs)), aligned to 64 bytes. At the end
- * are two int32 (padded(outputs)): the initial sums for the symmetric zero point, and what a zero point of one less adds
- * to them. */
+ * are two vectors of int32 (padded(outputs)): the initial sums for the symmetric zero point, and what they grow by if the
+ * zero point is one less. */
 void weights_pack(const int8_t *weights, size_t columns, size_t outputs, int8_t *packed);
 
 /* Allocates `packed` and packs weights (columns, outputs); `input` and `outputs` must be set. Returns 0, or -1 if out

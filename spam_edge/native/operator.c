@@ -119,10 +119,10 @@ static void read_completed(Constants *constants, Linear *linear) {
 static Tensor take_packed(Constants *constants, size_t channels, size_t outputs) {
     const size_t columns = channels + size_ahead(constants, REPEATED);
     if (outputs == ANY) outputs = size_ahead(constants, SCALES);
-    if (columns > DEEPEST || outputs < 1 || outputs > WIDEST)
-        refuse(constants, "weights", "must have at most %d rows, and 1 to %d columns", DEEPEST, WIDEST);
-    const Tensor packed = take_matrix(constants, "weights", UINT8, packed_rows(columns), padded(outputs));
-    if ((uintptr_t)packed.data % ALIGNMENT) refuse(constants, "weights", "must be aligned to %d bytes", ALIGNMENT);
+    const Tensor packed = take_matrix(constants, "weights", UINT8, ANY, ANY);
+    if (columns > DEEPEST || outputs < 1 || outputs > WIDEST || packed.rows != packed_rows(columns) ||
+        packed.columns != padded(outputs) || (uintptr_t)packed.data % ALIGNMENT)
+        refuse(constants, "weights", "of uint8 must be packed by this library, and aligned to %d bytes", ALIGNMENT);
     return (Tensor){packed.data, columns, outputs};
 }
 

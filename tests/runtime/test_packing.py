@@ -5,6 +5,7 @@ import mmap
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +75,14 @@ def _aligned(value: NDArray[Any], off: int = 0) -> NDArray[Any]:
     return copy
 
 
-WRONG = {
-    "too many rows": (lambda value: _larger(value, 4, 0), r"must be uint8 \(40, \d+\), not uint8 \(40, \d+\)"),
-    "too few rows": (lambda value: _aligned(value[:-4]), r"must be uint8 \(40, \d+\), not uint8 \(32, \d+\)"),
-    "too many columns": (lambda value: _larger(value, 0, 16), r"must be uint8 \(40, \d+\), not uint8 \(40, \d+\)"),
-    "none": (lambda value: value[:0], r"must be uint8 \(40, \d+\), not uint8 \(0, \d+\)"),
-    "a vector": (lambda value: _aligned(value.reshape(-1)), r"must be uint8 \(40, \d+\), not uint8 \(\d+\)"),
-    "unaligned": (lambda value: _aligned(value, 4), "must be aligned to 64 bytes"),
+PACKED = "of uint8 must be packed by this library, and aligned to 64 bytes"
+WRONG: dict[str, tuple[Callable[[NDArray[Any]], NDArray[Any]], str]] = {
+    "too many rows": (lambda value: _larger(value, 4, 0), PACKED),
+    "too few rows": (lambda value: _aligned(value[:-4]), PACKED),
+    "too many columns": (lambda value: _larger(value, 0, 16), PACKED),
+    "none": (lambda value: value[:0], r"must be uint8 \(n, n\), not uint8 \(0, \d+\)"),
+    "a vector": (lambda value: _aligned(value.reshape(-1)), r"must be uint8 \(n, n\), not uint8 \(\d+\)"),
+    "unaligned": (lambda value: _aligned(value, 4), PACKED),
 }
 
 
@@ -105,7 +107,7 @@ def test_a_number_of_columns_that_packed_weights_do_not_have_is_refused(
     path = tmp_path / FUSED.name
     path.write_bytes(model.SerializeToString())
     graph = Graph.read(path, lambda name: _copy(path if name == path.name else ONNX / name), fused=True)
-    with use_vectors(vectors), pytest.raises(BundleIntegrityError, match=r"layer 0 query (weights|shares) must"):
+    with use_vectors(vectors), pytest.raises(BundleIntegrityError, match=r"layer 0 query (weights of uint8|shares) must"):
         _open(pack_weights(graph, library()))
 
 
