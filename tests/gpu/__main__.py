@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
+from spam_edge.signals import raised_signals
 from tests.benchmarks.conductor import write_json
 from tests.gpu.environment import cuda_libraries, make_environment
 from tests.gpu.parts import FAILED, LATE, OK, PARTS, ROOT, environment_of, run_part
 from tests.gpu.report import summary
 from tests.gpu.settings import Settings
 
-_DEVICE = "device"
 _NAMES = [part.name for part in PARTS]
 
 
@@ -75,17 +75,18 @@ def main(*, wheels: Path | None, output: Path, parts: list[str], missing: bool, 
     python, results["parts"]["environment"] = make_environment(wheels, settings.work / "environment")
     environment = environment_of(str(ROOT), cuda_libraries())
     done = {name for name, part in results["parts"].items() if part["status"] == OK}
-    for part in PARTS:
-        if part.name != _DEVICE and (part.name not in parts or (missing and part.name in done)):
-            continue
-        click.echo(f"{part.name} ...", err=True)
-        outcome = run_part(part, settings, python=python, environment=environment, seconds=deadline - time.monotonic())
-        results["parts"][part.name] = outcome
-        if part.name == _DEVICE:
-            figures = outcome["figures"]
-            settings = replace(settings, cuda=figures.get("cuda", False), torch_cuda=figures.get("torch_cuda", False))
-        write_json(results, output)
-        click.echo(f"{part.name}: {outcome['status']}, {outcome['seconds']:.0f} s {outcome['reason']}", err=True)
+    chosen = [part for part in PARTS if part.name in parts and not (missing and part.name in done)]
+    with raised_signals():  # the part that runs is ended, too
+        for part in [PARTS[0], *(part for part in chosen if part is not PARTS[0])]:
+            click.echo(f"{part.name} ...", err=True)
+            left = deadline - time.monotonic()
+            outcome = run_part(part, settings, python=python, environment=environment, seconds=left)
+            results["parts"][part.name] = outcome
+            if part is PARTS[0]:
+                found = {name: outcome["figures"].get(name, False) for name in ("cuda", "torch_cuda")}
+                settings = replace(settings, **found)
+            write_json(results, output)
+            click.echo(f"{part.name}: {outcome['status']}, {outcome['seconds']:.0f} s {outcome['reason']}", err=True)
     click.echo(summary(results))
     if any(part["status"] in {FAILED, LATE} for part in results["parts"].values()):
         sys.exit(1)

@@ -72,7 +72,8 @@ PARTS = (
     ),
     Part("train random", f"{_HERE}.training:train_random", 200, small=False),
 )
-"""All parts, in the order in which they run: a part needs only those before it, and the least important are last."""
+"""All parts, in the order in which they run: a part needs only those before it, and the least important are last. The
+first one always runs, and says what the others can use."""
 
 
 def run_part(
@@ -98,7 +99,7 @@ def run_part(
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            process_group=0,
         )
         late = False
         try:

@@ -26,6 +26,7 @@ from tests.gpu.parts import FAILED, LATE, OK, PARTS, SKIPPED, Part, environment_
 from tests.gpu.report import summary
 from tests.gpu.settings import NO_DEVICE, Settings
 from tests.support.gpu_results import results
+from tests.support.timeouts import TIMEOUT, wait_until
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = environment_of(str(ROOT), "")
@@ -74,6 +75,22 @@ def test_a_part_that_hangs_is_stopped_with_all_its_processes(settings: Settings,
     beats = (settings.work / "beats").stat().st_size
     time.sleep(0.5)
     assert (settings.work / "beats").stat().st_size == beats
+
+
+def test_a_run_that_is_ended_ends_its_part(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tests.gpu import __main__ as command, parts\n"
+        "command.PARTS = (parts.Part('hang', 'tests.support.gpu_parts:hang', 300),)\n"
+        "command.main(['--output', sys.argv[1] + '/gpu.json', '--work', sys.argv[1]])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    beats = tmp_path / "beats"
+    wait_until(beats.exists)
+    process.terminate()
+    process.wait(TIMEOUT)
+    before = beats.stat().st_size
+    time.sleep(0.5)
+    assert beats.stat().st_size == before
 
 
 def test_without_time_or_a_device_a_part_does_not_begin(settings: Settings) -> None:
