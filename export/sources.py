@@ -32,6 +32,7 @@ PATTERNS: Mapping[str, tuple[str, ...]] = {
         "export/**/*.jsonl",
         "export/**/*.md",
         "spam_edge/*.py",
+        "spam_edge/atomic/*.py",
         "spam_edge/bundle/*.py",
         "spam_edge/decision/*.py",
         "spam_edge/diagnostics/*.py",

@@ -23,8 +23,8 @@ from spam_edge.training.data.splits import NOTICES
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 _FUSED = """\
-The fused file is the int8 model as one operator, which spam-edge ships for Linux on x86-64 with AVX2 or AVX-512 and
-VNNI; scores are bit-identical on both. It reads its weights from the int8 file and differs from it by rounding only.
+The fused file is the int8 model as one operator, which spam-edge ships for Linux on x86-64 with AVX2 or better and
+on ARM64; scores are bit-identical on all. It reads its weights from the int8 file and differs from it by rounding only.
 Other programs, and spam-edge on other processors, use the other files."""
 _BY_CORPUS = """\
 ## By corpus

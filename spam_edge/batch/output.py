@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from spam_edge.atomic.partials import remove_dead, remove_partials, written_name
 from spam_edge.batch.folder import check_only, check_real_folder, remove
 from spam_edge.batch.journal import Journal
 from spam_edge.batch.names import DONE, HOME, JOB, LOCK, part_name, record_name
 from spam_edge.batch.reading.inputs import Input, is_glob
 from spam_edge.errors import JobError
-from spam_edge.partials import remove_dead, remove_partials, written_name
 from spam_edge.readers.windows import display_name
 
 

@@ -157,6 +157,7 @@ def _describe_tables(job: JobOptions, inputs: Sequence[Input], sinks: SinkOption
         "text_column": reading.text_column,
         "encoding": reading.encoding,
         "delimiter": reading.delimiter,
+        "long_cells": reading.long_cells,
         "format": sinks.format,
         "columns": list(sinks.verdict_names),
         "spreadsheet_safe": sinks.spreadsheet_safe,

@@ -101,6 +101,7 @@ def batch(
     text_column: str | None,
     encoding: str,
     delimiter: str | None,
+    long_cells: bool,
     **options: Any,
 ) -> None:
     """Classify tables of messages: files, folders or globs of CSV, TSV, JSON Lines (also .gz, .zst) and Parquet.
@@ -118,7 +119,13 @@ def batch(
     job = batch_job(
         bundle=runtime.find().path,
         runtime=runtime.options(),
-        reading=ReadOptions(input_format=input_format, text_column=text_column, encoding=encoding, delimiter=delimiter),
+        reading=ReadOptions(
+            input_format=input_format,
+            text_column=text_column,
+            encoding=encoding,
+            delimiter=delimiter,
+            long_cells=long_cells,
+        ),
         report=None if report == STDIN else report,
         **options,
     )

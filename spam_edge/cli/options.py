@@ -178,6 +178,11 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="CHAR",
             help="Delimiter of CSV and TSV: a character, comma, semicolon, tab or pipe [default: as in the header].",
         ),
+        click.option(
+            "--long-cells",
+            is_flag=True,
+            help="Read a quoted cell of CSV and TSV as one text, however many of its lines look like rows.",
+        ),
         click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Encoding of the inputs."),
     )
     return _with_options(command, options)

@@ -1,12 +1,16 @@
 """Compile the fused operator: a build hook of hatchling.
 
 The compiler is the clang of the wheel ``ziglang``, so a build needs only pip. On other architectures, and without that
-wheel, the package is built without the operator and runs without it.
+wheel, the package is built without the operator and runs without it. The clang compiles for every architecture:
+``$SPAM_EDGE_TARGET`` (``x86_64`` or ``aarch64``) names another one than this machine's, and the wheel is for that one.
 """
 
+import argparse
+import os
 import platform
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,12 +24,48 @@ LIBRARIES = {
     _FOLDER / "libspam_encoder_avx_vnni.so": ["-DSPAM_EDGE_AVX_VNNI"],
     _FOLDER / "libspam_encoder_avx2.so": ["-DSPAM_EDGE_AVX2"],
 }
-# glibc 2.17, the minimum of manylinux2014 wheels (PEP 599).
-_TARGET, _TAG = "x86_64-linux-gnu.2.17", "py3-none-manylinux_2_17_x86_64"
+_ARM_LIBRARIES = {
+    _FOLDER / "libspam_encoder_i8mm.so": ["-DSPAM_EDGE_I8MM"],
+    _FOLDER / "libspam_encoder_dotprod.so": ["-DSPAM_EDGE_DOTPROD"],
+    _FOLDER / "libspam_encoder_neon.so": ["-DSPAM_EDGE_NEON"],
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """An architecture to compile for.
+
+    Attributes:
+        machine: its name in the compiler's target and in the tag of a wheel.
+        libraries: paths of its libraries, with their definitions.
+        branches: protection of indirect branches and returns, which differs by architecture.
+    """
+
+    machine: str
+    libraries: dict[Path, list[str]]
+    branches: str
+
+    @property
+    def triple(self) -> str:
+        """The compiler's target: glibc 2.17, the minimum of manylinux2014 wheels (PEP 599)."""
+        return f"{self.machine}-linux-gnu.2.17"
+
+    @property
+    def tag(self) -> str:
+        """The tag of a wheel."""
+        return f"py3-none-manylinux_2_17_{self.machine}"
+
+
+TARGETS = {
+    "x86_64": Target("x86_64", LIBRARIES, "-fcf-protection=full"),
+    "aarch64": Target("aarch64", _ARM_LIBRARIES, "-mbranch-protection=standard"),
+}
+ENVIRONMENT_VARIABLE = "SPAM_EDGE_TARGET"
+"""Names the architecture to compile for; by default this machine's."""
 # No -ffast-math and no contraction: the order and rounding of sums are fixed, so scores do not depend on the batch.
 _FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 # A memory fault that the checks of operator.c miss should end the process, not run code of an attacker.
-_HARDENED = ["-fstack-protector-strong", "-fstack-clash-protection", "-fcf-protection=full", "-D_FORTIFY_SOURCE=3"]
+_HARDENED = ["-fstack-protector-strong", "-fstack-clash-protection", "-D_FORTIFY_SOURCE=3"]
 # nodelete: the fork handler of thread_pool.c must outlive the last session.
 _LINKED = ["-s", "-shared", "-fPIC", *(f"-Wl,-z,{word}" for word in ("nodelete", "relro", "now", "noexecstack"))]
 _LIBRARIES = ["-lm", "-lpthread"]
@@ -35,36 +75,59 @@ class NativeBuildHook(BuildHookInterface[Any]):
     """Add the libraries to a wheel, and to the source tree for an editable installation."""
 
     def dependencies(self) -> list[str]:
-        """Require the compiler only on supported platforms."""
-        return ["ziglang>=0.15"] if _is_supported() else []
+        """Require the compiler only where there is something to compile."""
+        return ["ziglang>=0.15"] if chosen_target() else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile the libraries before the files of the wheel are collected."""
-        if self.target_name != "wheel" or not _is_supported() or find_spec("ziglang") is None:
+        target = chosen_target()
+        if self.target_name != "wheel" or target is None or find_spec("ziglang") is None:
             return
-        compile_libraries()
-        build_data["artifacts"] += [path.relative_to(self.root).as_posix() for path in LIBRARIES]
+        compile_libraries(target)
+        build_data["artifacts"] += [path.relative_to(self.root).as_posix() for path in target.libraries]
         build_data["pure_python"] = False
-        build_data["tag"] = _TAG
+        build_data["tag"] = target.tag
 
 
-def compile_libraries() -> None:
+def chosen_target() -> Target | None:
+    """Return the target that ``$SPAM_EDGE_TARGET`` names, else that of this machine; None if it has no libraries.
+
+    Raises:
+        ValueError: the variable names an architecture without libraries.
+    """
+    wanted = os.environ.get(ENVIRONMENT_VARIABLE)
+    if wanted:
+        if wanted not in TARGETS:
+            raise ValueError(f"{ENVIRONMENT_VARIABLE} is {wanted}; set it to one of: {', '.join(TARGETS)}")
+        return TARGETS[wanted]
+    if sys.platform != "linux" or sys.maxsize < 2**32 or platform.libc_ver()[0] != "glibc":
+        return None
+    return TARGETS.get(platform.machine())
+
+
+def compile_libraries(target: Target) -> None:
     """Compile and link all C files of this folder, once per library.
 
     Raises:
         subprocess.CalledProcessError: the compiler is missing or failed; it has printed the reason.
     """
     sources = sorted(map(str, _FOLDER.glob("*.c")))
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", _TARGET, *_FLAGS, *_HARDENED]
-    for target, definitions in LIBRARIES.items():
-        scratch = target.with_suffix(".part")  # replaced atomically: a process may have loaded the library
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target.triple, *_FLAGS, *_HARDENED, target.branches]
+    for path, definitions in target.libraries.items():
+        scratch = path.with_suffix(".part")  # replaced atomically: a process may have loaded the library
         subprocess.run([*command, *definitions, *sources, *_LINKED, *_LIBRARIES, "-o", str(scratch)], check=True)
-        scratch.replace(target)
+        scratch.replace(path)
 
 
-def _is_supported() -> bool:
-    return sys.platform == "linux" and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
+def main() -> None:
+    """Compile for the target that the command line names, else for :func:`chosen_target`."""
+    parser = argparse.ArgumentParser(description="Compile the fused operator into spam_edge/native.")
+    parser.add_argument("--target", choices=TARGETS, help="architecture to compile for (default: this machine's)")
+    wanted = parser.parse_args().target
+    target = TARGETS[wanted] if wanted else chosen_target()
+    if target:
+        compile_libraries(target)
 
 
-if __name__ == "__main__" and _is_supported():
-    compile_libraries()
+if __name__ == "__main__":
+    main()

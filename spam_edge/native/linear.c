@@ -21,16 +21,37 @@
 #include "gelu.h"
 #include "simd/vectors.h"
 
-#if defined SPAM_EDGE_AVX2
+enum { TILE = 6 };                /* rows of quantised values per GEMM tile; TILE x VECTORS sums fit in registers */
+enum { VECTORS = PANEL / LANES }; /* vectors per row of a tile */
+
+/* Prefetch of the next panel, spread over the tiles of this one to hide memory latency. It may run past the end of the
+ * weights, which is harmless: a prefetch never faults. */
+typedef struct {
+    const char *from;
+    size_t stretch; /* bytes to advance per column group */
+    int lines;      /* cache lines to fetch per column group; a constant after inlining */
+} Ahead;
+
+/* Fetches what belongs to one column group, into the second-level cache. */
+INLINED void fetch(Ahead *ahead) {
+#pragma GCC unroll 4
+    for (int line = 0; line < ahead->lines; line++) __builtin_prefetch(ahead->from + line * 64, 0, 2);
+    ahead->from += ahead->stretch;
+}
+
+#if defined SPAM_EDGE_NEON
+#include "simd/products_neon.h"
+#elif defined SPAM_EDGE_DOTPROD
+#include "simd/products_dotprod.h"
+#elif defined SPAM_EDGE_I8MM
+#include "simd/products_i8mm.h"
+#elif defined SPAM_EDGE_AVX2
 #include "simd/products_avx2.h"
 #elif defined SPAM_EDGE_AVX_VNNI
 #include "simd/products_avx_vnni.h"
 #else
 #include "simd/products_avx512.h"
 #endif
-
-enum { TILE = 6 };                /* rows of quantised values per GEMM tile; TILE x VECTORS sums fit in registers */
-enum { VECTORS = PANEL / LANES }; /* vectors per row of a tile */
 
 int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias) {
     const size_t outputs = linear->outputs, width = padded(outputs);
@@ -56,14 +77,7 @@ void linear_free(Linear *linear) {
     free(linear->bias);
 }
 
-/* Prefetch of the next panel, spread over the tiles of this one to hide memory latency. It may run past the end of the
- * weights, which is harmless: a prefetch never faults. */
-typedef struct {
-    const char *from;
-    size_t stretch; /* bytes to advance per column group */
-    int lines;      /* cache lines to fetch per column group; a constant after inlining */
-} Ahead;
-
+#ifndef OWN_SUM_PRODUCTS
 /* Computes the sums (rows, PANEL) of a tile, from values (rows, depth) and one panel. `rows` is a constant after
  * inlining, and the loops over it are unrolled, or the compiler would keep the sums in memory. */
 INLINED void sum_products(const Step *values, size_t depth, const int8_t *panel, const int32_t *starts, int rows,
@@ -78,9 +92,7 @@ INLINED void sum_products(const Step *values, size_t depth, const int8_t *panel,
         Integers weights[VECTORS];
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; v++) weights[v] = v_load_weights(panel + column * PANEL, v);
-#pragma GCC unroll 4
-        for (int line = 0; line < ahead.lines; line++) _mm_prefetch(ahead.from + line * 64, _MM_HINT_T1);
-        ahead.from += ahead.stretch;
+        fetch(&ahead);
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
             const Integers steps = v_load_steps(values + (size_t)r * depth + column);
@@ -89,6 +101,7 @@ INLINED void sum_products(const Step *values, size_t depth, const int8_t *panel,
         }
     }
 }
+#endif
 
 /* Computes one tile of the output: `rows_of_steps` rows of quantised values by one panel. With `fine` (16 bits), two
  * such rows, coarse and fine, make one row of output. Both are constants after inlining. */

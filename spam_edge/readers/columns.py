@@ -152,7 +152,7 @@ def _check_columns(fields: Sequence[str], text: str | None, label: str | None) -
         choose_columns(fields, text, label)
     except UnreadableText as error:
         raise UnreadableText(
-            f"not a header ({error}), and {_listed(fields[:1])} is not a known label; "
+            f"not a header ({error}), and {listed(fields[:1])} is not a known label; "
             "map it with --label-map NAME=SPAM,..."
         ) from error
 
@@ -163,14 +163,15 @@ def _choose(names: Sequence[str], wanted: str | None, known: Collection[str], ki
             raise UnreadableText(f"there is more than one column {wanted!r}; rename all but one")
         if wanted in names:
             return names.index(wanted)
-        raise UnreadableText(f"there is no column {wanted!r}; --{kind}-column takes one of: {_listed(names)}")
+        raise UnreadableText(f"there is no column {wanted!r}; --{kind}-column takes one of: {listed(names)}")
     found = [index for index, name in enumerate(names) if is_one_of(name, known)]
     if len(found) == 1:
         return found[0]
     problem = f"more than one {kind} column found" if found else f"no {kind} column found"
-    raise UnreadableText(f"{problem}; set --{kind}-column to one of the first row: {_listed(names)}")
+    raise UnreadableText(f"{problem}; set --{kind}-column to one of the first row: {listed(names)}")
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return the names of columns for a message, shortened."""
     shown = [name if len(name) <= 40 else f"{name[:40]}..." for name in names[:10]]
     return ", ".join(map(repr, shown)) + (", ..." if len(names) > 10 else "")

@@ -6,7 +6,14 @@ from contextlib import contextmanager
 from itertools import chain
 
 from spam_edge.errors import InputError
-from spam_edge.readers.columns import DELIMITERS, check_header, choose_column, declared_delimiter, detect_delimiter
+from spam_edge.readers.columns import (
+    DELIMITERS,
+    check_header,
+    choose_column,
+    declared_delimiter,
+    detect_delimiter,
+    listed,
+)
 from spam_edge.readers.extraction import BadRow, CsvRecord, Table, UnreadableText
 from spam_edge.readers.lines import LONGEST_LINE, OLD_MAC, Fault, LineSource
 
@@ -16,7 +23,14 @@ MANY_LINES_OF_TEXT = 100
 """The same for a table of one column. Any text looks like its rows, so more lines are needed."""
 
 
-def open_table(lines: LineSource, wanted: str | None, *, delimiter: str | None = None, default: str = ",") -> Table:
+def open_table(
+    lines: LineSource,
+    wanted: str | None,
+    *,
+    delimiter: str | None = None,
+    default: str = ",",
+    long_cells: bool = False,
+) -> Table:
     """Read the header of a table and choose the text column.
 
     Args:
@@ -24,10 +38,12 @@ def open_table(lines: LineSource, wanted: str | None, *, delimiter: str | None =
         wanted: name of the text column, if set.
         delimiter: the delimiter; if None, that of a line ``sep=``, or the one in the header.
         default: the delimiter of the format.
+        long_cells: take a record for one, however many of its lines look like records.
 
     Raises:
-        InputError: the header is missing or cannot be read, or there is no text column.
+        InputError: the header is missing or cannot be read, lacks the delimiter given, or there is no text column.
     """
+    given = delimiter
     first = _line_with_text(lines)
     if (declared := declared_delimiter(first)) is not None:
         try:
@@ -42,9 +58,15 @@ def open_table(lines: LineSource, wanted: str | None, *, delimiter: str | None =
             raise InputError(f"{lines.name}, line {lines.number}: {error}; choose one with --delimiter") from error
     if delimiter == "\t":
         _check_header(lines, first, wanted)
-    bounded = _Bounded(lines, spaces=", " in first)
+    bounded = _Bounded(lines, spaces=", " in first, long_cells=long_cells)
     records = csv.reader(chain([first], bounded), delimiter=delimiter or default, strict=True)
     names = _csv_header(lines, records)
+    if given is not None and len(names) == 1:
+        missing = DELIMITERS.get(given, repr(given))
+        raise InputError(
+            f"{lines.name}, line {lines.number}: the header {listed(names)} has no {missing}, which --delimiter names; "
+            "name the one of the header, or leave it out"
+        )
     try:
         column = choose_column(names, wanted)
     except UnreadableText as error:
@@ -84,15 +106,16 @@ class _Bounded:
     Attributes:
         lines: the source.
         spaces: whether a space follows the commas between fields.
+        long_cells: whether records of any number of lines are expected.
         count: lines of this record, also those that end with a carriage return.
         alike: lines after its first one that look like records themselves.
         quotes: quotation marks in it.
         length: its characters.
     """
 
-    def __init__(self, lines: LineSource, *, spaces: bool) -> None:
-        """Wrap the lines of a table; ``spaces``: a space follows its commas."""
-        self.lines, self.spaces = lines, spaces
+    def __init__(self, lines: LineSource, *, spaces: bool, long_cells: bool) -> None:
+        """Wrap the lines of a table; the arguments are the attributes."""
+        self.lines, self.spaces, self.long_cells = lines, spaces, long_cells
         self.begin_record("", 0)
 
     def begin_record(self, delimiter: str, width: int) -> None:
@@ -123,7 +146,7 @@ class _Bounded:
     @property
     def merges(self) -> bool:
         """Whether it may hold others, and most of its lines look like them."""
-        return self.hides and self.alike >= 0.9 * (self.count - 1)
+        return self.hides and not self.long_cells and self.alike >= 0.9 * (self.count - 1)
 
 
 def _csv_body(
@@ -144,7 +167,8 @@ def _csv_body(
             yield BadRow(lines.name, first, fault.reason, fault.kind, hides=bounded.merges)
         elif bounded.merges:
             reason = (
-                f"one record has {_span(bounded, first)}, which look like records; is a quote not closed? {_REMEDY}"
+                f"one record has {_span(bounded, first)}, which look like records; is a quote not closed? {_REMEDY}, "
+                "or set --long-cells if it is one text"
             )
             yield BadRow(lines.name, first, reason, "quoting", hides=True)
         elif not fields:

@@ -59,14 +59,20 @@ def whole_rows(lines: LineSource) -> Iterator[Row]:
 
 
 def csv_rows(
-    lines: LineSource, column: str | None, *, delimiter: str | None = None, default: str = ","
+    lines: LineSource,
+    column: str | None,
+    *,
+    delimiter: str | None = None,
+    default: str = ",",
+    long_cells: bool = False,
 ) -> Iterator[Row]:
-    """Read a table with a header row; a quoted field may hold newlines.
+    """Read a table with a header row; a quoted field may hold newlines. The arguments are those of :func:`open_table`.
 
     On a pipe, an incomplete multi-line record delays the rows read in the same chunk.
     """
     with long_fields():
-        yield from table_rows(open_table(lines, column, delimiter=delimiter, default=default), lines.name)
+        table = open_table(lines, column, delimiter=delimiter, default=default, long_cells=long_cells)
+        yield from table_rows(table, lines.name)
 
 
 def table_rows(table: Table, name: str) -> Iterator[Row]:
@@ -116,6 +122,8 @@ def parquet_rows(path: Path, name: str, column: str | None) -> Iterator[Row]:
         raise InputError(f"{name}: {error}") from error
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{name} cannot be read as Parquet ({str(error).splitlines()[0]}); check the file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: a column name is not utf-8 ({error}); rename it") from error
 
 
 def _json_text(line: str, key: TextKey) -> str:

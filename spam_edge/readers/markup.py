@@ -3,6 +3,7 @@
 The time is linear in the length, unlike that of ``html.parser``, for which a small hostile page takes minutes.
 """
 
+import io
 import re
 from html import unescape
 
@@ -26,22 +27,22 @@ def text_of_html(content: str) -> str:
     Raises:
         UnreadableText: a comment, a tag or a hidden element has no end, so that the text may be in it.
     """
-    parts: list[str] = []
+    shown = io.StringIO()  # a list of all pieces takes gigabytes
     place = 0
     while found := _MARKUP.search(content, place):
-        parts.append(_shown(content[place : found.start()]))
+        shown.write(_shown(content[place : found.start()]))
         place = found.end()
         if found["comment"] is not None or found["cut"] is not None or found["other"] is not None:
             raise _endless("a comment" if found["tag"] is None else "a tag")
         tag = (found["tag"] or "").lower()
         if tag in _BLOCKS:
-            parts.append("\n")
+            shown.write("\n")
         if tag in _HIDDEN and not found["end"]:
             if (end := _HIDDEN[tag].search(content, place)) is None:
                 raise _endless(f"<{tag}>")
             place = end.start()
-    parts.append(_shown(content[place:]))
-    return "\n".join(filter(None, map(str.strip, "".join(parts).split("\n"))))
+    shown.write(_shown(content[place:]))
+    return "\n".join(filter(None, map(str.strip, shown.getvalue().split("\n"))))
 
 
 def _shown(text: str) -> str:

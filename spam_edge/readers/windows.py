@@ -24,6 +24,7 @@ from spam_edge.readers.lines import LONGEST_LINE, LineSource
 from spam_edge.readers.mail import mail_rows
 
 FORMATS = ("text", "csv", "tsv", "jsonl", "parquet", *EXPORTS, "mail")
+TABLES = ("csv", "tsv")
 STDIN = Path("-")
 WINDOW = 1024
 """Maximum number of rows in a window, which also ends at ``LONGEST_LINE`` characters."""
@@ -49,6 +50,7 @@ class ReadOptions:
         text_column: column or JSON key of the text.
         encoding: encoding of the inputs; never guessed.
         delimiter: delimiter of CSV and TSV; by default the one that the header shows.
+        long_cells: read a cell of CSV and TSV as one text, however many of its lines look like rows.
         whole_file: read each file as one message; a mail is one anyway.
     """
 
@@ -56,6 +58,7 @@ class ReadOptions:
     text_column: str | None = None
     encoding: str = "utf-8"
     delimiter: str | None = None
+    long_cells: bool = False
     whole_file: bool = False
 
     def __post_init__(self) -> None:
@@ -73,6 +76,16 @@ class ReadOptions:
         """Return the format of a file."""
         chosen = self.input_format or SUFFIXES.get(path.suffix.lower(), "text")
         return "text" if self.whole_file and chosen != "mail" else chosen
+
+    def check_table_options(self, chosen: str, name: str) -> None:
+        """Check that a file of this format takes the options of tables that are set.
+
+        Raises:
+            InputError: it takes none of them.
+        """
+        given = "--delimiter" if self.delimiter is not None else "--long-cells" if self.long_cells else None
+        if given and chosen not in TABLES:
+            raise InputError(f"{name}: {given} is for CSV and TSV; set --input-format csv, or leave it out")
 
 
 @dataclass(slots=True)
@@ -114,6 +127,7 @@ def read_windows(path: Path, options: ReadOptions) -> Iterator[Window]:
     name = display_name(path)
     try:
         check_readable(path)
+        options.check_table_options(options.format_of(path), name)
         if options.format_of(path) == "parquet":
             yield from _windows(_parquet(path, name, options))
             return
@@ -175,14 +189,15 @@ def display_name(path: Path) -> str:
 def _rows(lines: LineSource, path: Path, options: ReadOptions) -> Iterator[Row]:
     if options.whole_file:
         return whole_rows(lines)
-    chosen = options.format_of(path)
-    if options.delimiter is not None and chosen not in ("csv", "tsv"):
-        raise InputError(f"{lines.name}: --delimiter is for CSV and TSV; set --input-format csv, or leave it out")
-    match chosen:
-        case "csv":
-            return csv_rows(lines, options.text_column, delimiter=options.delimiter)
-        case "tsv":
-            return csv_rows(lines, options.text_column, delimiter=options.delimiter, default="\t")
+    match options.format_of(path):
+        case "csv" | "tsv" as name:
+            return csv_rows(
+                lines,
+                options.text_column,
+                delimiter=options.delimiter,
+                default="\t" if name == "tsv" else ",",
+                long_cells=options.long_cells,
+            )
         case "jsonl":
             return jsonl_rows(lines, options.text_column)
         case name if name in EXPORTS:

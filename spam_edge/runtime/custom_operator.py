@@ -18,7 +18,7 @@ DOMAIN = "spam_edge"
 """Operator domain in the ONNX file; must match ``native/operator.c``."""
 OPERATOR = "SpamEncoder"
 ENVIRONMENT_VARIABLE = "SPAM_EDGE_INSTRUCTION_SET"
-"""Names an instruction set other than the fastest detected: ``avx512``, ``avx_vnni`` or ``avx2``."""
+"""Names an instruction set other than the fastest detected, one of :attr:`Processor.vectors`."""
 FOLDER = Path(__file__).parents[1] / "native"
 
 
@@ -67,7 +67,7 @@ def unsuited_reason() -> str:
     """
     chosen = instruction_set()
     if not any(FOLDER.glob("libspam_encoder_*.so")):
-        return "this installation lacks the fused operator, which needs Linux on x86-64"
+        return "this installation lacks the fused operator, which needs Linux on x86-64 or ARM64"
     if not chosen:
         return "the fused operator needs a processor with AVX2 and FMA"
     if not library().is_file():

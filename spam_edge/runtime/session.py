@@ -211,7 +211,8 @@ def choose_variant(variants: Mapping[str, Variant], provider: str, wanted: str) 
     """Choose the variant for a provider.
 
     A named variant is used or refused. ``auto`` takes the first variant whose first provider this is, else the first
-    that runs on it, and skips the fused variant where its operator cannot run.
+    that runs on it, and skips the fused variant where its operator cannot run. On a CPU that computes in fp16, it skips
+    variants that are made for CUDA: the export measures them with sums in fp32.
 
     Raises:
         OptionError: as :func:`open_session`.
@@ -246,10 +247,12 @@ def _choose(variants: Mapping[str, Variant], provider: str, wanted: str, reason_
         if variants[wanted].fused and (reason := reason_against()):
             raise ProviderUnavailableError(f"{reason}; leave the variant at auto")
         return wanted
+    own = provider == CPU and this_processor().computes_in_fp16
     usable = [
         name
         for name, variant in variants.items()
-        if provider in variant.providers and not (variant.fused and reason_against())
+        if provider in (variant.providers[:1] if own else variant.providers)
+        and not (variant.fused and reason_against())
     ]
     if not usable:
         raise ProviderUnavailableError(f"this bundle has no file for {device}; it has {', '.join(variants)}")

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spam_edge.errors import InputError, JobError
-from spam_edge.readers.windows import ReadOptions
+from spam_edge.readers.windows import ReadOptions, read_windows
 
 from .conftest import RunJob, messages, read_csv, read_jsonl, write_csv, write_jsonl
 
@@ -279,17 +279,49 @@ def test_two_columns_of_the_name_of_the_text_are_refused(tmp_path: Path, run_job
 
 
 @pytest.mark.parametrize(
-    ("content", "delimiter"),
-    [("id;text\n1;a, b\n", None), ("sep=;\nid;text\n1;a, b\n", None), ("id#text\n1#a, b\n", "#")],
+    ("content", "delimiter", "other"),
+    [("id;text\n1;a, b\n", None, ";"), ("sep=;\nid;text\n1;a, b\n", None, ";"), ("id#text\n1#a, b\n", "#", None)],
 )
-def test_other_delimiters_become_commas(tmp_path: Path, run_job: RunJob, content: str, delimiter: str | None) -> None:
+def test_other_delimiters_become_commas(
+    tmp_path: Path, run_job: RunJob, content: str, delimiter: str | None, other: str | None
+) -> None:
     (tmp_path / "in.csv").write_text(content)
     reading = ReadOptions(delimiter=delimiter)
     run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", reading=reading)
     rows = read_csv(tmp_path / "out.csv")
     assert [row[:2] for row in rows] == [["id", "text"], ["1", "a, b"]]
     with pytest.raises(JobError, match=r"cannot resume: .*delimiter"):
-        run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", reading=ReadOptions(delimiter="|"), resume=True)
+        run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", reading=ReadOptions(delimiter=other), resume=True)
+
+
+@pytest.mark.parametrize("option", [{"delimiter": ","}, {"long_cells": True}])
+def test_options_of_tables_are_for_tables(tmp_path: Path, run_job: RunJob, option: dict[str, Any]) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "hi"}\n')
+    pq.write_table(pa.table({"text": ["hi"]}), tmp_path / "in.parquet")
+    for name in ("in.jsonl", "in.parquet"):
+        with pytest.raises(InputError, match=rf"{name}: --(delimiter|long-cells) is for CSV and TSV"):
+            run_job(tmp_path / name, output=tmp_path / "out.csv", reading=ReadOptions(**option))
+        with pytest.raises(InputError, match=rf"{name}: --(delimiter|long-cells) is for CSV and TSV"):
+            list(read_windows(tmp_path / name, ReadOptions(**option)))
+
+
+def test_a_long_cell_is_one_row_if_it_may_be(tmp_path: Path, run_job: RunJob) -> None:
+    text = "\n".join(["see you"] * 150)
+    (tmp_path / "in.csv").write_text(f'text\n"{text}"\n')
+    with pytest.raises(InputError, match="--long-cells"):
+        run_job(tmp_path / "in.csv", output=tmp_path / "out.csv")
+    run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", reading=ReadOptions(long_cells=True), force=True)
+    assert read_csv(tmp_path / "out.csv")[1][0] == text
+
+
+def test_a_column_name_that_is_not_utf8(tmp_path: Path, run_job: RunJob) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"text": ["hi"], "otherAB": ["you"]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"otherAB", b"other\xff\xfe"))
+    with pytest.raises(InputError, match=r"in\.parquet: a column name is not utf-8 .*; rename it"):
+        run_job(path, output=tmp_path / "out.csv")
+    with pytest.raises(InputError, match=r"in\.parquet: a column name is not utf-8 .*; rename it"):
+        list(read_windows(path, ReadOptions()))
 
 
 def test_inputs_without_rows(tmp_path: Path, run_job: RunJob) -> None:

@@ -167,6 +167,39 @@ def test_workers_that_cannot_be_started(tiny_bundle: Path, monkeypatch: pytest.M
             engine.submit(["see you"]).result(TIMEOUT)
 
 
+@pytest.mark.usefixtures("_limits")
+@pytest.mark.parametrize("processes", [3, 5, 6, 8, 10, 12])
+def test_few_processes_end_a_job_in_one_line(tiny_bundle: Path, shared: Path, processes: int) -> None:
+    """Whatever is refused, to the command or to a worker, nothing hangs and no traceback is printed."""
+    (shared / "in.csv").write_text("text\n" + "see you at 5\n" * 3_000)
+    arguments = ["batch", "in.csv", "--output", "out.csv", "--workers", "2", "--quiet", "--device", "cpu"]
+    done = subprocess.run(
+        limited(processes, [*COMMAND, *arguments, "--model", str(tiny_bundle)]),
+        cwd=shared, capture_output=True, text=True, check=False, timeout=TIMEOUT,
+    )  # fmt: skip
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("<jemalloc>")]
+    assert (done.returncode, len(errors)) in [(0, 0), (1, 1)], done.stderr
+    assert done.returncode == 0 or "reduce --workers and continue with --resume" in errors[0]
+
+
+def test_a_pool_that_dies_unseen(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that manages the pool is refused the one that feeds it, and dies; nothing would answer."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "QueueFeederThread":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    hook = threading.excepthook
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with local.ProcessEngine(_model(tiny_bundle), 2) as engine:
+        for promise in [engine.submit(["see you"]) for _ in range(3)]:
+            with pytest.raises(WorkerError, match=r"no worker can be started \(can't start new thread\); reduce"):
+                promise.result(TIMEOUT)
+    assert threading.excepthook == hook
+
+
 def test_workers_that_cannot_be_replaced(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the job would wait for ever for a list that nobody has."""
     engine = local.ProcessEngine(_model(tiny_bundle), 1)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from spam_edge.atomic import atomic_bytes, atomic_directory, atomic_file
-from spam_edge.partials import remove_dead, remove_partials, written_name
+from spam_edge.atomic.partials import remove_dead, remove_partials, written_name
 from tests.support.timeouts import TIMEOUT
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and locks of POSIX")

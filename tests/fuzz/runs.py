@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.arm64.emulator import emulator
+
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "spam_edge" / "native"
 _HARNESS = Path(__file__).parent / "harness.c"
 _DEFINITIONS = {"avx512": [], "avx_vnni": ["-DSPAM_EDGE_AVX_VNNI"], "avx2": ["-DSPAM_EDGE_AVX2"]}
+_DEFINITIONS |= {name: [f"-DSPAM_EDGE_{name.upper()}"] for name in ("i8mm", "dotprod", "neon")}
 _FLAGS = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
 _ENVIRONMENT = {
     "ASAN_OPTIONS": "allocator_may_return_null=1:max_allocation_size_mb=4096:detect_leaks=1:exitcode=23",
@@ -29,10 +32,12 @@ class Harness:
     Attributes:
         program: its path.
         sanitizers: what it was compiled with.
+        emulator: the command that runs it on another processor than this machine's; empty for this machine.
     """
 
     program: Path
     sanitizers: str
+    emulator: tuple[str, ...] = ()
 
 
 @dataclass
@@ -59,9 +64,8 @@ def compile_harness(vectors: str, folder: Path, native: Path = NATIVE) -> Harnes
     Raises:
         subprocess.CalledProcessError: neither compiles; the output says why.
     """
-    sources = [str(_HARNESS), *sorted(map(str, native.glob("*.c")))]
     program = folder / f"fuzz-{vectors}"
-    command = [*_FLAGS, *_DEFINITIONS[vectors], f"-I{NATIVE}", *sources, "-lm", "-lpthread", "-o", str(program)]
+    command = _command(vectors, native, program)
     compilers = {
         "address,undefined": shlex.split(os.environ.get("CC", "cc")),
         "undefined": [sys.executable, "-m", "ziglang", "cc"],
@@ -77,6 +81,30 @@ def compile_harness(vectors: str, folder: Path, native: Path = NATIVE) -> Harnes
     return Harness(program, sanitizers)
 
 
+def compile_for_arm(vectors: str, folder: Path, processor: str) -> Harness:
+    """Compile the operator for an instruction set of ARM64, for a processor that QEMU emulates.
+
+    The clang of ziglang links all libraries into the program, so that it needs none of this machine. A trap ends it
+    where UndefinedBehaviorSanitizer finds a fault.
+
+    Raises:
+        UnavailableError: QEMU is not installed.
+        subprocess.CalledProcessError: it does not compile; the output says why.
+    """
+    run = (emulator(), "-cpu", processor)
+    program = folder / f"fuzz-{vectors}"
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-static"]
+    sanitizer = ["-fsanitize=undefined", "-fsanitize-trap=undefined"]
+    subprocess.run([*compiler, *sanitizer, *_command(vectors, NATIVE, program)], check=True, capture_output=True)
+    return Harness(program, "undefined", run)
+
+
+def _command(vectors: str, native: Path, program: Path) -> list[str]:
+    """Return the arguments that every compiler takes."""
+    sources = [str(_HARNESS), *sorted(map(str, native.glob("*.c")))]
+    return [*_FLAGS, *_DEFINITIONS[vectors], f"-I{NATIVE}", *sources, "-lm", "-lpthread", "-o", str(program)]
+
+
 def run_models(harness: Harness, packed: bytes, count: int) -> Outcomes:
     """Run all models of a file that :func:`tests.fuzz.models.pack` made; after a fault, go on with the next."""
     outcomes, first = Outcomes(), 0
@@ -84,7 +112,7 @@ def run_models(harness: Harness, packed: bytes, count: int) -> Outcomes:
         file.write(packed)
         file.flush()
         while first < count:
-            command = [str(harness.program), file.name, str(first)]
+            command = [*harness.emulator, str(harness.program), file.name, str(first)]
             done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | _ENVIRONMENT)
             begun = _note(outcomes, done.stdout.splitlines())
             if done.returncode == 0:

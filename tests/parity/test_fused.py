@@ -14,20 +14,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-from transformers import AutoModelForSequenceClassification
 
-from export.checkpoint import Checkpoint
 from export.graphs.without_vnni import path_without_vnni, write_without_vnni
 from export.parity.gate import LIMITS, compare
-from export.quantization import rounding
-from export.quantization.quantize import Quantizer
 from export.quantization.recipe import Recipe
-from export.reference import PyTorchReference
 from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bundle.golden import Golden
 from spam_edge.bundle.locate import Bundle
@@ -117,6 +111,13 @@ class Files:
 
     @classmethod
     def export(cls, checkpoint: Path, folder: Path, recipe: Recipe) -> "Files":
+        import torch  # the tests of bundles run where there is none, too
+        from transformers import AutoModelForSequenceClassification
+
+        from export.checkpoint import Checkpoint
+        from export.quantization.quantize import Quantizer
+        from export.reference import PyTorchReference
+
         read = Checkpoint.read(checkpoint)
         quantizer = Quantizer(read, PyTorchReference(checkpoint, max_length=read.max_length))
         int8, fused = folder / "int8.onnx", folder / "fused.onnx"
@@ -334,7 +335,8 @@ def test_any_shape_is_as_close_to_pytorch_as_the_gate_asks(shaped: Measured) -> 
 def test_numbers_beyond_what_16_bits_hold_are_cut_off_alike(
     make_checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vectors: str
 ) -> None:
-    monkeypatch.setattr(rounding, "_HEADROOM", 0.5)  # half the calibrated range instead of 4 times: forces saturation
+    # half the calibrated range instead of 4 times: forces saturation
+    monkeypatch.setattr("export.quantization.rounding._HEADROOM", 0.5)
     checkpoint = make_checkpoint(max_position_embeddings=max(LENGTHS))
     reference = Reference.of(Files.export(checkpoint, tmp_path, Recipe()), tmp_path)
     with use_vectors(vectors):

@@ -35,7 +35,7 @@ PACKAGES = {
     "main": Package("spam_edge.__main__", "cli"),
     "foundation": Package(
         "spam_edge.errors spam_edge.escapes spam_edge.atomic spam_edge.options spam_edge.prediction spam_edge.extras "
-        "spam_edge.partials spam_edge.resources spam_edge.signals"
+        "spam_edge.resources spam_edge.signals"
     ),
     "bundle": Package("spam_edge.bundle", "foundation", "numpy"),
     "text": Package("spam_edge.text", "foundation", "numpy tokenizers"),

@@ -12,8 +12,9 @@ from tests.support.make import needs_make, planned
 PROGRAMS = {"checkpoint": "spam_edge.training.__main__", "bundle": "export.__main__"}
 DECIDES_NOTHING = {
     "checkpoint": {
-        "spam_edge/__init__.py", "spam_edge/atomic.py", "spam_edge/errors.py", "spam_edge/escapes.py",
-        "spam_edge/partials.py", "spam_edge/readers/__init__.py", "spam_edge/signals.py", "spam_edge/text/__init__.py",
+        "spam_edge/__init__.py", "spam_edge/atomic/__init__.py", "spam_edge/atomic/directories.py",
+        "spam_edge/atomic/files.py", "spam_edge/atomic/partials.py", "spam_edge/errors.py", "spam_edge/escapes.py",
+        "spam_edge/readers/__init__.py", "spam_edge/signals.py", "spam_edge/text/__init__.py",
     },
     "bundle": {"spam_edge/readers/__init__.py", "spam_edge/training/__init__.py"},
 }  # fmt: skip

@@ -18,11 +18,9 @@ from spam_edge.readers.lines import LineSource
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 
 
-def rows_of(content: str, *, default: str = ",", delimiter: str | None = None) -> list[Row]:
-    stream = io.BytesIO(content.encode())
-    return list(
-        csv_rows(LineSource(stream.read, name="in", encoding="utf-8"), None, default=default, delimiter=delimiter)
-    )
+def rows_of(content: str, *, default: str = ",", delimiter: str | None = None, long_cells: bool = False) -> list[Row]:
+    lines = LineSource(io.BytesIO(content.encode()).read, name="in", encoding="utf-8")
+    return list(csv_rows(lines, None, default=default, delimiter=delimiter, long_cells=long_cells))
 
 
 class TestDelimiters:
@@ -59,6 +57,14 @@ class TestDelimiters:
 
     def test_the_one_given_is_taken(self) -> None:
         assert rows_of("text;id, long\na, b;1\n", delimiter=";") == [Message("a, b", "in", 2)]
+
+    @pytest.mark.parametrize(("given", "name"), [(";", "semicolon"), ("#", "'#'")])
+    @pytest.mark.parametrize("header", ["text,n", '"text;#,"', "text"])
+    def test_one_that_is_not_in_the_header_is_refused(self, given: str, name: str, header: str) -> None:
+        with pytest.raises(
+            InputError, match=rf"in, line 2: the header .*text.* has no {name}, which --delimiter names"
+        ):
+            rows_of(f"sep=;\n{header}\nhi,2\n", delimiter=given)
 
     def test_a_labelled_message_in_place_of_a_header_is_refused(self) -> None:
         with pytest.raises(InputError, match="'ham' is a label"):
@@ -147,6 +153,12 @@ class TestQuotes:
             row = bad_row(found)
             assert (row.line, row.kind, row.hides) == (2, "quoting", True)
             assert f"one record has the lines 2 to {count + 2}, which look like records; is a quote" in row.reason
+            assert "or set --long-cells if it is one text" in row.reason
+            assert isinstance(rows_of(content, long_cells=True)[0], Message)
+
+    def test_what_is_broken_stays_so_with_long_cells(self) -> None:
+        row = bad_row(rows_of('text\n"' + "hi\n" * 200, long_cells=True))
+        assert (row.line, row.kind, row.hides) == (2, "quoting", True)
 
     def test_a_long_message_is_no_merge(self) -> None:
         letter = "\n".join(["Dear sir, dear madam,", "", "thank you, and good night.", "Yours, Ann, Bob"] * 100)

@@ -34,7 +34,7 @@ TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
 POSITIONS = 64  # position embeddings of the tiny model, its maximum tokens per message
 FUSED = RuntimeOptions(device="cpu", variant="fused", threads=1)
 WEIGHTS = "onnx/model_quantized.onnx"
-MISSING = "this installation lacks the fused operator, which needs Linux on x86-64"
+MISSING = "this installation lacks the fused operator, which needs Linux on x86-64 or ARM64"
 TOO_OLD = "SpamEncoder needs onnxruntime 1.16 or later; this is onnxruntime 1.15.1"
 UNFIT = "the fused operator needs a processor with AVX2 and FMA"
 ALDER_LAKE = "fpu fma avx2 avx_vnni"
@@ -120,10 +120,11 @@ def test_a_library_that_does_not_load_is_passed_over(monkeypatch: pytest.MonkeyP
 
 
 def test_this_machine() -> None:
-    """The expected result is derived from /proc/cpuinfo without the code under test."""
+    """The expected result is derived from /proc/cpuinfo without the code under test. ARM64 always has NEON."""
     cpuinfo = Path("/proc/cpuinfo")
     flags = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.is_file() else set()
-    fits = sys.platform == "linux" and platform.machine() == "x86_64" and {"avx2", "fma"} <= flags
+    has = {"x86_64": {"avx2", "fma"} <= flags, "aarch64": True}
+    fits = sys.platform == "linux" and has.get(platform.machine(), False)
     assert (unavailable_reason() == "") == (fits and library().is_file())
 
 

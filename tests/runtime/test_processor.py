@@ -2,6 +2,7 @@
 
 import json
 import platform
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ ICE_LAKE = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS}\n"
 ALDER_LAKE = "processor\t: 0\nflags\t\t: fpu fma avx2 avx_vnni movdiri\n"
 SAPPHIRE_RAPIDS = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS} avx_vnni amx_int8\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\n"
+# AT_HWCAP and AT_HWCAP2 for the features of a Raspberry Pi 4, of a Raspberry Pi 5, and of the latter with i8mm
+CORTEX_A72, CORTEX_A76, WITH_I8MM = (0x887, 0), (0x119FFF, 0), (0x119FFF, 0x2000)
 WITH = "x86-64 with VNNI: int8 sums are exact"
 WITHOUT = "x86-64 without VNNI: int8 sums are exact, but slower"
 
@@ -38,6 +41,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch, folder: Path, cpuinfo: str | None, ma
     if cpuinfo is not None:
         path.write_text(cpuinfo, encoding="utf-8")
     monkeypatch.setattr(processor, "_CPUINFO", path)
+    monkeypatch.setattr(processor, "_capabilities", lambda: (0, 0))
     monkeypatch.setattr(platform, "machine", lambda: machine)
 
 
@@ -81,6 +85,36 @@ def test_vectors_are_all_that_a_library_of_the_fused_operator_is_compiled_for(
     this_processor.cache_clear()
     _fake(monkeypatch, tmp_path, cpuinfo.replace(f" {flag} ", " "))
     assert this_processor().vectors == left
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "vectors"),
+    [
+        (CORTEX_A72, ("neon",)),
+        (CORTEX_A76, ("dotprod", "neon")),
+        (WITH_I8MM, ("i8mm", "dotprod", "neon")),
+        ((0, 0), ()),  # a 32-bit process, or another system than Linux
+    ],
+)
+@pytest.mark.parametrize("machine", ["aarch64", "arm64"])
+def test_vectors_of_arm(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capabilities: tuple[int, int],
+    machine: str,
+    vectors: tuple[str, ...],
+) -> None:
+    _fake(monkeypatch, tmp_path, None, machine)  # /proc/cpuinfo is not read
+    monkeypatch.setattr(processor, "_capabilities", lambda: capabilities)
+    assert this_processor() == Processor(machine, vnni=False, vectors=vectors)
+    assert this_processor().computes_in_fp16
+
+
+@pytest.mark.skipif(platform.machine() != "aarch64", reason="on x86 glibc reports words of its own")
+def test_capabilities_are_those_of_the_kernel() -> None:
+    """The words are read once more, from the file in which Linux shows them."""
+    entries = dict(struct.iter_unpack("@LL", Path("/proc/self/auxv").read_bytes()))
+    assert processor._capabilities() == (entries[16], entries.get(26, 0))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from spam_edge.bundle.manifest import Variant
 from spam_edge.errors import OptionError
 from spam_edge.runtime import providers, session
 from spam_edge.runtime.batching import FUSED_TOKEN_BUDGET, TOKEN_BUDGET
+from spam_edge.runtime.processor import Processor
 from spam_edge.runtime.providers import CPU, CUDA
 from spam_edge.runtime.session import choose_variant
 
@@ -57,7 +58,6 @@ def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
         (CUDA, "fp16_packed", "int8 fp16 fp32 fp16_packed", "fp16_packed"),
         (CPU, "auto", "int8 fp16 fp32 fp16_packed", "int8"),
         (CPU, "auto", "fp16 fp32", "fp32"),
-        (CPU, "auto", "fp16", "fp16"),
         (CPU, "fp16", "int8 fp16 fp32", "fp16"),
         (CUDA, "fp32", "int8 fp16 fp32", "fp32"),
     ],
@@ -65,6 +65,20 @@ def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
 def test_the_file_suits_the_device(provider: str, wanted: str, names: str, chosen: str) -> None:
     variants = {name: VARIANTS[name] for name in names.split()}
     assert choose_variant(variants, provider, wanted) == chosen
+
+
+@pytest.mark.parametrize("machine", ["x86-64", "aarch64", "arm64"])
+def test_auto_takes_fp16_only_where_it_is_computed_in_fp32(monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
+    monkeypatch.setattr(session, "this_processor", lambda: Processor(machine, vnni=False))
+    assert choose_variant({name: VARIANTS[name] for name in ("fp16", "fp32")}, CPU, "auto") == "fp32"
+    alone = {"fp16": VARIANTS["fp16"]}
+    assert choose_variant(alone, CPU, "fp16") == "fp16"
+    assert choose_variant(alone, CUDA, "auto") == "fp16"
+    if machine == "x86-64":
+        assert choose_variant(alone, CPU, "auto") == "fp16"
+    else:
+        with pytest.raises(ProviderUnavailableError, match="this bundle has no file for the CPU; it has fp16"):
+            choose_variant(alone, CPU, "auto")
 
 
 @pytest.mark.parametrize("variant", ["fused", "int8"])

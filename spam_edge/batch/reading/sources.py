@@ -48,6 +48,7 @@ def open_source(source: Input, reading: ReadOptions, reserved: Sequence[str]) ->
         JobError: a column has a reserved name.
     """
     found: Source
+    reading.check_table_options(source.kind, source.name)
     match source.kind:
         case "parquet":
             found = ParquetSource(source, reading.text_column)
@@ -82,7 +83,13 @@ class TableSource:
         if kind in EXPORTS:
             return open_export(lines, kind, reading.text_column)
         default = "\t" if kind == "tsv" else ","
-        return open_table(lines, reading.text_column, delimiter=reading.delimiter, default=default)
+        return open_table(
+            lines,
+            reading.text_column,
+            delimiter=reading.delimiter,
+            default=default,
+            long_cells=reading.long_cells,
+        )
 
     def _row(self, record: CsvRecord | BadRow) -> Row:
         if isinstance(record, BadRow):

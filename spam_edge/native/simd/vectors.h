@@ -3,18 +3,18 @@
  * An instruction set is a pair of headers: vectors_<set>.h, included here, and products_<set>.h, included by linear.c.
  * The rest of the C code uses only what is listed below. Each set is compiled into a library of its own from the same
  * sources; a definition, such as SPAM_EDGE_AVX2, selects the pair. vectors_256.h and products_256.h hold what sets of 256
- * bits share.
+ * bits share, vectors_128.h and products_128.h what sets of 128 bits (ARM64) share.
  *
  * To add a set:
  *
  *   1. Write both headers.
  *   2. Select them by a definition, here and in linear.c.
- *   3. Add the library and its definition to LIBRARIES in build.py.
- *   4. Add its processor flags to _VECTORS in spam_edge/runtime/processor.py, before weaker sets.
+ *   3. Add the library and its definition to the libraries of its architecture in build.py.
+ *   4. Add its processor flags to spam_edge/runtime/processor.py, before weaker sets.
  *   5. Add it to the fixture `vectors` in tests/conftest.py, and to the lists in tests/fuzz/runs.py,
  *      tests/native/test_instructions.py and tests/project/test_wheel.py.
- *   6. Outside x86, also replace <immintrin.h> below, _mm_prefetch in linear.c, _mm_pause in thread_pool.c, and the
- *      checks of the architecture in build.py, processor.py and custom_operator.py.
+ *   6. For another architecture, also add its header below, pause_core() in thread_pool.c, and the architecture to
+ *      build.py and processor.py.
  *
  * Bit-identical results
  *
@@ -41,8 +41,8 @@
  *                PANEL / LANES of weights and one of activations in registers
  *   Floats       16 floats; lane 0 comes first in memory
  *   Lanes        a mask of the first n lanes, 0 <= n <= 16; the other lanes are neither read nor written in memory
- *   Step         a quantised activation, by zero point z: uint8_t holds q from 0 to 255 (for u8 x s8 products), int16_t
- *                holds q - z (for 16-bit products)
+ *   Step         a quantised activation, by zero point z: uint8_t holds q from 0 to 255 (for u8 x s8 products), int8_t
+ *                holds q - 128 (for s8 x s8 products), int16_t holds q - z (for 16-bit products)
  *
  * vectors_<set>.h: functions, by lane i. Memory needs no alignment unless stated.
  *
@@ -84,14 +84,15 @@
  *
  * products_<set>.h: the int8 GEMM, in exact int32 arithmetic. See linear.h for Linear, and linear.c for the algorithm.
  *
- *   GROUP      columns that one instruction sums: 1, 2 or 4, because depth is a multiple of 4
+ *   GROUP      columns that are taken at once: 1, 2, 4 or 8, because depth is a multiple of 8
  *   LINES      cache lines of a column group of a panel, GROUP x PANEL / 64, at least 1: the prefetch for small batches
  *   Integers   16 int32
  *
  *   pack_panel(linear, weights, first)
  *       Packs weights (columns, outputs) of outputs `first` to first + PANEL - 1 into linear->packed + first depth, as
  *       (depth / GROUP, PANEL, GROUP), with 0 beyond columns and outputs. If Step holds q, sets starts[first + n] to
- *       -z sum over k of w[k][n]; if it holds q - z, leaves the 0 there. `packed` is aligned to 64 bytes.
+ *       -z sum over k of w[k][n], or (128 - z) times that sum if it holds q - 128; if it holds q - z, leaves the 0
+ *       there. `packed` is aligned to 64 bytes.
  *   v_load_integers(from)                16 int32
  *   v_load_weights(group, v)             GROUP weights of each of outputs 16 v to 16 v + 15, from a group of `packed`
  *   v_load_steps(steps)                  GROUP quantised values, the same in each lane
@@ -99,16 +100,27 @@
  *                                        u8 x s8 instructions that add in 16 bits (VPMADDUBSW) do not qualify
  *   v_floats(x)                          int32 to fp32, to nearest even
  *
+ *   Sets whose instructions go best in another order define OWN_SUM_PRODUCTS and sum_products() of linear.c instead of
+ *   v_load_weights(), v_load_steps() and v_add_products(). Their layout of `packed` may differ within a group.
+ *
  * Other functions in these headers are private to them. */
 
 #ifndef SPAM_EDGE_VECTORS_H
 #define SPAM_EDGE_VECTORS_H
 
+#if defined __aarch64__
+#include <arm_neon.h>
+#else
 #include <immintrin.h>
+#endif
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined SPAM_EDGE_AVX2
+#if defined SPAM_EDGE_NEON
+#include "vectors_neon.h"
+#elif defined SPAM_EDGE_DOTPROD || defined SPAM_EDGE_I8MM
+#include "vectors_dotprod.h"
+#elif defined SPAM_EDGE_AVX2
 #include "vectors_avx2.h"
 #elif defined SPAM_EDGE_AVX_VNNI
 #include "vectors_avx_vnni.h"

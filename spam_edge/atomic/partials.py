@@ -77,6 +77,13 @@ def begin_directory(path: Path) -> tuple[Path, int | None]:
             os.close(held)
 
 
+def new_mode(most: int) -> int:
+    """Return the permissions of a new file or directory: of ``most``, those that the umask leaves."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return most & ~mask
+
+
 @contextmanager
 def _locked(partial: Path, access: int) -> Iterator[None]:
     if fcntl is None:  # the file system refuses to remove an open file
