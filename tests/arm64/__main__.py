@@ -19,7 +19,7 @@ from spam_edge.bundle.golden import Golden
 from spam_edge.bundle.locate import Bundle
 from spam_edge.errors import SpamEdgeError
 from tests.arm64.emulator import PROCESSORS, UnavailableError
-from tests.arm64.sysroot import sysroot_python
+from tests.arm64.sysroot import SYSROOT, sysroot_python
 
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "spam_edge" / "native"
@@ -36,9 +36,7 @@ TESTS = (
 @click.command()
 @click.option("--bundle", type=click.Path(path_type=Path, exists=True, file_okay=False), default=TINY)
 @click.option("--messages", default=200, show_default=True, help="Number of messages to compare.")
-@click.option(
-    "--sysroot", type=click.Path(path_type=Path), default=ROOT / "artifacts" / "arm64", help="Made if missing."
-)
+@click.option("--sysroot", type=click.Path(path_type=Path), default=SYSROOT, help="ARM64 Python, made if missing.")
 @click.option("--only", type=click.Choice(list(PROCESSORS)), multiple=True, help="Instruction sets (default: all).")
 @click.option("--tests", is_flag=True, help="Run the tests of the fused operator, too; this takes long.")
 def main(bundle: Path, messages: int, sysroot: Path, only: tuple[str, ...], tests: bool) -> None:
@@ -99,7 +97,7 @@ def _messages(bundle: Path, count: int) -> list[str]:
 def _verified(run: _Emulated, bundle: Path) -> bool:
     """Run ``spam-edge verify`` there."""
     done = run("-m", "spam_edge", "verify", "--model", str(bundle), "--max-seconds", "36000")
-    _show((done.stdout + done.stderr).splitlines())
+    _show((done.stdout + done.stderr * bool(done.returncode)).splitlines())
     return done.returncode == 0
 
 

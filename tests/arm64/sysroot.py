@@ -16,6 +16,8 @@ from pathlib import Path
 
 from tests.arm64.emulator import UnavailableError, emulator
 
+SYSROOT = Path(__file__).parents[2] / "artifacts" / "arm64"
+"""Where it is unless another folder is named."""
 ONNXRUNTIME = "1.27.0"
 """1.30 and 1.32 crash in QEMU, while they read the processors of the x86 machine in /sys."""
 RUNTIME = ("numpy", "tokenizers", "click", "packaging")
@@ -84,16 +86,17 @@ def _unpack_interpreter(root: Path) -> str:
     apt = [argument for name, value in options.items() for argument in ("-o", f"{name}={value}")]
     _run(["apt-get", *apt, "--quiet=2", "update"], "apt cannot list the packages for arm64")
     depends = _run(["apt-cache", *apt, "depends", "python3-minimal"], "apt does not know python3-minimal for arm64")
-    [minor] = set[str](re.findall(r"python(3\.\d+)-minimal", depends)) or {""}
-    if not minor:
+    named = re.search(r"python(3\.\d+)-minimal", depends)
+    if named is None:
         raise UnavailableError("the package python3-minimal for arm64 names no version of Python")
+    minor = named[1]
     names = set(_LIBRARIES)
-    for name in (f"python{minor}-minimal", f"libpython{minor}-minimal", f"libpython{minor}-stdlib"):
-        listed = _run(["apt-cache", *apt, "depends", name], f"apt does not know {name} for arm64")
-        names |= {name, *re.findall(r"^ *(?:Pre)?Depends: (lib[\w.+-]+)$", listed, flags=re.MULTILINE)}
+    for package in (f"python{minor}-minimal", f"libpython{minor}-minimal", f"libpython{minor}-stdlib"):
+        listed = _run(["apt-cache", *apt, "depends", package], f"apt does not know {package} for arm64")
+        names |= {package, *re.findall(r"^ *(?:Pre)?Depends: (lib[\w.+-]+)$", listed, flags=re.MULTILINE)}
     _run(["apt-get", *apt, "--quiet=2", "download", *sorted(names)], "apt cannot download packages", folder=state)
-    for package in sorted(state.glob("*.deb")):
-        _run(["dpkg-deb", "--extract", str(package), str(root)], f"{package.name} cannot be unpacked")
+    for archive in sorted(state.glob("*.deb")):
+        _run(["dpkg-deb", "--extract", str(archive), str(root)], f"{archive.name} cannot be unpacked")
     shutil.rmtree(state)
     return minor
 

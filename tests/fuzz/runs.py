@@ -81,19 +81,19 @@ def compile_harness(vectors: str, folder: Path, native: Path = NATIVE) -> Harnes
     return Harness(program, sanitizers)
 
 
-def compile_for_arm(vectors: str, folder: Path, processor: str) -> Harness:
+def compile_for_arm(vectors: str, folder: Path, processor: str, sysroot: Path) -> Harness:
     """Compile the operator for an instruction set of ARM64, for a processor that QEMU emulates.
 
-    The clang of ziglang links all libraries into the program, so that it needs none of this machine. A trap ends it
-    where UndefinedBehaviorSanitizer finds a fault.
+    A trap ends the program where UndefinedBehaviorSanitizer finds a fault. The C library is that of the folder
+    ``sysroot``, which :func:`tests.arm64.sysroot.sysroot_python` makes.
 
     Raises:
         UnavailableError: QEMU is not installed.
         subprocess.CalledProcessError: it does not compile; the output says why.
     """
-    run = (emulator(), "-cpu", processor)
+    run = (emulator(), "-cpu", processor, "-L", str(sysroot))
     program = folder / f"fuzz-{vectors}"
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-static"]
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-gnu.2.17"]
     sanitizer = ["-fsanitize=undefined", "-fsanitize-trap=undefined"]
     subprocess.run([*compiler, *sanitizer, *_command(vectors, NATIVE, program)], check=True, capture_output=True)
     return Harness(program, "undefined", run)
