@@ -10,7 +10,7 @@ from transformers import Trainer
 from spam_edge.training.model.encoding import TrainingMessages
 from spam_edge.training.model.optimizer import make_optimizer
 
-_BATCHES_PER_POOL = 8
+_BATCHES_PER_POOL = 24
 
 
 class ShuffledLengthGroupedSampler(Sampler[int]):

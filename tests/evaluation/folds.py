@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 
 from spam_edge.training.data.corpus import Prepared
+from spam_edge.training.data.group_folds import GroupFolds
 from spam_edge.training.data.messages import LabelledMessage
 from spam_edge.training.data.notices import MARKETING
 from spam_edge.training.data.splits import NOTICES, Example
@@ -81,6 +82,6 @@ def _sides(examples: Sequence[Example], seed: int) -> Iterator[dict[str, list[Ex
 def _grouped(examples: Sequence[Example], folds: int, seed: int) -> Iterator[tuple[list[Example], list[Example]]]:
     labels = np.array([example.label for example in examples])
     clusters = np.array([example.cluster for example in examples])
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    splitter = GroupFolds(folds, shuffle=True, random_state=seed)
     for rest, held_out in splitter.split(labels, labels, clusters):
         yield [examples[index] for index in rest], [examples[index] for index in held_out]

@@ -1,13 +1,20 @@
 """Near duplicates by brute force over all pairs."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
-from spam_edge.training.data.near_duplicates import CONTAINMENT, JACCARD, shingles
+from spam_edge.training.data.near_duplicates import CONTAINMENT, JACCARD, SHINGLE_LENGTH
 
 _AT_ONCE = 500
+
+
+def shingles(text: str) -> frozenset[str]:
+    """Return the character 5-grams of the lower-cased text with digits folded to 0; a shorter text is one shingle."""
+    folded = re.sub(r"\d", "0", text.lower())
+    return frozenset(folded[i : i + SHINGLE_LENGTH] for i in range(max(1, len(folded) - SHINGLE_LENGTH + 1)))
 
 
 def are_near_duplicates(first: frozenset[str], second: frozenset[str]) -> bool:

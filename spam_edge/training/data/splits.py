@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from spam_edge.errors import InputError
+from spam_edge.training.data.group_folds import GroupFolds
 from spam_edge.training.data.messages import LABELS
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def split(examples: Sequence[Example], seed: int) -> dict[str, list[Example]]:
     labels = np.array([example.label for example in ordered])
     groups = np.array([example.cluster for example in ordered])
     _require_clusters(ordered)
-    folds = StratifiedGroupKFold(n_splits=_N_FOLDS, shuffle=True, random_state=seed)
+    folds = GroupFolds(n_splits=_N_FOLDS, shuffle=True, random_state=seed)
     members = [held_out for _, held_out in folds.split(labels, labels, groups)]
     parts = {
         split: [ordered[i] for fold in numbers for i in sorted(members[fold])] for split, numbers in _FOLDS.items()

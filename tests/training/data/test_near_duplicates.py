@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_edge.training.data.near_duplicates import cluster, shingles
+from spam_edge.training.data.near_duplicates import cluster
 from spam_edge.training.data.readers import CorpusOptions
 from spam_edge.training.data.sources import load_corpus
-from tests.support.near_duplicates import are_near_duplicates
+from tests.support.near_duplicates import are_near_duplicates, shingles
 
 short_texts = st.text(alphabet="abc 1", max_size=24)
 
@@ -54,6 +54,15 @@ def test_definition_at_its_limits() -> None:
 @given(st.lists(short_texts, max_size=12))
 def test_clusters_are_the_components_of_the_definition(texts: list[str]) -> None:
     assert sorted(map(sorted, as_groups(cluster(texts)))) == sorted(map(sorted, components(texts)))
+
+
+def test_an_alphabet_of_7000_characters() -> None:
+    """Five characters of such an alphabet do not fit into 64 bits."""
+    everything = "".join(map(chr, range(0x4E00, 0x4E00 + 7000)))
+    texts = [everything[start : start + 100] for start in range(0, 7000, 100)]
+    copies = [texts[3] + "!", texts[41][5:]]
+    groups = as_groups(cluster([*texts, *copies]))
+    assert [group for group in groups if len(group) > 1] == [{3, 70}, {41, 71}]
 
 
 @given(short_texts, short_texts)
