@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name != "posix", reason="signals of POSIX"),
 ]
-PART_ROWS = 3000
+ROWS, PART_ROWS = 10_500, 1_500
 TERMINAL = [sys.executable, "-m", "spam_edge", "batch", "in.csv", "--part-rows", str(PART_ROWS), "--device", "cpu"]
 
 
@@ -48,7 +48,7 @@ def cluster(request: pytest.FixtureRequest, tiny_bundle: Path, load_files: Path)
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_csv(tmp_path_factory.mktemp("source") / "in.csv", messages(20_000))
+    return write_csv(tmp_path_factory.mktemp("source") / "in.csv", messages(ROWS))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def local(source: Path, tiny_bundle: Path) -> tuple[BatchReport, dict[str, bytes
     output = source.parent / "local"
     settings = {"bundle": tiny_bundle, "runtime": OPTIONS, "workers": 1, "part_rows": PART_ROWS}
     report = BatchJob(inputs=[source], output=output, **settings).run()
-    assert (report.rows, report.parts) == (20_000, 7)
+    assert (report.rows, report.parts) == (ROWS, 7)
     return report, contents(output)
 
 
@@ -108,7 +108,7 @@ def test_a_worker_that_is_killed(cluster: str, run: RunJob, tmp_path: Path, loca
     killed: set[int] = set()
 
     def kill(progress: Progress) -> None:
-        if progress.rows > 5000 and not killed:
+        if progress.rows > PART_ROWS and not killed:
             killed.update(int(file.name) for file in load_files.iterdir())
             for worker in killed:
                 os.kill(worker, signal.SIGKILL)
@@ -197,7 +197,7 @@ def test_the_command_starts_and_ends_its_own(cluster_name: str, command: list[st
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)  # the report is the only output
-    assert (report["engine"], report["workers"], report["rows"]) == (cluster_name, 2, 20_000)
+    assert (report["engine"], report["workers"], report["rows"]) == (cluster_name, 2, ROWS)
     assert "Traceback" not in done.stderr
     assert contents(tmp_path / "out") == local[1]
 
