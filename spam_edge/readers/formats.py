@@ -25,6 +25,7 @@ from spam_edge.readers.extraction import (
 )
 from spam_edge.readers.lines import LONGEST_LINE, LineSource
 from spam_edge.readers.pages import bounded_batches, row_bounds
+from spam_edge.readers.parquet_footer import read_row_groups
 from spam_edge.readers.unpacked import Unpacked
 
 PARQUET_BATCH = 1024
@@ -118,8 +119,9 @@ def parquet_rows(path: Path, name: str, column: str | None) -> Iterator[Row]:
             chosen = names[index]
             unpacked = Unpacked(name, path.stat().st_size)
             number = 0
-            bounds = row_bounds(path, name, table.metadata, chosen)
-            for batch in bounded_batches(table, bounds, rows=PARQUET_BATCH, columns=[chosen]):
+            groups = read_row_groups(path)
+            bounds = row_bounds(path, name, groups, table.schema, chosen)
+            for batch in bounded_batches(table, groups, bounds, rows=PARQUET_BATCH, columns=[chosen]):
                 for cell in batch.column(0):
                     number += 1
                     row = _parquet_row(cell, name, number)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from spam_edge.errors import InputError
-from spam_edge.readers.thrift import Thrift
+from spam_edge.readers.parquet_footer import Chunk, RowGroup
+from spam_edge.readers.thrift import I32, STRUCT, Fields, Thrift
 
 PAGE_BYTES = 2**27
 """Maximum size of an unpacked page in bytes. Writers aim at 1 MiB."""
@@ -22,15 +23,20 @@ NESTED_TIMES = 100
 
 _HEADER_BYTES = (2**12, 2**16, 2**20, 2**24)
 """Bytes to read for a page header: usually enough, and more up to the most that pyarrow takes."""
+_HEADER_FIELDS = 100
+"""Maximum number of fields of a header. Parquet defines fewer than 40."""
 _DICTIONARY_PAGE = 2
 _VALUES = {0: (5, 1, 2), _DICTIONARY_PAGE: (7, 1, 2), 3: (8, 1, 4)}
 """Page types with values: the field of their header, and its fields with the number of values and their encoding."""
 _BY_DICTIONARY = (2, 8)
 _BY_PREFIX = 7
 """Encodings in which a value takes less than it unpacks to: as a number, or as what differs from the one before."""
-_TEXTS = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
-_CODECS = {"SNAPPY": "snappy", "GZIP": "gzip", "BROTLI": "brotli", "ZSTD": "zstd", "LZ4": "lz4_raw"}
-"""Names in pyarrow of the compressions of Parquet; an old form of LZ4 has no other name in its metadata."""
+_BYTE_ARRAY, _FIXED_BYTES = 6, 7
+"""Physical types of texts."""
+_CODECS = {0: None, 1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
+"""Names in pyarrow of the compressions of Parquet."""
+_BEYOND = 100
+"""Bytes that pyarrow may read behind a column, because old writers stated its size without the first header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +64,23 @@ class _Page:
         """Read the header at a position.
 
         Raises:
-            IndexError, KeyError, TypeError: it is damaged.
+            IndexError, KeyError, RecursionError: it is damaged.
         """
         header, length = _page_header(stream, position)
-        kind, unpacked, packed = header[1], header[2], header[3]
+        kind, unpacked, packed = header[1, I32], header[2, I32], header[3, I32]
         values = encoding = 0
         if kind in _VALUES:
             field, first, second = _VALUES[kind]
-            values, encoding = header[field][first], header[field][second]
+            values, encoding = header[field, STRUCT][first, I32], header[field, STRUCT][second, I32]
         page = cls(kind, values, encoding, position + length, packed, unpacked)
         if min(page.values, packed, unpacked) < 0:
             raise IndexError
         return page
 
 
-def row_bounds(path: Path, name: str, metadata: Any, column: str | None = None) -> list[int | None]:
+def row_bounds(
+    path: Path, name: str, groups: list[RowGroup], schema: Any, column: str | None = None
+) -> list[int | None]:
     """Return for each row group a bound on the bytes of a row, or ``None`` if a page header cannot be read.
 
     Of lists, it is the average.
@@ -80,34 +88,31 @@ def row_bounds(path: Path, name: str, metadata: Any, column: str | None = None) 
     Args:
         path: the file.
         name: its name in messages.
-        metadata: its ``pyarrow.parquet.FileMetaData``.
+        groups: its row groups.
+        schema: its ``pyarrow.parquet.ParquetSchema``.
         column: the only column that will be read; by default all.
 
     Raises:
-        InputError: a page is larger than ``PAGE_BYTES``, the lists of a row group than ``NESTED_BYTES``, or the columns
-            than the file.
+        InputError: a page is larger than ``PAGE_BYTES``, or the lists of a row group than ``NESTED_BYTES``.
     """
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    chunks = [[group.column(number) for number in range(group.num_columns)] for group in groups]
-    if sum(max(chunk.total_compressed_size, 0) for group in chunks for chunk in group) > path.stat().st_size:
-        raise InputError(f"{name} is damaged: its columns are larger than the file; write it again")
-    paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
-    wanted = [number for number, found in enumerate(paths) if column in (None, found)] or range(len(paths))
-    lists = {number: metadata.schema.column(number).max_repetition_level for number in wanted}
+    columns = [schema.column(number) for number in range(len(schema))]
+    wanted = [number for number, found in enumerate(columns) if column in (None, found.path)]
+    lists = [(number, columns[number].path, columns[number].max_repetition_level) for number in wanted]
     with path.open("rb") as stream:
         return [
-            _Group(stream, f"{name}: row group {number}", group.num_rows).row_bound(
-                [(found[index], lists[index]) for index in wanted]
-            )
-            for number, (group, found) in enumerate(zip(groups, chunks, strict=True), start=1)
+            _Group(stream, f"{name}: row group {number}", group).row_bound(lists)
+            for number, group in enumerate(groups, start=1)
         ]
 
 
-def bounded_batches(table: Any, bounds: list[int | None], *, rows: int, columns: list[str] | None = None) -> Any:
+def bounded_batches(
+    table: Any, groups: list[RowGroup], bounds: list[int | None], *, rows: int, columns: list[str] | None = None
+) -> Any:
     """Yield the record batches of a ``pyarrow.parquet.ParquetFile``, of at most ``rows`` rows and one row group.
 
     Args:
         table: the file.
+        groups: its row groups.
         bounds: result of :func:`row_bounds`.
         rows: maximum number of rows of a batch.
         columns: columns to read; by default all.
@@ -115,10 +120,10 @@ def bounded_batches(table: Any, bounds: list[int | None], *, rows: int, columns:
     Raises:
         OSError: a page header cannot be read, or rows are missing.
     """
-    for index, bound in enumerate(bounds):
+    for index, (group, bound) in enumerate(zip(groups, bounds, strict=True)):
         if bound is None:
             raise OSError(f"row group {index + 1} has a page header that cannot be read")
-        size, left = max(1, min(rows, BATCH_BYTES // max(bound, 1))), table.metadata.row_group(index).num_rows
+        size, left = max(1, min(rows, BATCH_BYTES // max(bound, 1))), group.rows
         for batch in table.iter_batches(batch_size=size, row_groups=[index], columns=columns, use_threads=False):
             left -= batch.num_rows
             yield batch
@@ -128,41 +133,46 @@ def bounded_batches(table: Any, bounds: list[int | None], *, rows: int, columns:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """A row group, with its place in messages."""
+    """A row group, with its file and its place in messages."""
 
     stream: BinaryIO
     place: str
-    rows: int
+    group: RowGroup
 
-    def row_bound(self, columns: list[tuple[Any, int]]) -> int | None:
+    def row_bound(self, columns: list[tuple[int, str, int]]) -> int | None:
         """Return a bound on the bytes of a row, or ``None`` if a header cannot be read.
 
         Args:
-            columns: column chunks, each with the number of lists around its values.
+            columns: columns to read: number, name, and number of lists around its values.
         """
+        flat = nested = packed = 0
         try:
-            flat = sum(self._largest_value(chunk) for chunk, lists in columns if not lists)
-            nested = [(chunk, self._bytes_of_lists(chunk, lists)) for chunk, lists in columns if lists]
-        except (IndexError, KeyError, TypeError):
+            for number, name, lists in columns:
+                chunk = self.group.chunks[number]
+                if lists:
+                    nested += self._bytes_of_lists(chunk, name, lists)
+                    packed += chunk.size
+                else:
+                    flat += self._largest_value(chunk, name)
+        except (IndexError, KeyError, RecursionError):
             return None
-        size = sum(found for _, found in nested)
-        most = max(NESTED_BYTES, NESTED_TIMES * sum(chunk.total_compressed_size for chunk, _ in nested))
-        if size > most:
+        most = max(NESTED_BYTES, NESTED_TIMES * packed)
+        if nested > most:
             raise InputError(
-                f"{self.place}: its lists may unpack to {size:,} bytes, and {most:,} is the most for their size in the "
-                "file; write the file again with smaller row groups"
+                f"{self.place}: its lists may unpack to {nested:,} bytes, and {most:,} is the most for their size in "
+                "the file; write the file again with smaller row groups"
             )
-        return flat + size // max(self.rows, 1)
+        return flat + nested // max(self.group.rows, 1)
 
-    def _largest_value(self, chunk: Any) -> int:
+    def _largest_value(self, chunk: Chunk, name: str) -> int:
         """Return a bound on the largest value of a column; numbers count as none."""
-        largest = max((page.unpacked for page in self._pages(chunk)), default=0)
-        return largest if chunk.physical_type in _TEXTS else 0
+        largest = max((page.unpacked for page in self._pages(chunk, name)), default=0)
+        return largest if chunk.kind in (_BYTE_ARRAY, _FIXED_BYTES) else 0
 
-    def _bytes_of_lists(self, chunk: Any, lists: int) -> int:
+    def _bytes_of_lists(self, chunk: Chunk, name: str, lists: int) -> int:
         """Return a bound on the bytes of a column of lists, which one row may hold."""
         size = largest = 0
-        for page in self._pages(chunk):
+        for page in self._pages(chunk, name):
             if page.kind == _DICTIONARY_PAGE:
                 largest = _largest_entry(self.stream, page, chunk)
                 continue
@@ -170,47 +180,41 @@ class _Group:
             size += page.unpacked + page.values * (16 + 5 * lists + each)  # a value or an offset, levels, list offsets
         return size
 
-    def _pages(self, chunk: Any) -> Iterator[_Page]:
+    def _pages(self, chunk: Chunk, name: str) -> Iterator[_Page]:
         """Yield the pages that pyarrow will read."""
         for page in pages_of(self.stream, chunk):
             if page.unpacked > PAGE_BYTES:
                 raise InputError(
-                    f"{self.place}, column {chunk.path_in_schema!r}: a page unpacks to {page.unpacked:,} bytes, and "
-                    f"{PAGE_BYTES:,} is the most; write the file again with smaller pages"
+                    f"{self.place}, column {name!r}: a page unpacks to {page.unpacked:,} bytes, and {PAGE_BYTES:,} is "
+                    "the most; write the file again with smaller pages"
                 )
             yield page
 
 
-def pages_of(stream: BinaryIO, chunk: Any) -> Iterator[_Page]:
+def pages_of(stream: BinaryIO, chunk: Chunk) -> Iterator[_Page]:
     """Yield the pages of a column chunk that pyarrow will read."""
-    position, values = first_byte(chunk), 0
-    end = position + chunk.total_compressed_size
-    while position < end and values < chunk.num_values:
+    position, values = chunk.start, 0
+    end = position + chunk.size + _BEYOND
+    while position < end and values < chunk.values:
         page = _Page.read(stream, position)
         values += 0 if page.kind == _DICTIONARY_PAGE else page.values
         position = page.start + page.packed
         yield page
 
 
-def first_byte(chunk: Any) -> int:
-    """Return the position of the first page of a column chunk."""
-    dictionary = chunk.dictionary_page_offset
-    return int(chunk.data_page_offset if dictionary is None else min(dictionary, chunk.data_page_offset))
-
-
-def _largest_entry(stream: BinaryIO, page: _Page, chunk: Any) -> int:
+def _largest_entry(stream: BinaryIO, page: _Page, chunk: Chunk) -> int:
     """Return the size of the largest value in a dictionary page, or that of the page if it cannot be unpacked."""
-    if chunk.physical_type != "BYTE_ARRAY":
+    if chunk.kind != _BYTE_ARRAY:
         return page.unpacked // max(page.values, 1)
     import pyarrow  # noqa: PLC0415 - optional and slow to import
 
     stream.seek(page.start)
     content = stream.read(page.packed)
-    if chunk.compression != "UNCOMPRESSED":
-        try:
-            content = pyarrow.decompress(content, page.unpacked, _CODECS[chunk.compression], asbytes=True)
-        except (KeyError, OSError, pyarrow.ArrowException):
-            return page.unpacked
+    try:
+        if codec := _CODECS[chunk.codec]:
+            content = pyarrow.decompress(content, page.unpacked, codec, asbytes=True)
+    except (KeyError, OSError, pyarrow.ArrowException):
+        return page.unpacked
     largest = place = 0
     while place < len(content):
         size = int.from_bytes(content[place : place + 4], "little")
@@ -218,11 +222,11 @@ def _largest_entry(stream: BinaryIO, page: _Page, chunk: Any) -> int:
     return min(largest, page.unpacked)
 
 
-def _page_header(stream: BinaryIO, position: int) -> tuple[dict[int, Any], int]:
-    """Return the fields of the page header at a position by their number, and its length."""
+def _page_header(stream: BinaryIO, position: int) -> tuple[Fields, int]:
+    """Return the fields of the page header at a position, and its length."""
     for size in _HEADER_BYTES:
         stream.seek(position)
-        reader = Thrift(stream.read(size))
+        reader = Thrift(stream.read(size), most_fields=_HEADER_FIELDS)
         try:
             return reader.struct(), reader.position
         except IndexError:  # the header is longer

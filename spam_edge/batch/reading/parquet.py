@@ -16,7 +16,8 @@ from spam_edge.readers.columns import choose_column
 from spam_edge.readers.extraction import BadRow, UnreadableText, cell_text, check_text_column
 from spam_edge.readers.formats import PARQUET_BUFFER
 from spam_edge.readers.lines import LONGEST_LINE
-from spam_edge.readers.pages import BATCH_BYTES, bounded_batches, first_byte, row_bounds
+from spam_edge.readers.pages import BATCH_BYTES, bounded_batches, row_bounds
+from spam_edge.readers.parquet_footer import RowGroup, read_row_groups
 from spam_edge.readers.unpacked import Unpacked
 from spam_edge.text.tokenization import READS
 
@@ -34,9 +35,9 @@ class ParquetSource:
         try:
             with self._opened() as table:
                 self.schema = table.schema_arrow
-                self._bounds = row_bounds(source.path, source.name, table.metadata)
+                self._groups = read_row_groups(source.path)
+                self._bounds = row_bounds(source.path, source.name, self._groups, table.schema)
                 self.names = list(self.schema.names)
-                self._groups = [table.metadata.row_group(index) for index in range(table.metadata.num_row_groups)]
         except (pa.ArrowException, OSError) as error:
             raise InputError(
                 f"{source.name} cannot be read as Parquet ({first_line(error)}); check the file"
@@ -57,12 +58,12 @@ class ParquetSource:
         """
         rows = 0
         seals = _RowGroupChecksums(self._input, self._groups)
-        total = sum(group.num_rows for group in self._groups)
+        total = max(1, sum(group.rows for group in self._groups))
         unpacked = Unpacked(self._input.name, self._input.bytes)
         try:
             with self._opened() as table:
                 wanted = self._batch_rows()
-                for batch in _collected(bounded_batches(table, self._bounds, rows=wanted), wanted):
+                for batch in _collected(bounded_batches(table, self._groups, self._bounds, rows=wanted), wanted):
                     unpacked.add(sum(map(_written_size, batch.columns)))
                     block = self._block(batch, rows)
                     rows += batch.num_rows
@@ -78,7 +79,7 @@ class ParquetSource:
 
     def _batch_rows(self) -> int:
         """Return the rows per batch, fewer if the rows are large."""
-        largest = max((group.total_byte_size / max(group.num_rows, 1) for group in self._groups), default=0)
+        largest = max((group.unpacked / max(group.rows, 1) for group in self._groups), default=0)
         return max(1, min(CHUNK_ROWS, int(CHUNK_BYTES * 4 / max(largest, 1))))
 
     def _block(self, batch: Any, before: int) -> list[Row]:
@@ -102,16 +103,16 @@ class ParquetSource:
 class _RowGroupChecksums:
     """Row-group checksums, over the compressed bytes of all columns."""
 
-    def __init__(self, source: Input, groups: list[Any]) -> None:
+    def __init__(self, source: Input, groups: list[RowGroup]) -> None:
         self._input = source
         self._groups = groups
-        self._ends = list(accumulate(group.num_rows for group in groups))
+        self._ends = list(accumulate(group.rows for group in groups))
         self._known: dict[int, bytes] = {}
 
     def of(self, start: int, stop: int) -> bytes:
         """Return the checksums of the row groups that hold rows ``start`` to ``stop``, exclusive."""
         touched = [
-            index for index, end in enumerate(self._ends) if end > start and end - self._groups[index].num_rows < stop
+            index for index, end in enumerate(self._ends) if end > start and end - self._groups[index].rows < stop
         ]
         self._known = {index: self._known.get(index) or self._digest(index) for index in touched}
         return b"".join(self._known.values())
@@ -119,10 +120,9 @@ class _RowGroupChecksums:
     def _digest(self, index: int) -> bytes:
         digest = hashlib.sha256()
         with self._input.path.open("rb") as stream:
-            for column in range(self._groups[index].num_columns):
-                chunk = self._groups[index].column(column)
-                stream.seek(first_byte(chunk))
-                left = chunk.total_compressed_size
+            for chunk in self._groups[index].chunks:
+                stream.seek(chunk.start)
+                left = chunk.size
                 while left and (piece := stream.read(min(left, PARQUET_BUFFER))):
                     digest.update(piece)
                     left -= len(piece)
