@@ -1,5 +1,7 @@
 """AdamW with a higher learning rate for the new classification head."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from transformers import PreTrainedModel
@@ -51,6 +53,7 @@ def set_trainable(model: PreTrainedModel, *, body: bool, embeddings: bool) -> No
 
 def set_dropout(model: nn.Module, probability: float) -> None:
     """Set the dropout probability of every layer, attention included."""
+    layer: Any
     for layer in model.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = probability
