@@ -18,7 +18,7 @@ from tests.fuzz.shapes import models_of_any_shape
 from tests.support.vectors import fused_vectors
 
 ROOT = Path(__file__).parents[2]
-MODELS, SHAPES, SEED = 300, 100, 5
+MODELS, SHAPES, SEED = 120, 50, 5
 pytestmark = [
     pytest.mark.fused,
     pytest.mark.slow,

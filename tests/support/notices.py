@@ -10,13 +10,13 @@ import pytest
 from spam_edge.training.data.notices.templates import FILE, load_templates
 
 _FOLDER = Path(__file__).with_name("few_notices")
-_EVERY = 8
+_EVERY = 20
 _PAIR = 4
 """Column of the pair in the file."""
 
 
 def few_notices(folder: Path) -> dict[str, str]:
-    """Return an environment in which Python reads an eighth of the templates instead of all.
+    """Return an environment in which Python reads a twentieth of the templates instead of all.
 
     Args:
         folder: where the templates are written.
@@ -31,14 +31,14 @@ def few_notices(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def few_notices_here(folder: Path) -> Iterator[None]:
-    """Let this process read an eighth of the templates instead of all; see :func:`few_notices`."""
+    """Let this process read a twentieth of the templates instead of all; see :func:`few_notices`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(load_templates, "__defaults__", (_write_few(folder),))
         yield
 
 
 def _write_few(folder: Path) -> Path:
-    """Write every eighth template, and of the pairs every eighth pair, and return the file."""
+    """Write every twentieth template, and of the pairs every twentieth pair, and return the file."""
     groups: dict[str, list[str]] = {}
     for number, line in enumerate(FILE.read_text(encoding="utf-8").splitlines()):
         groups.setdefault(line.split("\t")[_PAIR] or f"line {number}", []).append(line)

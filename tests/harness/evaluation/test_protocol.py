@@ -22,7 +22,7 @@ ROWS = 400
 
 
 def evaluate(folder: Path, bundle: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """Run the program with an eighth of the notices."""
+    """Run the program with a twentieth of the notices."""
     command: list[str | Path] = [sys.executable, "-m", "tests.evaluation", "--quick", "--resamples", "20", *more]
     command += ["--data", folder / "data.tsv", "--base-model", folder / "base", "--bundle", bundle]
     return subprocess.run(
