@@ -275,7 +275,7 @@ def test_they_are_added_beside_the_collection_unless_told_otherwise(source: str,
 
 @pytest.fixture
 def command(tmp_path: Path) -> Callable[..., str]:
-    """Return a function that runs the training with an eighth of the notices and returns what it prints."""
+    """Return a function that runs the training with a twentieth of the notices and returns what it prints."""
     environment = few_notices(tmp_path)
 
     def run(*arguments: object) -> str:
