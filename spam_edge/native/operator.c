@@ -116,7 +116,7 @@ static void read_linear(Constants *constants, Linear *linear, size_t channels, s
     linear->outputs = weights.columns;
     linear->input = (Quantizer){.channels = channels,
                                 .columns = weights.rows,
-                                .depth = (weights.rows + 7) / 8 * 8,
+                                .depth = (weights.rows + DEPTH_UNIT - 1) / DEPTH_UNIT * DEPTH_UNIT,
                                 .after_gelu = after_gelu};
     const float *scales = take_vector(constants, "scales", FLOAT, linear->outputs).data;
     const float *bias = take_vector(constants, "bias", FLOAT, linear->outputs).data;
