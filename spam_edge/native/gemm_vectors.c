@@ -1,9 +1,11 @@
-/* int8 GEMM with its sums in vector registers. linear.c has the mathematics.
+/* int8 GEMM with its sums in vector registers, for all sets but AMX. linear.c has the mathematics.
  *
  * A GEMM tile is up to TILE rows of q by one panel, with all its sums in registers. Weights are packed as (panels,
  * depth / GROUP, PANEL, GROUP): one instruction sums GROUP adjacent products. */
 
 #include "gemm.h"
+
+#ifndef SPAM_EDGE_TILES
 
 #include <string.h>
 
@@ -124,3 +126,5 @@ VECTORISED void linear_multiply(const Linear *linear, size_t from, size_t to, co
     else
         multiply(linear, from, to, rows, count, output, stride, gelu, 0, 1);
 }
+
+#endif

@@ -9,8 +9,8 @@
  * Sums are exact in int32: |(q - z) w| is at most 223 x 128, so columns may be up to DEEPEST. Exact sums do not depend
  * on their order, and the rescaling in fp32 is the same for every instruction set, so y is bit-identical.
  *
- * The products are computed by gemm_vectors.c. It takes the outputs by panels of PANEL: panels are the outer loop, so
- * that the weights of a panel stay in the cache for all rows. */
+ * The products are computed by gemm_vectors.c or, with AMX, gemm_tiles.c. Both take the outputs by panels of PANEL:
+ * panels are the outer loop, so that the weights of a panel stay in the cache for all rows. */
 
 #include "linear.h"
 

@@ -22,7 +22,7 @@ typedef struct {
     Quantizer input;
     size_t outputs;
     void *memory;     /* allocation that holds `packed` */
-    int8_t *packed;   /* (panels, PANEL x depth), in the order of gemm_vectors.c */
+    int8_t *packed;   /* (panels, PANEL x depth), in the order of gemm_vectors.c or gemm_tiles.c */
     int32_t *starts;  /* (padded outputs) initial sums: minus the contribution of the zero point */
     float *scales;    /* (padded outputs) */
     float *bias;      /* (padded outputs) */

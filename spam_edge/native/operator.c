@@ -25,6 +25,7 @@
 #include "constants.h"
 #include "encoder.h"
 #include "onnxruntime.h"
+#include "permission.h"
 
 #if defined(_WIN32)
 #define EXPORTED __declspec(dllexport)
@@ -353,10 +354,15 @@ static Status *refuse_version(const ApiBase *base) {
     return NULL;
 }
 
+/* Returns whether the kernel lets this process use the instruction set. spam_edge/runtime/custom_operator.py asks
+ * before it chooses this library. */
+EXPORTED int SpamEncoderPermitted(void) { return ask_permission(); }
+
 /* Entry point: onnxruntime calls it when the library is registered with the options of a session. */
 EXPORTED Status *RegisterCustomOps(SessionOptions *options, const ApiBase *base) {
     const Api api = base->get_api(API_VERSION);
     if (!api) return refuse_version(base);
+    if (!ask_permission()) return fail(api, "the kernel gives this process no permission for AMX");
     size_t threads = 1;
     Status *status = read_threads(api, options, &threads);
     if (status) return status;

@@ -5,14 +5,19 @@
  * from the same sources; a definition, such as SPAM_EDGE_AVX2, selects the pair. vectors_128.h (ARM64), vectors_256.h,
  * vectors_512.h, products_128.h and products_256.h hold what sets of one width share.
  *
+ * AMX multiplies tiles, not vectors. A set that defines SPAM_EDGE_TILES in its vectors_<set>.h has the GEMM of
+ * gemm_tiles.c, and in place of products_<set>.h the instructions in tiles.h. There are two, amx and amx_emulated: the
+ * second has these instructions in C, for tests on other processors.
+ *
  * To add a set:
  *
  *   1. Write both headers.
  *   2. Select them by a definition, here and in gemm_vectors.c.
- *   3. Add the library and its definition to the libraries of its architecture in build.py.
+ *   3. Add its name and definition to its architecture in build.py, before weaker sets. The tests of the operator and
+ *      the fuzz harness follow.
  *   4. Add its processor flags to spam_edge/runtime/processor.py, before weaker sets.
- *   5. Add it to the fixture `vectors` in tests/conftest.py, and to the lists in tests/fuzz/runs.py,
- *      tests/native/test_instructions.py and tests/project/test_wheel.py.
+ *   5. Add it to the lists in tests/native/test_instructions.py and tests/project/test_wheel.py, or for ARM64 to those in
+ *      tests/arm64/emulator.py and tests/project/test_wheel_for_arm.py.
  *   6. For another architecture, also add its header below, pause_core() in thread_pool.c, and the architecture to
  *      build.py and processor.py.
  *
@@ -40,7 +45,7 @@
  *   ABREAST      1 to 4: attention holds 4 x ABREAST vectors of sums, ABREAST of keys and one query in registers
  *   PANEL        outputs per GEMM panel, LANES times 1 to 4: the GEMM holds 6 x PANEL / LANES vectors of sums,
  *                PANEL / LANES of weights and one of activations in registers
- *   DEPTH_UNIT   columns of quantised values are padded to a multiple of it: 4 or 8
+ *   DEPTH_UNIT   columns of quantised values are padded to a multiple of it: 4 or 8, or with tiles 64
  *   Floats       16 floats; lane 0 comes first in memory
  *   Integers     16 int32
  *   Lanes        a mask of the first n lanes, 0 <= n <= 16; the other lanes are neither read nor written in memory
@@ -126,6 +131,10 @@
 #include "vectors_avx2.h"
 #elif defined SPAM_EDGE_AVX_VNNI
 #include "vectors_avx_vnni.h"
+#elif defined SPAM_EDGE_AMX
+#include "vectors_amx.h"
+#elif defined SPAM_EDGE_AMX_EMULATED
+#include "vectors_amx_emulated.h"
 #else
 #include "vectors_avx512.h"
 #endif
