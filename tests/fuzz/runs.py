@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.arm64.emulator import emulator
+from tests.support.vectors import ALL_VECTORS
 
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "spam_edge" / "native"
 _HARNESS = Path(__file__).parent / "harness.c"
-_DEFINITIONS = {"avx512": [], "avx_vnni": ["-DSPAM_EDGE_AVX_VNNI"], "avx2": ["-DSPAM_EDGE_AVX2"]}
-_DEFINITIONS |= {name: [f"-DSPAM_EDGE_{name.upper()}"] for name in ("i8mm", "dotprod", "neon")}
 _FLAGS = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
 _ENVIRONMENT = {
     "ASAN_OPTIONS": "allocator_may_return_null=1:max_allocation_size_mb=4096:detect_leaks=1:exitcode=23",
@@ -102,7 +101,7 @@ def compile_for_arm(vectors: str, folder: Path, processor: str, sysroot: Path) -
 def _command(vectors: str, native: Path, program: Path) -> list[str]:
     """Return the arguments that every compiler takes."""
     sources = [str(_HARNESS), *sorted(map(str, native.glob("*.c")))]
-    return [*_FLAGS, *_DEFINITIONS[vectors], f"-I{NATIVE}", *sources, "-lm", "-lpthread", "-o", str(program)]
+    return [*_FLAGS, *ALL_VECTORS[vectors], f"-I{NATIVE}", *sources, "-lm", "-lpthread", "-o", str(program)]
 
 
 def run_models(harness: Harness, packed: bytes, count: int) -> Outcomes:
