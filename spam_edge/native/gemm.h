@@ -9,7 +9,7 @@
 /* Packs weights (columns, outputs) into linear->packed, with 0 beyond columns and outputs. If Step holds q, sets
  * starts[n] to -z sum over k of w[k][n], if it holds q - 128, to (128 - z) times that sum; if it holds q - z, leaves the
  * 0 there. */
-void pack_weights(Linear *linear, const int8_t *weights);
+void pack_panels(Linear *linear, const int8_t *weights);
 
 /* Rescales the sums of LANES outputs of a row. With `fine` (16 bits), a constant after inlining, `coarse` and `finer`
  * are the sums of the two planes; otherwise `finer` is not used. */

@@ -25,7 +25,7 @@ enum { PAIR = 2 * LANES, TILES = PANEL / LANES };
 _Static_assert(sizeof(Step) == 1 && (int)DEPTH_UNIT == (int)TILE_BYTES && (int)LANES == (int)TILE_ROWS && TILES == 4,
                "shapes of tiles");
 
-VECTORISED void pack_weights(Linear *linear, const int8_t *weights) {
+VECTORISED void pack_panels(Linear *linear, const int8_t *weights) {
     const size_t depth = linear->input.depth, outputs = linear->outputs;
     int8_t *group = linear->packed;
     for (size_t pair = 0; pair < padded(outputs); pair += PAIR)

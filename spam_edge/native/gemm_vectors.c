@@ -41,7 +41,7 @@ INLINED void fetch(Ahead *ahead) {
 #include "simd/products_avx512.h"
 #endif
 
-VECTORISED void pack_weights(Linear *linear, const int8_t *weights) {
+VECTORISED void pack_panels(Linear *linear, const int8_t *weights) {
     for (size_t first = 0; first < padded(linear->outputs); first += PANEL) pack_panel(linear, weights, first);
 }
 

@@ -21,18 +21,40 @@
 #include "gemm.h"
 #include "simd/vectors.h"
 
-int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias) {
-    const size_t outputs = linear->outputs, width = padded(outputs);
+void linear_pack_weights(const int8_t *weights, size_t columns, size_t outputs, int8_t *packed) {
+    const size_t depth = deepened(columns), width = padded(outputs);
+    int32_t *starts = (int32_t *)(packed + depth * width), *sums = starts + width;
+    const Quantizer input = {.columns = columns, .depth = depth};
+    Linear linear = {.input = input, .outputs = outputs, .packed = packed, .starts = starts};
+    memset(starts, 0, 2 * width * sizeof *starts);
+    pack_panels(&linear, weights);
+    if (sizeof(Step) > 1) return; /* it excludes the zero point */
+    for (size_t column = 0; column < columns; column++, weights += outputs)
+        for (size_t i = 0; i < outputs; i++) sums[i] += weights[i];
+}
+
+int linear_pack(Linear *linear, const int8_t *weights) {
+    const size_t columns = linear->input.columns;
     size_t size;
-    if (__builtin_mul_overflow(linear->input.depth, width, &size) || __builtin_add_overflow(size, ALIGNMENT, &size))
+    if (__builtin_mul_overflow(packed_rows(columns), padded(linear->outputs), &size) ||
+        __builtin_add_overflow(size, ALIGNMENT, &size))
         return -1;
     linear->memory = malloc(size);
+    if (!linear->memory) return -1;
+    linear->packed = aligned(linear->memory);
+    linear_pack_weights(weights, columns, linear->outputs, linear->packed);
+    return 0;
+}
+
+int linear_prepare(Linear *linear, const float *scales, const float *bias) {
+    const size_t outputs = linear->outputs, width = padded(outputs);
+    const uint32_t *symmetric = (const uint32_t *)(linear->packed + linear->input.depth * width);
+    const uint32_t less = (uint32_t)(SYMMETRIC_ZERO - zero_point(&linear->input));
     linear->starts = calloc(width, sizeof *linear->starts);
     linear->scales = calloc(width, sizeof *linear->scales);
     linear->bias = calloc(width, sizeof *linear->bias);
-    if (!linear->memory || !linear->starts || !linear->scales || !linear->bias) return -1;
-    linear->packed = aligned(linear->memory);
-    pack_weights(linear, weights);
+    if (!linear->starts || !linear->scales || !linear->bias) return -1;
+    for (size_t i = 0; i < width; i++) linear->starts[i] = (int32_t)(symmetric[i] + less * symmetric[width + i]);
     memcpy(linear->scales, scales, outputs * sizeof *scales);
     if (bias) memcpy(linear->bias, bias, outputs * sizeof *bias);
     return 0;

@@ -17,6 +17,8 @@ from spam_edge.runtime.processor import this_processor
 DOMAIN = "spam_edge"
 """Operator domain in the ONNX file; must match ``native/operator.c``."""
 OPERATOR = "SpamEncoder"
+WEIGHTS = ".weights"
+"""End of the names of constants that are the weights of a linear layer."""
 ENVIRONMENT_VARIABLE = "SPAM_EDGE_INSTRUCTION_SET"
 """Names an instruction set other than the fastest usable, one of :attr:`Processor.vectors`."""
 FOLDER = Path(__file__).parents[1] / "native"
