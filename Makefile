@@ -45,7 +45,7 @@ DATA_FILES  := $(wildcard $(DATA))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help data train export alternatives bench evaluate test test-slow test-all fuzz check lint typecheck wheel clean distclean environment FORCE
+.PHONY: help data train export alternatives bench evaluate test test-slow test-all fuzz sanitize check lint typecheck wheel clean distclean environment FORCE
 
 help: ## list targets and variables
 	@echo "spam-edge: an on-device spam classifier. Targets:"
@@ -112,6 +112,9 @@ test-all: environment ## run all tests, the slow ones too
 # FUZZ="--models 100000 --seed 1" runs others.
 fuzz: environment ## run 20,000 malformed models in the fused operator under sanitizers
 	$(RUN) -m tests.fuzz $(FUZZ)
+
+sanitize: environment ## run the fused operator in threads, sessions and processes under sanitizers
+	$(RUN) -m tests.sanitizers
 
 check: lint typecheck test-all ## run lint, typecheck and test-all
 

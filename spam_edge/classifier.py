@@ -107,7 +107,7 @@ class SpamClassifier:
 
     @property
     def instructions(self) -> str | None:
-        """The instruction set of the fused operator: ``avx512``, ``avx_vnni`` or ``avx2``; None for other variants."""
+        """The instruction set of the fused operator, such as ``avx2``; None for other variants."""
         return self._session.instructions
 
     @property

@@ -18,10 +18,9 @@ from spam_edge.decision.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE
 from spam_edge.extras import disable_telemetry
 from spam_edge.resources import available_memory, available_threads
 from spam_edge.runtime.custom_operator import unavailable_reason
-from spam_edge.runtime.processor import this_processor
 from tests.support import loads as load_counts
 from tests.support.parallel import IS_ONE_OF_SEVERAL, MakeOnce, once_in
-from tests.support.vectors import fused_vectors
+from tests.support.vectors import fused_vectors, vectors_of_this_architecture
 
 disable_telemetry()  # in the tests that import onnxruntime themselves, too
 
@@ -55,10 +54,7 @@ def _interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture(
-    scope="module",
-    params=["avx512", "avx_vnni", "avx2"] if this_processor().machine == "x86-64" else ["i8mm", "dotprod", "neon"],
-)
+@pytest.fixture(scope="module", params=vectors_of_this_architecture())
 def vectors(request: pytest.FixtureRequest) -> str:
     """Name of each library of the fused operator that this processor can run; see ``use_vectors``."""
     if request.param not in fused_vectors():

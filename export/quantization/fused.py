@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from export.errors import ExportError
 from export.graphs.shared_weights import SharedWeights
 from export.quantization.rounding import RoundedLinear
-from spam_edge.runtime.custom_operator import DOMAIN, OPERATOR
+from spam_edge.runtime.custom_operator import DOMAIN, OPERATOR, WEIGHTS
 
 _LINEARS = ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2")
 _TABLES = ("word_embeddings", "position_embeddings")
@@ -138,7 +138,7 @@ def _linear(
     split = layer.split
     bias = model.get_parameter(f"distilbert.transformer.{name}.bias").detach().numpy()
     values: dict[str, NDArray[Any]] = {
-        "weights": weights,
+        WEIGHTS.removeprefix("."): weights,
         "scales": scales,
         "bias": bias,
         "shares": split.shares if len(split.repeated) else _NO_FLOATS,

@@ -8,8 +8,9 @@ import sys
 import weakref
 from typing import Self
 
-_PIECE = 2**22  # bytes per read: hashing reacquires the GIL after each one
+_PIECE = 2**22  # bytes per write into a memory file
 _DESCRIPTORS = "/proc/self/fd"
+_OWN = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
 class PrivateCopy:
@@ -33,12 +34,23 @@ class PrivateCopy:
         Args:
             stream: the open file.
             most: maximum number of bytes; None copies all.
-            with_path: give the copy a path, on Linux. It then lies in a sealed memory file, whose pages cost more time.
+            with_path: give the copy a path, on Linux. It then lies in a sealed memory file, whose pages cost more time
+                and cannot be given back.
         """
         if with_path and sys.platform == "linux" and os.path.isdir(_DESCRIPTORS):  # noqa: PTH112 - faster at start-up
             return cls._sealed(stream, most)
         content = _read(stream, most)
         return cls(content, hashlib.sha256(content).hexdigest())
+
+    def give_back(self, start: int, end: int) -> None:
+        """Give the pages between two places back to the system, where it takes them. These bytes are lost.
+
+        A copy with a path keeps them.
+        """
+        if self.path is None and isinstance(self.content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            first, last = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
+            if first < last:
+                self.content.madvise(mmap.MADV_DONTNEED, first, last - first)
 
     @classmethod
     def _sealed(cls, stream: io.FileIO, most: int | None) -> Self:
@@ -57,13 +69,22 @@ class PrivateCopy:
         return copy
 
 
-def _read(stream: io.FileIO, most: int | None) -> bytes:
-    if most is None:
-        return stream.readall()
-    content = stream.read(most)
-    while len(content) < most and (more := stream.read(most - len(content))):
-        content += more
-    return content
+def _read(stream: io.FileIO, most: int | None) -> bytes | mmap.mmap:
+    """Read the rest of a stream, as long as it is now, into pages of its own."""
+    size = max(0, os.fstat(stream.fileno()).st_size - stream.tell())
+    size = size if most is None else min(size, most)
+    if not size:
+        return b""
+    count = 0
+    try:
+        content = mmap.mmap(-1, size, **_OWN)
+    except OSError as error:
+        raise MemoryError(f"no memory for {size:,} bytes") from error
+    with memoryview(content) as view:
+        # The GIL is waited for after each read, while other threads import: few and large ones are faster.
+        while count < size and (more := stream.readinto(view[count:])):
+            count += more
+    return content if count == size else content[:count]
 
 
 def _copy(stream: io.FileIO, descriptor: int, most: int | None) -> tuple[str, int]:

@@ -18,17 +18,6 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _FOLDER = Path(__file__).parent
-# One library per instruction set, from the same sources. spam_edge/runtime/custom_operator.py chooses at run time.
-LIBRARIES = {
-    _FOLDER / "libspam_encoder_avx512.so": [],
-    _FOLDER / "libspam_encoder_avx_vnni.so": ["-DSPAM_EDGE_AVX_VNNI"],
-    _FOLDER / "libspam_encoder_avx2.so": ["-DSPAM_EDGE_AVX2"],
-}
-_ARM_LIBRARIES = {
-    _FOLDER / "libspam_encoder_i8mm.so": ["-DSPAM_EDGE_I8MM"],
-    _FOLDER / "libspam_encoder_dotprod.so": ["-DSPAM_EDGE_DOTPROD"],
-    _FOLDER / "libspam_encoder_neon.so": ["-DSPAM_EDGE_NEON"],
-}
 
 
 @dataclass(frozen=True)
@@ -37,12 +26,12 @@ class Target:
 
     Attributes:
         machine: its name in the compiler's target and in the tag of a wheel.
-        libraries: paths of its libraries, with their definitions.
+        definitions: of each instruction set, those that select it in the C files; the fastest first.
         branches: protection of indirect branches and returns, which differs by architecture.
     """
 
     machine: str
-    libraries: dict[Path, list[str]]
+    definitions: dict[str, list[str]]
     branches: str
 
     @property
@@ -56,9 +45,17 @@ class Target:
         return f"py3-none-manylinux_2_17_{self.machine}"
 
 
+# One library per instruction set, from the same sources. spam_edge/runtime/custom_operator.py chooses at run time.
+_X86 = {
+    "amx": ["-DSPAM_EDGE_AMX"],
+    "avx512": [],
+    "avx_vnni": ["-DSPAM_EDGE_AVX_VNNI"],
+    "avx2": ["-DSPAM_EDGE_AVX2"],
+}
+_ARM = {name: [f"-DSPAM_EDGE_{name.upper()}"] for name in ("i8mm", "dotprod", "neon")}
 TARGETS = {
-    "x86_64": Target("x86_64", LIBRARIES, "-fcf-protection=full"),
-    "aarch64": Target("aarch64", _ARM_LIBRARIES, "-mbranch-protection=standard"),
+    "x86_64": Target("x86_64", _X86, "-fcf-protection=full"),
+    "aarch64": Target("aarch64", _ARM, "-mbranch-protection=standard"),
 }
 ENVIRONMENT_VARIABLE = "SPAM_EDGE_TARGET"
 """Names the architecture to compile for; by default this machine's."""
@@ -83,8 +80,8 @@ class NativeBuildHook(BuildHookInterface[Any]):
         target = chosen_target()
         if self.target_name != "wheel" or target is None or find_spec("ziglang") is None:
             return
-        compile_libraries(target)
-        build_data["artifacts"] += [path.relative_to(self.root).as_posix() for path in target.libraries]
+        libraries = compile_libraries(target)
+        build_data["artifacts"] += [path.relative_to(self.root).as_posix() for path in libraries]
         build_data["pure_python"] = False
         build_data["tag"] = target.tag
 
@@ -105,18 +102,28 @@ def chosen_target() -> Target | None:
     return TARGETS.get(platform.machine())
 
 
-def compile_libraries(target: Target) -> None:
-    """Compile and link all C files of this folder, once per library.
+def compile_libraries(target: Target) -> list[Path]:
+    """Compile the library of each instruction set into this folder, and return their paths.
+
+    Raises:
+        subprocess.CalledProcessError: see :func:`compile_library`.
+    """
+    return [compile_library(target, name, definitions) for name, definitions in target.definitions.items()]
+
+
+def compile_library(target: Target, name: str, definitions: list[str], folder: Path = _FOLDER) -> Path:
+    """Compile and link all C files beside this one to the library of an instruction set, and return its path.
 
     Raises:
         subprocess.CalledProcessError: the compiler is missing or failed; it has printed the reason.
     """
+    path = folder / f"libspam_encoder_{name}.so"
     sources = sorted(map(str, _FOLDER.glob("*.c")))
     command = [sys.executable, "-m", "ziglang", "cc", "-target", target.triple, *_FLAGS, *_HARDENED, target.branches]
-    for path, definitions in target.libraries.items():
-        scratch = path.with_suffix(".part")  # replaced atomically: a process may have loaded the library
-        subprocess.run([*command, *definitions, *sources, *_LINKED, *_LIBRARIES, "-o", str(scratch)], check=True)
-        scratch.replace(path)
+    scratch = path.with_suffix(".part")  # replaced atomically: a process may have loaded the library
+    subprocess.run([*command, *definitions, *sources, *_LINKED, *_LIBRARIES, "-o", str(scratch)], check=True)
+    scratch.replace(path)
+    return path
 
 
 def main() -> None:

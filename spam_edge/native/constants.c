@@ -50,6 +50,7 @@ void refuse(Constants *constants, const char *name, const char *format, ...) {
 static const char *name_of(int type) {
     switch (type) {
         case FLOAT: return "fp32";
+        case UINT8: return "uint8";
         case INT8: return "int8";
         case INT16: return "int16";
         case INT32: return "int32";
@@ -135,15 +136,36 @@ Status *read_matrix(Api api, const Value *value, int type, Tensor *tensor) {
     return status;
 }
 
-/* Returns the next input, NULL after an error. */
-static const Value *next_constant(Constants *constants, const char *name) {
+/* Returns the input `ahead` places behind the next, NULL if it is not constant or after an error. */
+static const Value *look_ahead(Constants *constants, size_t ahead) {
     const Value *value = NULL;
     int is_constant = 0;
     if (constants->status) return NULL;
     constants->status =
-        CALL(constants->api, constant_input)(constants->info, constants->next++, &is_constant, &value);
-    if (!constants->status && !(is_constant && value)) refuse(constants, name, "is missing or not constant");
-    return constants->status ? NULL : value;
+        CALL(constants->api, constant_input)(constants->info, constants->next + ahead, &is_constant, &value);
+    return !constants->status && is_constant ? value : NULL;
+}
+
+static Found find_ahead(Constants *constants, size_t ahead) {
+    Found found = {UNDEFINED, 0, {0, 0}};
+    const Value *value = look_ahead(constants, ahead);
+    if (value) constants->status = find(constants->api, value, &found);
+    return found;
+}
+
+int type_of_next(Constants *constants) { return find_ahead(constants, 0).type; }
+
+size_t size_ahead(Constants *constants, size_t ahead) {
+    const int64_t size = find_ahead(constants, ahead).sizes[0];
+    return size < 0 ? 0 : (size_t)size;
+}
+
+/* Returns the next input, NULL after an error. */
+static const Value *next_constant(Constants *constants, const char *name) {
+    const Value *value = look_ahead(constants, 0);
+    constants->next++;
+    if (!value) refuse(constants, name, "is missing or not constant");
+    return value;
 }
 
 static Tensor take(Constants *constants, const char *name, const Expected *expected) {

@@ -46,6 +46,11 @@ Tensor take_matrix(Constants *constants, const char *name, int type, size_t rows
 /* The same for a vector that may be empty, of at most `most` values. */
 Tensor take_optional(Constants *constants, const char *name, int type, size_t most);
 
+/* Return the type of the next constant, and the first size of the one `ahead` places behind it; 0 if it is missing.
+ * Neither is checked before the constant is taken. */
+int type_of_next(Constants *constants);
+size_t size_ahead(Constants *constants, size_t ahead);
+
 /* Checks that all values of an int16 or int32 vector are indices below `end`. */
 void check_indices(Constants *constants, const char *name, int type, Tensor indices, size_t end);
 

@@ -17,12 +17,18 @@ enum { DEEPEST = 75000 }; /* columns up to which sums are exact in int32; see li
 /* Rounds up to whole panels. This is the row stride of all fp32 matrices, so that the GEMM has no partial panel. */
 static inline size_t padded(size_t outputs) { return (outputs + PANEL - 1) / PANEL * PANEL; }
 
+/* Rounds up to a depth. */
+static inline size_t deepened(size_t columns) { return (columns + DEPTH_UNIT - 1) / DEPTH_UNIT * DEPTH_UNIT; }
+
+/* Rows of packed weights: the depth, and those of two sums per output. */
+static inline size_t packed_rows(size_t columns) { return deepened(columns) + 2 * sizeof(int32_t); }
+
 /* A linear layer with packed weights. */
 typedef struct {
     Quantizer input;
     size_t outputs;
-    void *memory;     /* allocation that holds `packed` */
-    int8_t *packed;   /* (panels, depth / GROUP, PANEL, GROUP): one instruction sums GROUP adjacent products */
+    void *memory;     /* allocation that holds `packed`; NULL if the host has packed */
+    int8_t *packed;   /* (panels, PANEL x depth), in the order of gemm_vectors.c or gemm_tiles.c */
     int32_t *starts;  /* (padded outputs) initial sums: minus the contribution of the zero point */
     float *scales;    /* (padded outputs) */
     float *bias;      /* (padded outputs) */
@@ -31,9 +37,17 @@ typedef struct {
     const float *remainder;           /* (completed, channels) rounding error of their weights */
 } Linear;
 
-/* Fills packed, starts, scales and bias from weights (columns, outputs), scales (outputs) and bias (outputs), which may
- * be NULL. `input` and `outputs` must be set. Returns 0, or -1 if out of memory; call linear_free() in either case. */
-int linear_pack(Linear *linear, const int8_t *weights, const float *scales, const float *bias);
+/* Packs weights (columns, outputs) into packed (packed_rows(columns), padded(outputs)), aligned to 64 bytes. At the end
+ * are two vectors of int32 (padded(outputs)): the initial sums for the symmetric zero point, and what they grow by if the
+ * zero point is one less. */
+void linear_pack_weights(const int8_t *weights, size_t columns, size_t outputs, int8_t *packed);
+
+/* Allocates `packed` and packs weights (columns, outputs); `input` and `outputs` must be set. Returns 0, or -1 if out
+ * of memory; call linear_free() in either case. */
+int linear_pack(Linear *linear, const int8_t *weights);
+
+/* The same for starts, scales and bias, from `packed`, scales (outputs) and bias (outputs), which may be NULL. */
+int linear_prepare(Linear *linear, const float *scales, const float *bias);
 void linear_free(Linear *linear);
 
 static inline size_t panels(const Linear *linear) { return padded(linear->outputs) / PANEL; }

@@ -56,7 +56,7 @@ typedef struct {
 
 enum { INVALID_ARGUMENT = 2, FAIL = 1 };      /* OrtErrorCode */
 /* ONNXTensorElementDataType; UNDEFINED accepts any type */
-enum { UNDEFINED = 0, FLOAT = 1, INT8 = 3, INT16 = 5, INT32 = 6, INT64 = 7 };
+enum { UNDEFINED = 0, FLOAT = 1, UINT8 = 2, INT8 = 3, INT16 = 5, INT32 = 6, INT64 = 7 };
 enum { REQUIRED = 0, VARIADIC = 2 };          /* OrtCustomOpInputOutputCharacteristic */
 enum { DEFAULT_MEMORY = 0 };                  /* OrtMemType */
 

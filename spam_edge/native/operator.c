@@ -8,23 +8,30 @@
  *   positions      the same with P rows
  *   norm           weight, bias fp32 (C)
  *   each layer     query, key, value, out, up, down; attention norm, output norm
- *     linear       weights int8 (columns, outputs), scales and bias fp32 (outputs); then, each empty if not used:
+ *     linear       weights int8 (columns, outputs) or packed (see below), scales and bias fp32 (outputs); then, each
+ *                  empty if not used:
  *                  shares fp32 (channels), repeated int32 and offsets fp32 (columns - channels), limit fp32 (1),
  *                  completed int32 (completed), remainder fp32 (completed, channels); see Quantizer and Linear
  *   pooler         weights fp32 (C, C), bias (C)
  *   classifier     weights fp32 (C, L), bias (L)
  *
  * Attributes: layers, heads (int), epsilon (float). Output: logits, fp32 (M, L). Session option
- * custom_op.SpamEncoder.threads: maximum busy threads in this process. */
+ * custom_op.SpamEncoder.threads: maximum busy threads in this process.
+ *
+ * The host can pack weights with SpamEncoderPack() before it creates a session, and give them in place of those of the
+ * file: uint8 of the shape SpamEncoderPackedShape(), aligned to 64 bytes. The operator uses them where they are, and packs
+ * others into memory of its own. Each library has its own order. */
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "aligned.h"
 #include "constants.h"
 #include "encoder.h"
 #include "onnxruntime.h"
+#include "permission.h"
 
 #if defined(_WIN32)
 #define EXPORTED __declspec(dllexport)
@@ -45,6 +52,9 @@ typedef struct {
 
 /* Inputs of the operator: ids, mask, and constants outside the layers; constants of a layer. */
 enum { OUTSIDE_LAYERS = 16, OF_A_LAYER = 58 };
+
+/* Constants of a linear layer, as places behind its weights. */
+enum { SCALES = 1, REPEATED = 4 };
 
 /* Widest matrix. No product of sizes that a model decides overflows below it. */
 enum { WIDEST = 1 << 20 };
@@ -106,23 +116,42 @@ static void read_completed(Constants *constants, Linear *linear) {
                                        : take_vector(constants, "remainder", FLOAT, 0).data;
 }
 
-/* `outputs` is ANY for the first layer of the first feed-forward block. */
-static void read_linear(Constants *constants, Linear *linear, size_t channels, size_t outputs, int after_gelu) {
+/* Reads weights that SpamEncoderPack() has packed. Their shape is padded: the constants behind them have the sizes. */
+static Tensor take_packed(Constants *constants, size_t channels, size_t outputs) {
+    const size_t columns = channels + size_ahead(constants, REPEATED);
+    if (outputs == ANY) outputs = size_ahead(constants, SCALES);
+    const Tensor packed = take_matrix(constants, "weights", UINT8, ANY, ANY);
+    if (columns > DEEPEST || outputs < 1 || outputs > WIDEST || packed.rows != packed_rows(columns) ||
+        packed.columns != padded(outputs) || (uintptr_t)packed.data % ALIGNMENT)
+        refuse(constants, "weights", "of uint8 must be packed by this library, and aligned to %d bytes", ALIGNMENT);
+    return (Tensor){packed.data, columns, outputs};
+}
+
+static Tensor take_weights(Constants *constants, size_t channels, size_t outputs) {
     const Tensor weights = take_matrix(constants, "weights", INT8, ANY, outputs);
     if (!constants->status && (weights.rows < channels || weights.rows > DEEPEST))
         refuse(constants, "weights", "must have %zu to %d rows, not %zu", channels, DEEPEST, weights.rows);
     if (weights.columns > WIDEST) refuse(constants, "weights", "must have at most %d columns", WIDEST);
+    return weights;
+}
+
+/* `outputs` is ANY for the first layer of the first feed-forward block. */
+static void read_linear(Constants *constants, Linear *linear, size_t channels, size_t outputs, int after_gelu) {
+    const int packed = type_of_next(constants) == UINT8;
+    const Tensor weights = (packed ? take_packed : take_weights)(constants, channels, outputs);
     if (constants->status) return;
     linear->outputs = weights.columns;
     linear->input = (Quantizer){.channels = channels,
                                 .columns = weights.rows,
-                                .depth = (weights.rows + 7) / 8 * 8,
+                                .depth = deepened(weights.rows),
                                 .after_gelu = after_gelu};
     const float *scales = take_vector(constants, "scales", FLOAT, linear->outputs).data;
     const float *bias = take_vector(constants, "bias", FLOAT, linear->outputs).data;
     read_quantizer(constants, &linear->input);
     read_completed(constants, linear);
-    if (!constants->status && linear_pack(linear, weights.data, scales, bias))
+    if (constants->status) return;
+    if (packed) linear->packed = (int8_t *)weights.data; /* only read */
+    if ((!packed && linear_pack(linear, weights.data)) || linear_prepare(linear, scales, bias))
         constants->status = fail(constants->api, "out of memory");
 }
 
@@ -353,10 +382,15 @@ static Status *refuse_version(const ApiBase *base) {
     return NULL;
 }
 
+/* Returns whether the kernel lets this process use the instruction set. spam_edge/runtime/custom_operator.py asks
+ * before it chooses this library. */
+EXPORTED int SpamEncoderPermitted(void) { return ask_permission(); }
+
 /* Entry point: onnxruntime calls it when the library is registered with the options of a session. */
 EXPORTED Status *RegisterCustomOps(SessionOptions *options, const ApiBase *base) {
     const Api api = base->get_api(API_VERSION);
     if (!api) return refuse_version(base);
+    if (!ask_permission()) return fail(api, "the kernel gives this process no permission for AMX");
     size_t threads = 1;
     Status *status = read_threads(api, options, &threads);
     if (status) return status;
@@ -368,4 +402,15 @@ EXPORTED Status *RegisterCustomOps(SessionOptions *options, const ApiBase *base)
     if (!status) status = CALL(api, domain_add)(domain, &configured->operator_);
     if (!status) status = CALL(api, add_domain)(options, domain);
     return status; /* domain and operator must outlive every session: never freed, and small */
+}
+
+/* Sets the shape of packed weights. */
+EXPORTED void SpamEncoderPackedShape(size_t columns, size_t outputs, size_t shape[2]) {
+    shape[0] = packed_rows(columns);
+    shape[1] = padded(outputs);
+}
+
+/* Packs int8 weights (columns, outputs) into `packed`; see the beginning of this file. */
+EXPORTED void SpamEncoderPack(const int8_t *weights, size_t columns, size_t outputs, int8_t *packed) {
+    linear_pack_weights(weights, columns, outputs, packed);
 }

@@ -22,7 +22,7 @@ enum { SYMMETRIC_ZERO = 128, GELU_ZERO = 32 };
 typedef struct {
     size_t channels;         /* channels of the activation */
     size_t columns;          /* first columns of all channels, then the repeated columns of split channels */
-    size_t depth;            /* columns, rounded up to a multiple of eight */
+    size_t depth;            /* columns, rounded up to a multiple of DEPTH_UNIT */
     const float *shares;     /* (channels) channel-split factors 1 / n; NULL if no channel is split */
     const int32_t *repeated; /* (columns - channels) channel of each repeated column */
     const float *offsets;    /* (columns - channels) rounding offset of each repeated column, in steps */

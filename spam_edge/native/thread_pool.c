@@ -97,7 +97,7 @@ static int take(Share *share, size_t least, int last, size_t *from, size_t *to) 
     }
 }
 
-/* Does the member's own share, then steals. Owners work from the front, because linear.c prefetches the next panel.
+/* Does the member's own share, then steals. Owners work from the front, because the GEMM prefetches the next panel.
  * Thieves take from the back if the owner has started, so that both stay contiguous. */
 static void take_part(Team *team, size_t member) {
     size_t from, to;

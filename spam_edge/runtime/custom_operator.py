@@ -17,27 +17,39 @@ from spam_edge.runtime.processor import this_processor
 DOMAIN = "spam_edge"
 """Operator domain in the ONNX file; must match ``native/operator.c``."""
 OPERATOR = "SpamEncoder"
+WEIGHTS = ".weights"
+"""End of the names of constants that are the weights of a linear layer."""
 ENVIRONMENT_VARIABLE = "SPAM_EDGE_INSTRUCTION_SET"
-"""Names an instruction set other than the fastest detected, one of :attr:`Processor.vectors`."""
+"""Names an instruction set other than the fastest usable, one of :attr:`Processor.vectors`."""
 FOLDER = Path(__file__).parents[1] / "native"
 
 
 def instruction_set() -> str:
-    """Return the instruction set to use: ``$SPAM_EDGE_INSTRUCTION_SET``, else the fastest detected; empty if none was.
+    """Return the instruction set to use: ``$SPAM_EDGE_INSTRUCTION_SET``, else the fastest usable; empty if none is.
 
     Raises:
-        OptionError: the variable names an instruction set that was not detected.
+        OptionError: the variable names an instruction set that was not detected, or that the kernel refuses.
     """
     detected = this_processor().vectors
     wanted = os.environ.get(ENVIRONMENT_VARIABLE)
     if not wanted:
-        return next(iter(detected), "")
+        return next(filter(is_permitted, detected), "")
     if wanted not in detected:
         raise OptionError(
             f"{ENVIRONMENT_VARIABLE} is {wanted}, which was not detected on this processor "
             f"(detected: {', '.join(detected) or 'none'}); unset it"
         )
+    if not is_permitted(wanted):
+        raise OptionError(f"{ENVIRONMENT_VARIABLE} is {wanted}, which the kernel refuses to this process; unset it")
     return wanted
+
+
+def is_permitted(name: str) -> bool:
+    """Ask the kernel whether this process may use an instruction set; see ``native/permission.c``.
+
+    Only AMX needs that. True if its library is missing: :func:`unavailable_reason` says so.
+    """
+    return name != "amx" or _kernel_permits(_path(name))
 
 
 def library() -> Path:
@@ -46,7 +58,7 @@ def library() -> Path:
     Raises:
         OptionError: see :func:`instruction_set`.
     """
-    return FOLDER / f"libspam_encoder_{instruction_set()}.so"
+    return _path(instruction_set())
 
 
 def unavailable_reason() -> str:
@@ -73,6 +85,18 @@ def unsuited_reason() -> str:
     if not library().is_file():
         return f"this installation lacks the fused operator for {chosen}; reinstall spam-edge"
     return ""
+
+
+def _path(name: str) -> Path:
+    return FOLDER / f"libspam_encoder_{name}.so"
+
+
+@cache
+def _kernel_permits(path: Path) -> bool:
+    try:
+        return bool(ctypes.CDLL(str(path)).SpamEncoderPermitted())
+    except OSError:
+        return True
 
 
 @cache

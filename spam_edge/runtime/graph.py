@@ -7,9 +7,8 @@ that these checks have not seen.
 import math
 import mmap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +42,7 @@ _Field = tuple[int, int, int, int, int, int]
 _Buffer = bytes | mmap.mmap
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalTensor:
+class ExternalTensor(NamedTuple):
     """A constant whose bytes lie in another file.
 
     Attributes:
@@ -79,19 +77,20 @@ class ExternalTensor:
         return np.frombuffer(content, dtype, count, self.offset).reshape(self.shape)
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(NamedTuple):
     """A checked ONNX file.
 
     Attributes:
         path: its path, for errors.
+        fused: it may have the operator of :mod:`spam_edge.runtime.custom_operator`.
         copy: its bytes.
         external: constants that lie in other files.
         files: these files by name.
-        values: the constants by name, as views into the files.
+        values: the constants by name, as views into the files; see also :mod:`spam_edge.runtime.packing`.
     """
 
     path: Path
+    fused: bool
     copy: PrivateCopy
     external: tuple[ExternalTensor, ...]
     files: Mapping[str, PrivateCopy]
@@ -117,7 +116,7 @@ class Graph:
             values = {tensor.name: tensor.value(files[tensor.location].content) for tensor in external}
         except (ValueError, IndexError) as error:
             raise BundleIntegrityError(f"{path} cannot be opened ({error}); export the bundle again") from error
-        return cls(path, copy, external, files, values)
+        return cls(path, fused, copy, external, files, values)
 
     def without_external(self) -> bytes:
         """Return the ONNX file with empty constants in place of the external ones."""

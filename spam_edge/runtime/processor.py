@@ -18,8 +18,10 @@ _CPUINFO = Path("/proc/cpuinfo")
 _X86_64 = {"x86_64", "amd64"}
 _ARM64 = {"aarch64", "arm64"}
 _VNNI_FLAGS = {"avx512_vnni", "avx_vnni"}
+_AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "fma"}
 _VECTORS = {
-    "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "fma"},
+    "amx": {*_AVX512, "amx_tile", "amx_int8"},
+    "avx512": _AVX512,
     "avx_vnni": {"avx2", "fma", "avx_vnni"},
     "avx2": {"avx2", "fma"},
 }
@@ -35,8 +37,8 @@ class Processor(NamedTuple):
     Attributes:
         machine: architecture: ``x86-64``, ``aarch64``, ...
         vnni: VNNI was detected; meaningful on x86-64 only.
-        vectors: instruction sets of the fused operator that were detected, the fastest first: ``avx512`` (with VNNI),
-            ``avx_vnni``, ``avx2``; on ARM64 ``i8mm``, ``dotprod``, ``neon``.
+        vectors: instruction sets of the fused operator that were detected, the fastest first: ``amx``, ``avx512`` (with
+            VNNI), ``avx_vnni``, ``avx2``; on ARM64 ``i8mm``, ``dotprod``, ``neon``.
     """
 
     machine: str

@@ -31,32 +31,41 @@ def create_session(
     provider: str,
     fused: bool = False,
     threads: int = 1,
-    read: Callable[[str], PrivateCopy] | None = None,
 ) -> Any:
-    """Create an ``onnxruntime.InferenceSession`` on exactly this provider.
-
-    onnxruntime gets the bytes of the file and of the weights beside it, and opens nothing itself. A run uses one
-    thread. The fused operator also uses threads that other runs leave idle.
-
-    Args:
-        path: ONNX file.
-        optimization: graph optimisation level: ``all``, ``extended``, ``basic`` or ``disabled``.
-        provider: :data:`CPU` or :data:`CUDA`.
-        fused: the file needs the operator of :mod:`spam_edge.runtime.custom_operator`.
-        threads: maximum threads of the fused operator, shared by all runs in this process.
-        read: copies a file in the folder of ``path`` by name; by default from the disk.
+    """Read an ONNX file and the weights beside it, and open them; see :func:`open_graph`.
 
     Raises:
         BundleIntegrityError: a file is missing or not an ONNX model that :class:`Graph` accepts.
         ProviderUnavailableError: onnxruntime or CUDA is not usable on this machine.
     """
-    graph = Graph.read(path, read or _reader(path.parent), fused=fused)
+    graph = Graph.read(path, _reader(path.parent), fused=fused)
+    return open_graph(graph, optimization=optimization, provider=provider, threads=threads)
+
+
+def open_graph(graph: Graph, *, optimization: str, provider: str, threads: int = 1) -> Any:
+    """Create an ``onnxruntime.InferenceSession`` on exactly this provider.
+
+    onnxruntime gets the bytes of the graph and of its weights, and opens nothing itself. A run uses one thread. The
+    fused operator also uses threads that other runs leave idle.
+
+    Args:
+        graph: the graph.
+        optimization: graph optimisation level: ``all``, ``extended``, ``basic`` or ``disabled``.
+        provider: :data:`CPU` or :data:`CUDA`.
+        threads: maximum threads of the fused operator, shared by all runs in this process.
+
+    Raises:
+        BundleIntegrityError: onnxruntime or the fused operator refuses the graph.
+        ProviderUnavailableError: onnxruntime or CUDA is not usable on this machine.
+    """
     if provider == CUDA:
         return _create_on_cuda(graph, optimization)
     try:
-        return _create(graph, optimization, provider, threads if fused else None)
+        return _create(graph, optimization, provider, threads if graph.fused else None)
     except Exception as error:  # onnxruntime has no common base class for its errors
-        raise BundleIntegrityError(f"{path} cannot be opened ({reason_of(error)}); export the bundle again") from error
+        raise BundleIntegrityError(
+            f"{graph.path} cannot be opened ({reason_of(error)}); export the bundle again"
+        ) from error
 
 
 def _reader(folder: Path) -> Callable[[str], PrivateCopy]:

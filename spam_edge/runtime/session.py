@@ -17,10 +17,12 @@ from spam_edge.errors import BundleIntegrityError, ProviderUnavailableError, Spa
 from spam_edge.options import RuntimeOptions
 from spam_edge.resources import available_threads
 from spam_edge.runtime.batching import CUDA_TOKEN_BUDGET, FUSED_TOKEN_BUDGET, TOKEN_BUDGET, Batch
-from spam_edge.runtime.custom_operator import instruction_set, unavailable_reason, unsuited_reason
+from spam_edge.runtime.custom_operator import instruction_set, library, unavailable_reason, unsuited_reason
 from spam_edge.runtime.engine import import_onnxruntime, is_out_of_memory, reason_of
+from spam_edge.runtime.graph import Graph
+from spam_edge.runtime.packing import pack_weights
 from spam_edge.runtime.processor import this_processor
-from spam_edge.runtime.providers import CPU, CUDA, create_session, offers_cuda, refuse_two_engines
+from spam_edge.runtime.providers import CPU, CUDA, offers_cuda, open_graph, refuse_two_engines
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -53,17 +55,9 @@ class Session:
         self._output = [bundle.manifest.output]
         self._labels = len(bundle.manifest.labels)
         self.file, optimization = _choose_file(file, provider)
-        folder = posixpath.dirname(self.file)
-        self._session = create_session(
-            bundle.file(self.file),
-            optimization=optimization,
-            provider=provider,
-            fused=file.fused,
-            threads=self.threads,
-            # The fused operator uses the weights in place, so the next session of a forked process costs no memory.
-            read=lambda name: contents.read(posixpath.join(folder, name), keep=file.fused),
-        )
+        graph = _read_graph(bundle, contents, self.file, fused=file.fused)
         contents.release()
+        self._session = open_graph(graph, optimization=optimization, provider=provider, threads=self.threads)
         if provider == CUDA:
             self._try_out()
 
@@ -175,15 +169,31 @@ def open_session(bundle: Bundle, options: RuntimeOptions, contents: Contents | N
 def begin_to_read(bundle: Bundle, options: RuntimeOptions) -> Contents:
     """Start to read the files for the CPU, the common case. Other files are read when they are opened."""
     ahead: tuple[str, ...] = ()
-    keep = False
+    with_path = True
     with suppress(ProviderUnavailableError):  # raised when the file is opened
         variants = bundle.manifest.variants
         # onnxruntime is imported meanwhile, so it cannot be asked yet whether the fused operator runs
         variant = variants[_choose(variants, CPU, options.variant, unsuited_reason)]
         file, _ = _choose_file(variant, CPU)
-        keep = variant.fused
+        with_path = not variant.fused
         ahead = (file, *([variant.weights or ""] if file == variant.file else [variant.file]))
-    return Contents(bundle, verify=options.verify, ahead=filter(None, ahead), keep=keep)
+    return Contents(bundle, verify=options.verify, ahead=filter(None, ahead), with_path=with_path)
+
+
+def _read_graph(bundle: Bundle, contents: Contents, file: str, *, fused: bool) -> Graph:
+    """Read a graph. One for the fused operator is kept: a forked process shares the weights, which lie in place."""
+    folder = posixpath.dirname(file)
+
+    def read() -> Graph:
+        return Graph.read(
+            bundle.file(file),
+            lambda name: contents.read(posixpath.join(folder, name), with_path=not fused),
+            fused=fused,
+        )
+
+    if not fused:
+        return read()
+    return contents.once((file, library()), lambda: pack_weights(read(), library()))
 
 
 def resolve_options(bundle: Bundle, options: RuntimeOptions) -> tuple[RuntimeOptions, str]:

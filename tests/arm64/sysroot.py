@@ -21,7 +21,10 @@ SYSROOT = Path(__file__).parents[2] / "artifacts" / "arm64"
 ONNXRUNTIME = "1.27.0"
 """1.30 and 1.32 crash in QEMU, while they read the processors of the x86 machine in /sys."""
 RUNTIME = ("numpy", "tokenizers", "click", "packaging")
-TESTS = ("pytest", "pluggy", "iniconfig", "hypothesis", "sortedcontainers", "onnx", "ml_dtypes", "typing_extensions")
+TESTS = (
+    *("pytest", "pluggy", "iniconfig", "hypothesis", "sortedcontainers"),
+    *("onnx", "ml_dtypes", "typing_extensions", "hatchling"),
+)
 _PLATFORMS = (*(f"manylinux_2_{minor}_aarch64" for minor in range(17, 35)), "manylinux2014_aarch64", "any")
 # Beside the interpreter and the libraries of its modules; the names of other packages are found.
 _LIBRARIES = ("libgcc-s1", "libstdc++6", "zlib1g")
@@ -51,7 +54,7 @@ def sysroot_python(folder: Path, *, tests: bool = False) -> Path:
         _install(scratch, minor, [f"onnxruntime=={ONNXRUNTIME}", *_as_here(RUNTIME)])
         _write_program(scratch, minor)
         scratch.rename(folder)
-    if tests and not (_packages(folder) / "pytest").is_dir():
+    if tests and not (_packages(folder) / TESTS[-1]).is_dir():
         [minor] = re.findall(r"python(3\.\d+)", done.read_text(encoding="utf-8"))
         _install(folder, minor, _as_here(TESTS))
     return done

@@ -1,4 +1,4 @@
-/* Runs the fused operator on malformed models, with a stand-in for onnxruntime.
+/* Runs the fused operator on malformed models, with a stand-in for onnxruntime; see standin.h.
  *
  *     harness FILE FIRST
  *
@@ -6,147 +6,12 @@
  * from number FIRST on, prints its number, then `done` and the logits, or `refused` and the message of the operator. A
  * fault ends the process, and a model that takes too long does too.
  *
- * Each tensor ends at a page that cannot be read, so that vector instructions, which sanitizers do not see, fault. */
+ * Each model runs again with packed weights. Other logits are a fault. */
 
 #define _GNU_SOURCE
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "standin.h"
 
-#include "onnxruntime.h"
-
-enum { CONSTANT, VARIABLE, MISSING }; /* kinds of input */
-enum { SECONDS = 60, PAGE = 4096, SLOTS = 256 };
-
-struct Value {
-    int32_t kind, type, rank, shift; /* shift: bytes between the data and the guard page */
-    int64_t sizes[8];
-    size_t bytes;
-    char *memory, *data;
-};
-struct Shape {
-    int32_t type, rank;
-    int64_t sizes[8];
-};
-struct Status {
-    char message[512];
-};
-struct KernelInfo {
-    int64_t layers, heads;
-    float epsilon;
-    size_t count;
-    struct Value *inputs;
-};
-struct KernelContext {
-    struct Value *inputs, result;
-};
-
-static const Operator *registered;
-
-static void map_value(Value *value) {
-    const size_t size = (value->bytes + (size_t)value->shift + PAGE - 1) / PAGE * PAGE;
-    value->memory = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (value->memory == MAP_FAILED || mprotect(value->memory + size, PAGE, PROT_NONE)) abort();
-    value->data = value->memory + size - value->bytes - value->shift;
-}
-
-static void unmap_value(Value *value) {
-    const size_t size = (value->bytes + (size_t)value->shift + PAGE - 1) / PAGE * PAGE;
-    munmap(value->memory, size + PAGE);
-}
-
-static Status *new_status(int code, const char *message) {
-    Status *status = calloc(1, sizeof *status);
-    snprintf(status->message, sizeof status->message, "%d %s", code, message);
-    return status;
-}
-static Status *new_domain(const char *name, Domain **domain) { return *domain = NULL, (void)name, NULL; }
-static Status *add_operator(Domain *domain, const void *operator_) {
-    registered = operator_;
-    return (void)domain, NULL;
-}
-static Status *keep_domain(SessionOptions *options, Domain *domain) { return (void)options, (void)domain, NULL; }
-static Status *data_of(Value *value, void **data) { return *data = value->data, NULL; }
-static Status *type_of(const Shape *shape, int *type) { return *type = shape->type, NULL; }
-static Status *rank_of(const Shape *shape, size_t *count) { return *count = (size_t)shape->rank, NULL; }
-static Status *sizes_of(const Shape *shape, int64_t *sizes, size_t count) {
-    memcpy(sizes, shape->sizes, count * sizeof *sizes);
-    return NULL;
-}
-static Status *new_shape(const Value *value, Shape **shape) {
-    *shape = calloc(1, sizeof **shape);
-    (*shape)->type = value->type;
-    (*shape)->rank = value->rank;
-    memcpy((*shape)->sizes, value->sizes, sizeof value->sizes);
-    return NULL;
-}
-static void free_shape(Shape *shape) { free(shape); }
-static Status *float_of(const KernelInfo *info, const char *name, float *value) {
-    return *value = info->epsilon, (void)name, NULL;
-}
-static Status *integer_of(const KernelInfo *info, const char *name, int64_t *value) {
-    return *value = strcmp(name, "layers") ? info->heads : info->layers, NULL;
-}
-static Status *input_of(const KernelContext *context, size_t index, const Value **value) {
-    *value = context->inputs[index].kind == MISSING ? NULL : &context->inputs[index];
-    return NULL;
-}
-static Status *new_output(KernelContext *context, size_t index, const int64_t *sizes, size_t count, Value **value) {
-    size_t size = sizeof(float);
-    for (size_t i = 0; i < count; i++)
-        if (sizes[i] < 0 || __builtin_mul_overflow(size, (size_t)sizes[i], &size) || size > 1 << 30)
-            return new_status(FAIL, "SpamEncoder: stand-in: no memory for the output");
-    context->result = (Value){.type = FLOAT, .rank = (int)count, .bytes = size};
-    map_value(&context->result);
-    return *value = &context->result, (void)index, NULL;
-}
-static Status *setting_is_set(const SessionOptions *options, const char *name, int *has) {
-    return *has = 1, (void)options, (void)name, NULL;
-}
-static Status *setting_of(const SessionOptions *options, const char *name, char *value, size_t *size) {
-    snprintf(value, *size, "2");
-    return (void)options, (void)name, NULL;
-}
-static Status *count_of(const KernelInfo *info, size_t *count) { return *count = info->count, NULL; }
-static Status *constant_of(const KernelInfo *info, size_t index, int *is_constant, const Value **value) {
-    *is_constant = index < info->count && info->inputs[index].kind == CONSTANT;
-    return *value = *is_constant ? &info->inputs[index] : NULL, NULL;
-}
-
-static const void *functions[SLOTS] = {
-    [create_status] = new_status,     [create_domain] = new_domain, [domain_add] = add_operator,
-    [add_domain] = keep_domain,       [tensor_data] = data_of,      [element_type] = type_of,
-    [dimensions_count] = rank_of,     [dimensions] = sizes_of,      [shape_of] = new_shape,
-    [attribute_float] = float_of,     [attribute_int] = integer_of, [input] = input_of,
-    [output] = new_output,            [release_shape] = free_shape, [input_count] = count_of,
-    [has_setting] = setting_is_set,   [setting] = setting_of,       [constant_input] = constant_of,
-};
-static Api get_api(uint32_t version) { return (void)version, (Api)functions; }
-static const char *get_version(void) { return "0"; }
-
-Status *RegisterCustomOps(SessionOptions *options, const ApiBase *base);
-
-static void read_bytes(FILE *file, void *to, size_t size) {
-    if (size && fread(to, size, 1, file) != 1) exit(0); /* the end of the file */
-}
-
-static Value read_value(FILE *file) {
-    Value value = {0};
-    int64_t bytes;
-    read_bytes(file, &value.kind, sizeof value.kind);
-    read_bytes(file, &value.type, sizeof value.type);
-    read_bytes(file, &value.rank, sizeof value.rank);
-    read_bytes(file, &value.shift, sizeof value.shift);
-    read_bytes(file, value.sizes, (size_t)value.rank * sizeof *value.sizes);
-    read_bytes(file, &bytes, sizeof bytes);
-    value.bytes = (size_t)bytes;
-    map_value(&value);
-    read_bytes(file, value.data, value.bytes);
-    return value;
-}
+enum { SECONDS = 60 };
 
 /* Prints the status, if there is one, and frees it. */
 static int refused(int32_t number, Status *status) {
@@ -155,18 +20,50 @@ static int refused(int32_t number, Status *status) {
     return status != NULL;
 }
 
-static void run(int32_t number, const KernelInfo *info) {
+/* Runs a model. Without a status, the result has the logits. */
+static Status *logits_of(const KernelInfo *info, Value *result) {
     void *kernel = NULL;
-    if (refused(number, registered->create(registered, (Api)functions, info, &kernel))) return;
     KernelContext context = {.inputs = info->inputs};
-    Status *status = registered->compute(kernel, &context);
+    Status *status = registered->create(registered, (Api)functions, info, &kernel);
+    if (status) return status;
+    status = registered->compute(kernel, &context);
     registered->destroy(kernel);
+    *result = context.result;
+    return status;
+}
+
+/* The same with packed weights. */
+static Status *logits_of_packed(const KernelInfo *info, Value *result) {
+    KernelInfo packed = *info;
+    int *replaced = calloc(info->count, sizeof *replaced);
+    packed.inputs = calloc(info->count, sizeof *packed.inputs);
+    memcpy(packed.inputs, info->inputs, info->count * sizeof *packed.inputs);
+    for (size_t layer = FIRST_WEIGHTS; layer < info->count; layer += OF_LAYER)
+        for (size_t i = layer; i < info->count && i < layer + LINEARS * OF_LINEAR; i += OF_LINEAR)
+            replaced[i] = pack_value(&packed.inputs[i]);
+    Status *status = logits_of(&packed, result);
+    for (size_t i = 0; i < info->count; i++)
+        if (replaced[i]) unmap_value(&packed.inputs[i]);
+    free(packed.inputs);
+    free(replaced);
+    return status;
+}
+
+static void run(int32_t number, const KernelInfo *info) {
+    Value result = {0}, again = {0};
+    Status *status = logits_of(info, &result), *other = logits_of_packed(info, &again);
+    if (!status && (other || again.bytes != result.bytes || memcmp(again.data, result.data, result.bytes))) {
+        fprintf(stderr, "runtime error: packed weights end otherwise: %s\n", other ? other->message : "other logits");
+        abort();
+    }
+    free(other);
     if (!refused(number, status)) {
         printf("%" PRId32 "\tdone\t", number);
-        for (size_t i = 0; i < context.result.bytes; i++) printf("%02x", (unsigned char)context.result.data[i]);
+        for (size_t i = 0; i < result.bytes; i++) printf("%02x", (unsigned char)result.data[i]);
         printf("\n");
     }
-    if (context.result.memory) unmap_value(&context.result);
+    if (result.memory) unmap_value(&result);
+    if (again.memory) unmap_value(&again);
 }
 
 /* Reads a model and replaces the inputs in which it differs, runs it, and puts the inputs back. */
@@ -207,8 +104,6 @@ int main(int count, char **arguments) {
     const ApiBase base = {get_api, get_version};
     if (refused(-1, RegisterCustomOps(NULL, &base))) return 2;
     static Value sound[1024];
-    int32_t tensors;
-    read_bytes(file, &tensors, sizeof tensors);
-    for (int32_t i = 0; i < tensors; i++) sound[i] = read_value(file);
-    for (;;) run_next(file, sound, (size_t)tensors, atoi(arguments[2]));
+    const size_t tensors = read_sound(file, sound);
+    for (;;) run_next(file, sound, tensors, atoi(arguments[2]));
 }

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.arm64.emulator import emulator
+from tests.support.vectors import ALL_VECTORS
 
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "spam_edge" / "native"
 _HARNESS = Path(__file__).parent / "harness.c"
-_DEFINITIONS = {"avx512": [], "avx_vnni": ["-DSPAM_EDGE_AVX_VNNI"], "avx2": ["-DSPAM_EDGE_AVX2"]}
-_DEFINITIONS |= {name: [f"-DSPAM_EDGE_{name.upper()}"] for name in ("i8mm", "dotprod", "neon")}
 _FLAGS = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "ASAN_OPTIONS": "allocator_may_return_null=1:max_allocation_size_mb=4096:detect_leaks=1:exitcode=23",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
 }
+"""Options of the sanitizers."""
 _REASONS = ("SUMMARY: ", "runtime error", "panic: ")
 
 
@@ -65,7 +65,7 @@ def compile_harness(vectors: str, folder: Path, native: Path = NATIVE) -> Harnes
         subprocess.CalledProcessError: neither compiles; the output says why.
     """
     program = folder / f"fuzz-{vectors}"
-    command = _command(vectors, native, program)
+    command = arguments(vectors, native, program)
     compilers = {
         "address,undefined": shlex.split(os.environ.get("CC", "cc")),
         "undefined": [sys.executable, "-m", "ziglang", "cc"],
@@ -95,14 +95,15 @@ def compile_for_arm(vectors: str, folder: Path, processor: str, sysroot: Path) -
     program = folder / f"fuzz-{vectors}"
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-gnu.2.17"]
     sanitizer = ["-fsanitize=undefined", "-fsanitize-trap=undefined"]
-    subprocess.run([*compiler, *sanitizer, *_command(vectors, NATIVE, program)], check=True, capture_output=True)
+    subprocess.run([*compiler, *sanitizer, *arguments(vectors, NATIVE, program)], check=True, capture_output=True)
     return Harness(program, "undefined", run)
 
 
-def _command(vectors: str, native: Path, program: Path) -> list[str]:
-    """Return the arguments that every compiler takes."""
-    sources = [str(_HARNESS), *sorted(map(str, native.glob("*.c")))]
-    return [*_FLAGS, *_DEFINITIONS[vectors], f"-I{NATIVE}", *sources, "-lm", "-lpthread", "-o", str(program)]
+def arguments(vectors: str, native: Path, program: Path, *, main: Path = _HARNESS) -> list[str]:
+    """Return the arguments that every compiler takes, for the operator with a program beside it."""
+    sources = [str(main), *sorted(map(str, native.glob("*.c")))]
+    folders = [f"-I{NATIVE}", f"-I{_HARNESS.parent}"]
+    return [*_FLAGS, *ALL_VECTORS[vectors], *folders, *sources, "-lm", "-lpthread", "-o", str(program)]
 
 
 def run_models(harness: Harness, packed: bytes, count: int) -> Outcomes:
@@ -113,12 +114,12 @@ def run_models(harness: Harness, packed: bytes, count: int) -> Outcomes:
         file.flush()
         while first < count:
             command = [*harness.emulator, str(harness.program), file.name, str(first)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | _ENVIRONMENT)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | ENVIRONMENT)
             begun = _note(outcomes, done.stdout.splitlines())
             if done.returncode == 0:
                 break
             pending = begun not in outcomes.done.keys() | outcomes.refused.keys()
-            outcomes.faults[begun if pending else -1] = _reason(done)
+            outcomes.faults[begun if pending else -1] = reason_of(done)
             first = begun + 1
     return outcomes
 
@@ -135,7 +136,8 @@ def _note(outcomes: Outcomes, lines: Sequence[str]) -> int:
     return begun
 
 
-def _reason(done: "subprocess.CompletedProcess[str]") -> str:
+def reason_of(done: "subprocess.CompletedProcess[str]") -> str:
+    """Return what a program that failed says of it."""
     lines = [line for line in done.stderr.splitlines() if any(word in line for word in _REASONS)]
     if done.returncode == -signal.SIGALRM:
         return "hangs"

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 RUNTIME = ("numpy", "tokenizers", "click", "onnxruntime")
 # Shared libraries of the packages lie in folders beside them.
 BESIDE = ("numpy.libs", "onnxruntime.libs", "tokenizers.libs")
-LIBRARIES = [f"spam_edge/native/libspam_encoder_{vectors}.so" for vectors in ("avx2", "avx512", "avx_vnni")]
+LIBRARIES = [f"spam_edge/native/libspam_encoder_{vectors}.so" for vectors in ("amx", "avx2", "avx512", "avx_vnni")]
 COMPILED = sys.platform == "linux" and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
 pytestmark = pytest.mark.slow
 

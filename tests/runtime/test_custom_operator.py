@@ -38,6 +38,7 @@ MISSING = "this installation lacks the fused operator, which needs Linux on x86-
 TOO_OLD = "SpamEncoder needs onnxruntime 1.16 or later; this is onnxruntime 1.15.1"
 UNFIT = "the fused operator needs a processor with AVX2 and FMA"
 ALDER_LAKE = "fpu fma avx2 avx_vnni"
+SAPPHIRE_RAPIDS = "fpu fma avx2 avx512f avx512dq avx512bw avx512vl avx512_vnni amx_tile amx_int8"
 
 
 @pytest.fixture
@@ -174,6 +175,37 @@ def test_a_choice_that_the_processor_lacks_is_an_error(
             SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant=variant))
     classifier = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant="int8"))  # has no use for it
     assert classifier.describe()["instructions"] is None
+
+
+@pytest.mark.usefixtures("_look_again")
+@pytest.mark.parametrize(("permitted", "expected"), [(True, "amx"), (False, "avx512")])
+def test_amx_is_used_if_the_kernel_permits_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, permitted: bool, expected: str
+) -> None:
+    _fake_processor(monkeypatch, tmp_path, SAPPHIRE_RAPIDS)
+    asked: list[Path] = []
+    monkeypatch.setattr(custom_operator, "_kernel_permits", lambda path: asked.append(path) or permitted)
+    assert instruction_set() == expected
+    assert asked == [custom_operator.FOLDER / "libspam_encoder_amx.so"]
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "avx512")
+    assert instruction_set() == "avx512"
+    assert len(asked) == 1  # a process that avoids AMX asks for nothing
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "amx")
+    if permitted:
+        assert instruction_set() == "amx"
+    else:
+        reason = "SPAM_EDGE_INSTRUCTION_SET is amx, which the kernel refuses to this process; unset it"
+        with pytest.raises(OptionError, match=f"^{re.escape(reason)}$"):
+            instruction_set()
+
+
+@pytest.mark.usefixtures("_look_again")
+def test_a_missing_library_for_amx_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The kernel is asked by the library."""
+    _fake_processor(monkeypatch, tmp_path, SAPPHIRE_RAPIDS)
+    (tmp_path / "libspam_encoder_avx512.so").touch()
+    monkeypatch.setattr(custom_operator, "FOLDER", tmp_path)
+    assert unavailable_reason() == "this installation lacks the fused operator for amx; reinstall spam-edge"
 
 
 @pytest.mark.usefixtures("_look_again")

@@ -21,7 +21,7 @@ SKYLAKE_X = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512bw avx512vl\n"
 ICE_LAKE_FLAGS = "fpu fma avx2 avx512f avx512dq avx512cd avx512bw avx512vl avx512_vnni avx512_bitalg"
 ICE_LAKE = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS}\n"
 ALDER_LAKE = "processor\t: 0\nflags\t\t: fpu fma avx2 avx_vnni movdiri\n"
-SAPPHIRE_RAPIDS = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS} avx_vnni amx_int8\n"
+SAPPHIRE_RAPIDS = f"processor\t: 0\nflags\t\t: {ICE_LAKE_FLAGS} avx_vnni amx_tile amx_int8 x\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\n"
 # AT_HWCAP and AT_HWCAP2 for the features of a Raspberry Pi 4, of a Raspberry Pi 5, and of the latter with i8mm
 CORTEX_A72, CORTEX_A76, WITH_I8MM = (0x887, 0), (0x119FFF, 0), (0x119FFF, 0x2000)
@@ -52,7 +52,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch, folder: Path, cpuinfo: str | None, ma
         (SKYLAKE_X, "x86_64", Processor("x86-64", vnni=False)),
         (ICE_LAKE, "x86_64", Processor("x86-64", vnni=True, vectors=("avx512", "avx2"))),
         (ALDER_LAKE, "AMD64", Processor("x86-64", vnni=True, vectors=("avx_vnni", "avx2"))),
-        (SAPPHIRE_RAPIDS, "x86_64", Processor("x86-64", vnni=True, vectors=("avx512", "avx_vnni", "avx2"))),
+        (SAPPHIRE_RAPIDS, "x86_64", Processor("x86-64", vnni=True, vectors=("amx", "avx512", "avx_vnni", "avx2"))),
         (ARM, "aarch64", Processor("aarch64", vnni=False)),
         (None, "", Processor("unknown", vnni=False)),
     ],
@@ -73,7 +73,8 @@ def test_flags(
         (ICE_LAKE, "fma", ()),
         *((cpuinfo, "avx2", ()) for cpuinfo in (HASWELL, ALDER_LAKE)),
         (ALDER_LAKE, "avx_vnni", ("avx2",)),
-        (SAPPHIRE_RAPIDS, "avx_vnni", ("avx512", "avx2")),
+        (SAPPHIRE_RAPIDS, "avx_vnni", ("amx", "avx512", "avx2")),
+        *((SAPPHIRE_RAPIDS, flag, ("avx512", "avx_vnni", "avx2")) for flag in ("amx_tile", "amx_int8")),
         (SAPPHIRE_RAPIDS, "avx512_vnni", ("avx_vnni", "avx2")),
     ],
 )

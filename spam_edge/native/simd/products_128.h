@@ -1,23 +1,9 @@
-/* What the int8 GEMMs of 128 bits share: integers, and the packing of weights for signed activations.
+/* What the int8 GEMMs of 128 bits share: the packing of weights for signed activations.
  *
  * vectors.h specifies the functions without a comment. */
 
 #ifndef SPAM_EDGE_PRODUCTS_128_H
 #define SPAM_EDGE_PRODUCTS_128_H
-
-/* 16 int32. */
-typedef struct {
-    int32x4_t quarters[4];
-} Integers;
-
-INLINED Floats v_floats(Integers x) {
-    return (Floats){{vcvtq_f32_s32(x.quarters[0]), vcvtq_f32_s32(x.quarters[1]), vcvtq_f32_s32(x.quarters[2]),
-                     vcvtq_f32_s32(x.quarters[3])}};
-}
-
-INLINED Integers v_load_integers(const int32_t *from) {
-    return (Integers){{vld1q_s32(from), vld1q_s32(from + 4), vld1q_s32(from + 8), vld1q_s32(from + 12)}};
-}
 
 /* The weights of a column for the outputs of the panel that begins at `first`, 0 beyond columns and outputs. */
 INLINED int8x16_t load_panel_row(const Linear *linear, const int8_t *weights, size_t column, size_t first) {

@@ -16,8 +16,8 @@ enum { LINES = 1 }; /* half a cache line per column group */
 VECTORISED static void pack_panel(Linear *linear, const int8_t *weights, size_t first) {
     const size_t depth = linear->input.depth;
     for (size_t column = 0; column < depth; column += GROUP) {
-        const __m128i row = load_panel_row(linear, weights, column, first);
-        const __m128i next = load_panel_row(linear, weights, column + 1, first);
+        const __m128i row = load_row(linear, weights, column, first);
+        const __m128i next = load_row(linear, weights, column + 1, first);
         __m128i *group = (__m128i *)(linear->packed + first * depth + column * PANEL);
         _mm_store_si128(group, _mm_unpacklo_epi8(row, next));
         _mm_store_si128(group + 1, _mm_unpackhi_epi8(row, next));

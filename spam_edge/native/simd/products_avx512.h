@@ -5,12 +5,8 @@
 #ifndef SPAM_EDGE_PRODUCTS_AVX512_H
 #define SPAM_EDGE_PRODUCTS_AVX512_H
 
-typedef __m512i Integers;
-
 enum { GROUP = 4 }; /* columns per VPDPBUSD */
 enum { LINES = GROUP * PANEL / 64 };
-
-INLINED Floats v_floats(Integers x) { return _mm512_cvtepi32_ps(x); }
 
 /* Transposes weights (GROUP columns, 64 outputs) to (64 outputs, GROUP). Unpacking works within 128-bit lanes, which
  * are then put in order. */
@@ -53,8 +49,6 @@ VECTORISED static void pack_panel(Linear *linear, const int8_t *weights, size_t 
     for (int v = 0; v < 4; v++)
         _mm512_storeu_si512(linear->starts + first + v * LANES, _mm512_sub_epi32(_mm512_setzero_si512(), sums[v]));
 }
-
-INLINED Integers v_load_integers(const int32_t *from) { return _mm512_loadu_si512(from); }
 
 INLINED Integers v_load_weights(const int8_t *group, int v) { return _mm512_load_si512(group + v * 64); }
 

@@ -27,17 +27,8 @@ VECTORISED static void pack_panel(Linear *linear, const int8_t *weights, size_t 
     const __m256i zero = _mm256_set1_epi8((char)zero_point(&linear->input));
     Integers sums = {_mm256_setzero_si256(), _mm256_setzero_si256()};
     for (size_t column = 0; column < depth; column += GROUP) {
-        __m128i rows[GROUP];
-#pragma GCC unroll 4
-        for (size_t i = 0; i < GROUP; i++) rows[i] = load_panel_row(linear, weights, column + i, first);
-        const __m128i low = _mm_unpacklo_epi8(rows[0], rows[1]), other_low = _mm_unpacklo_epi8(rows[2], rows[3]);
-        const __m128i high = _mm_unpackhi_epi8(rows[0], rows[1]), other_high = _mm_unpackhi_epi8(rows[2], rows[3]);
         int8_t *group = linear->packed + first * depth + column * PANEL;
-        __m128i *to = (__m128i *)group;
-        _mm_store_si128(to, _mm_unpacklo_epi16(low, other_low));
-        _mm_store_si128(to + 1, _mm_unpackhi_epi16(low, other_low));
-        _mm_store_si128(to + 2, _mm_unpacklo_epi16(high, other_high));
-        _mm_store_si128(to + 3, _mm_unpackhi_epi16(high, other_high));
+        pack_four_columns(linear, weights, column, first, group);
         sums = v_add_products(sums, (Integers){zero, zero}, v_load_weights(group, 0));
     }
     const __m256i none = _mm256_setzero_si256();

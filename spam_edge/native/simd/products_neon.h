@@ -35,14 +35,15 @@ VECTORISED static void pack_panel(Linear *linear, const int8_t *weights, size_t 
 
 enum { ROWS = 3 }; /* rows at once: 12 sums, 4 registers of weights, 2 of steps and the products fit in 32 */
 
-/* Two steps, eight times. The empty assembly hides that the halves are equal: clang would move the high halves of weights to
- * low ones first, and use SMULL instead of SMULL2. */
+/* Two steps, eight times. Where clang knows that the halves are equal, it moves the high halves of weights to low ones first,
+ * and uses SMULL instead of SMULL2. Assembly hides that. */
 INLINED int8x16_t repeat(const Step *steps) {
-    int16_t two;
-    memcpy(&two, steps, sizeof two);
-    int16x8_t all = vdupq_n_s16(two);
-    __asm__("" : "+w"(all));
-    return vreinterpretq_s8_s16(all);
+    const struct {
+        Step steps[2];
+    } *two = (const void *)steps;
+    int8x16_t all;
+    __asm__("ld1r {%0.8h}, %1" : "=w"(all) : "Q"(*two));
+    return all;
 }
 
 /* sum_products() for up to ROWS rows, a constant after inlining. */

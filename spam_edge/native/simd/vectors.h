@@ -1,18 +1,23 @@
 /* Instruction-set layer: vectors of 16 floats, for fp32 operations and the int8 GEMM.
  *
- * An instruction set is a pair of headers: vectors_<set>.h, included here, and products_<set>.h, included by linear.c.
- * The rest of the C code uses only what is listed below. Each set is compiled into a library of its own from the same
- * sources; a definition, such as SPAM_EDGE_AVX2, selects the pair. vectors_256.h and products_256.h hold what sets of 256
- * bits share, vectors_128.h and products_128.h what sets of 128 bits (ARM64) share.
+ * An instruction set is a pair of headers: vectors_<set>.h, included here, and products_<set>.h, included by
+ * gemm_vectors.c. The rest of the C code uses only what is listed below. Each set is compiled into a library of its own
+ * from the same sources; a definition, such as SPAM_EDGE_AVX2, selects the pair. vectors_128.h (ARM64), vectors_256.h,
+ * vectors_512.h, products_128.h and products_256.h hold what sets of one width share.
+ *
+ * AMX multiplies tiles, not vectors. A set that defines SPAM_EDGE_TILES in its vectors_<set>.h has the GEMM of
+ * gemm_tiles.c, and in place of products_<set>.h the instructions in tiles.h. There are two, amx and amx_emulated: the
+ * second has these instructions in C, for tests on other processors.
  *
  * To add a set:
  *
  *   1. Write both headers.
- *   2. Select them by a definition, here and in linear.c.
- *   3. Add the library and its definition to the libraries of its architecture in build.py.
+ *   2. Select them by a definition, here and in gemm_vectors.c.
+ *   3. Add its name and definition to its architecture in build.py, before weaker sets. The tests of the operator and
+ *      the fuzz harness follow.
  *   4. Add its processor flags to spam_edge/runtime/processor.py, before weaker sets.
- *   5. Add it to the fixture `vectors` in tests/conftest.py, and to the lists in tests/fuzz/runs.py,
- *      tests/native/test_instructions.py and tests/project/test_wheel.py.
+ *   5. Add it to the lists in tests/native/test_instructions.py and tests/project/test_wheel.py, or for ARM64 to those in
+ *      tests/arm64/emulator.py and tests/project/test_wheel_for_arm.py.
  *   6. For another architecture, also add its header below, pause_core() in thread_pool.c, and the architecture to
  *      build.py and processor.py.
  *
@@ -28,7 +33,8 @@
  *   - the results of v_larger() and v_smaller() for NaN and zeros; otherwise NaN payloads do not matter;
  *   - subnormal numbers, not flushed to zero.
  *
- * Free are the layout of Floats, Lanes, Integers, Step and packed weights, and ABREAST, PANEL, GROUP and LINES.
+ * Free are the layout of Floats, Lanes, Integers, Step and packed weights, and ABREAST, PANEL, DEPTH_UNIT, GROUP and
+ * LINES.
  *
  * vectors_<set>.h: constants, types and attributes
  *
@@ -39,7 +45,9 @@
  *   ABREAST      1 to 4: attention holds 4 x ABREAST vectors of sums, ABREAST of keys and one query in registers
  *   PANEL        outputs per GEMM panel, LANES times 1 to 4: the GEMM holds 6 x PANEL / LANES vectors of sums,
  *                PANEL / LANES of weights and one of activations in registers
+ *   DEPTH_UNIT   columns of quantised values are padded to a multiple of it: 4 or 8, or with tiles 64
  *   Floats       16 floats; lane 0 comes first in memory
+ *   Integers     16 int32
  *   Lanes        a mask of the first n lanes, 0 <= n <= 16; the other lanes are neither read nor written in memory
  *   Step         a quantised activation, by zero point z: uint8_t holds q from 0 to 255 (for u8 x s8 products), int8_t
  *                holds q - 128 (for s8 x s8 products), int16_t holds q - z (for 16-bit products)
@@ -52,6 +60,7 @@
  *   v_load_aligned, v_store_aligned      the same, aligned to 64 bytes
  *   v_load_some(some, from)              from[i] in `some`, 0 elsewhere
  *   v_store_some(to, some, x)            stores the lanes in `some` only
+ *   v_load_integers(from), v_floats(x)   16 int32; their values in fp32, to nearest even
  *   v_load_bytes(some, from)             int8 from[i] as a float in `some`, 0 elsewhere
  *   v_gather(some, from, places)         from[places[i]] in `some`, 0 elsewhere; places are int32
  *   v_add, v_subtract, v_multiply(a, b)  a + b, a - b, a b
@@ -82,26 +91,24 @@
  *       constant, says that from + 64 <= end. `zero` is 128, or 32 for values of at least -32. NaN and values of 2^31
  *       or more give -zero (CVTPS2DQ).
  *
- * products_<set>.h: the int8 GEMM, in exact int32 arithmetic. See linear.h for Linear, and linear.c for the algorithm.
+ * products_<set>.h: the int8 GEMM, in exact int32 arithmetic. See linear.h for Linear, and gemm_vectors.c for the
+ * algorithm.
  *
- *   GROUP      columns that are taken at once: 1, 2, 4 or 8, because depth is a multiple of 8
+ *   GROUP      columns that are taken at once: 1, 2, 4 or 8, which divide DEPTH_UNIT
  *   LINES      cache lines of a column group of a panel, GROUP x PANEL / 64, at least 1: the prefetch for small batches
- *   Integers   16 int32
  *
  *   pack_panel(linear, weights, first)
  *       Packs weights (columns, outputs) of outputs `first` to first + PANEL - 1 into linear->packed + first depth, as
  *       (depth / GROUP, PANEL, GROUP), with 0 beyond columns and outputs. If Step holds q, sets starts[first + n] to
  *       -z sum over k of w[k][n], or (128 - z) times that sum if it holds q - 128; if it holds q - z, leaves the 0
  *       there. `packed` is aligned to 64 bytes.
- *   v_load_integers(from)                16 int32
  *   v_load_weights(group, v)             GROUP weights of each of outputs 16 v to 16 v + 15, from a group of `packed`
  *   v_load_steps(steps)                  GROUP quantised values, the same in each lane
  *   v_add_products(sums, steps, weights) sums[i] + sum over GROUP of step x weight, without saturation at any point;
  *                                        u8 x s8 instructions that add in 16 bits (VPMADDUBSW) do not qualify
- *   v_floats(x)                          int32 to fp32, to nearest even
  *
- *   Sets whose instructions go best in another order define OWN_SUM_PRODUCTS and sum_products() of linear.c instead of
- *   v_load_weights(), v_load_steps() and v_add_products(). Their layout of `packed` may differ within a group.
+ *   Sets whose instructions go best in another order define OWN_SUM_PRODUCTS and sum_products() of gemm_vectors.c instead
+ *   of v_load_weights(), v_load_steps() and v_add_products(). Their layout of `packed` may differ within a group.
  *
  * Other functions in these headers are private to them. */
 
@@ -124,6 +131,10 @@
 #include "vectors_avx2.h"
 #elif defined SPAM_EDGE_AVX_VNNI
 #include "vectors_avx_vnni.h"
+#elif defined SPAM_EDGE_AMX
+#include "vectors_amx.h"
+#elif defined SPAM_EDGE_AMX_EMULATED
+#include "vectors_amx_emulated.h"
 #else
 #include "vectors_avx512.h"
 #endif

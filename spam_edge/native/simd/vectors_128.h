@@ -13,10 +13,14 @@
 enum { QUARTER = 4, LANES = 4 * QUARTER };
 enum { ABREAST = 1 };   /* attention: (4 sums + 1 of keys) x 4 + query = 21 of 32 registers */
 enum { PANEL = LANES }; /* GEMM: 6 sums x 4 = 24 of 32 registers; weights and activations are loaded in turn */
+enum { DEPTH_UNIT = 8 };
 
 typedef struct {
     float32x4_t quarters[4];
 } Floats;
+typedef struct {
+    int32x4_t quarters[4];
+} Integers;
 
 /* The first `count` lanes. A constant count folds the branches below. */
 typedef struct {
@@ -105,6 +109,13 @@ INLINED Floats v_gather(Lanes some, const float *from, const int32_t *places) {
         memcpy(&found[i], (const char *)from + (size_t)place * sizeof *from, sizeof *from);
     }
     return v_load(found);
+}
+INLINED Integers v_load_integers(const int32_t *from) {
+    return (Integers){{vld1q_s32(from), vld1q_s32(from + 4), vld1q_s32(from + 8), vld1q_s32(from + 12)}};
+}
+INLINED Floats v_floats(Integers x) {
+    return (Floats){{vcvtq_f32_s32(x.quarters[0]), vcvtq_f32_s32(x.quarters[1]), vcvtq_f32_s32(x.quarters[2]),
+                     vcvtq_f32_s32(x.quarters[3])}};
 }
 INLINED Floats v_load_bytes(Lanes some, const int8_t *from) {
     int8_t bytes[LANES] = {0};

@@ -11,12 +11,14 @@
 #define INLINED static inline __attribute__((always_inline)) VECTORISED
 
 enum { HALF = 8, LANES = 2 * HALF };
-enum { ABREAST = 1 };   /* attention: (4 sums + 1 of keys) x 2 + query = 11 of 16 registers */
-enum { PANEL = LANES }; /* GEMM: (6 sums + 1 of weights) x 2 + activations = 15 of 16 registers */
+enum { ABREAST = 1 }; /* attention: (4 sums + 1 of keys) x 2 + query = 11 of 16 registers */
 
 typedef struct {
     __m256 low, high;
 } Floats;
+typedef struct {
+    __m256i low, high;
+} Integers;
 
 /* The first `count` lanes. A constant count folds the branches below. */
 typedef struct {
@@ -73,6 +75,11 @@ INLINED Floats v_gather(Lanes some, const float *from, const int32_t *places) {
     }
     return v_load(found);
 }
+INLINED Integers v_load_integers(const int32_t *from) {
+    const __m256i *at = (const __m256i *)from;
+    return (Integers){_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)};
+}
+INLINED Floats v_floats(Integers x) { return (Floats){_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)}; }
 INLINED Floats v_load_bytes(Lanes some, const int8_t *from) {
     __m128i bytes = _mm_setzero_si128();
     if (some.count == LANES)

@@ -9,6 +9,9 @@
 
 #include "vectors_256.h"
 
+enum { PANEL = LANES }; /* GEMM: (6 sums + 1 of weights) x 2 + activations = 15 of 16 registers */
+enum { DEPTH_UNIT = 4 };
+
 /* q - z in 16 bits, for VPMADDWD, which is exact. */
 typedef int16_t Step;
 

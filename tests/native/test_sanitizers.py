@@ -1,0 +1,54 @@
+"""Several threads, sessions and processes, and refused threads and memory, under sanitizers: ``make sanitize``."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.runs import NATIVE
+from tests.sanitizers.runs import CHECKS, SANITIZERS, CompilerError, compile_stress, run_stress, write_model
+from tests.support.vectors import fused_vectors
+
+pytestmark = [pytest.mark.fused, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model"
+    write_model(tiny_bundle, path)
+    return path
+
+
+def _compiled(sanitizer: str, vectors: str, folder: Path, native: Path = NATIVE) -> Path:
+    try:
+        return compile_stress(sanitizer, vectors, folder, native)
+    except CompilerError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("sanitizer", SANITIZERS)
+def test_no_check_fails(model: Path, tmp_path: Path, vectors: str, sanitizer: str) -> None:
+    assert run_stress(_compiled(sanitizer, vectors, tmp_path), model) == ([*CHECKS], "")
+
+
+BROKEN = {
+    "a race": ("thread", "thread_pool.c", "memory_order_release", "memory_order_relaxed", CHECKS[0], "data race"),
+    "an allocation that is not checked": (
+        *("address,undefined", "linear.c", "if (!linear->memory) return -1;", "", CHECKS[-1], "AddressSanitizer: SEGV"),
+    ),
+    "memory that is not freed": (
+        *("address,undefined", "linear.c", "    free(linear->starts);\n", "", "the end", "AddressSanitizer"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_fault_is_found(model: Path, tmp_path: Path, name: str) -> None:
+    sanitizer, file, right, wrong, check, reason = BROKEN[name]
+    native = Path(shutil.copytree(NATIVE, tmp_path / "native"))
+    code = (native / file).read_text(encoding="utf-8")
+    assert right in code
+    (native / file).write_text(code.replace(right, wrong), encoding="utf-8")
+    passed, found = run_stress(_compiled(sanitizer, fused_vectors()[-1], tmp_path, native), model)
+    assert (*CHECKS, "the end")[len(passed)] == check
+    assert reason in found
