@@ -28,7 +28,7 @@ def vectors_of_this_architecture() -> list[str]:
 
 
 def fused_vectors() -> tuple[str, ...]:
-    """Return the names of the libraries that this processor can run, the default first."""
+    """Return the names of the libraries that this processor can run, the fastest first."""
     usable = tuple(filter(is_permitted, this_processor().vectors))
     return (*usable, EMULATED) if "avx2" in usable and find_spec("ziglang") else usable
 
