@@ -15,7 +15,7 @@ from spam_edge.escapes import one_line
 from spam_edge.signals import raised_signals
 from spam_edge.training.data.sources import PACKAGED, Corpus, load_corpus
 from spam_edge.training.options import corpus_options, take_read_options, wants_notices
-from spam_edge.training.settings import TrainingSettings, default_settings
+from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
 
 _EPILOG = """\b
 Examples:
@@ -47,7 +47,7 @@ Examples:
     help="Folder of the checkpoint; an earlier one is replaced at the end of training.",
 )
 @click.option("--learning-rate", type=float, help="Default: 2e-5; packaged base model: 5e-5.")
-@click.option("--epochs", type=int, help="Default: 2 with the notices, else 3.")
+@click.option("--epochs", type=int, help="Default: 3.")
 @click.option("--batch-size", type=int, help="Default: 16.")
 @click.option("--max-length", type=int, help="Truncation length in tokens. Default: 128.")
 @click.option("--seed", type=int, help="Default: 42.")
@@ -124,7 +124,7 @@ def _train(
     seed = TrainingSettings(**given).seed
     prepared = prepare(corpus, seed)
     lines = [_describe(corpus), prepared.summary()]
-    if added := wants_notices(notices, corpus):
+    if wants_notices(notices, corpus):
         prepared = with_notices(prepared, seed)
         lines.append(prepared.sizes())
 
@@ -134,7 +134,7 @@ def _train(
     from spam_edge.training.run import train  # noqa: PLC0415
 
     def settings_of(base: BaseModel) -> TrainingSettings:
-        return replace(default_settings(packaged=base.source == PACKAGED, notices=added), **given)
+        return replace(PACKAGED_DEFAULTS, **given) if base.source == PACKAGED else TrainingSettings(**given)
 
     def announce(base: BaseModel) -> None:
         """Print the warning of a slow run before the download and the training."""

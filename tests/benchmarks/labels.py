@@ -61,11 +61,11 @@ def _measure(
     from spam_edge.training.data.sources import PACKAGED, load_corpus
     from spam_edge.training.model.base_model import choose_base_model
     from spam_edge.training.run import train
-    from spam_edge.training.settings import default_settings
+    from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
 
     whole = prepare(load_corpus([data], CorpusOptions()), seed)
     base = choose_base_model(base_model)
-    defaults = default_settings(packaged=base.source == PACKAGED, notices=False)
+    defaults = PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings()
     settings = replace(defaults, **{name: value for name, value in given.items() if value is not None})
     results: dict[str, Any] = {"machine": describe_machine(available_threads()), "corpus": whole.corpus.name}
     results |= {"base_model": base.name, "fingerprint": whole.fingerprint, "runs": []}

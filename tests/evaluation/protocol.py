@@ -101,7 +101,7 @@ def _plan(
     request: Request, prepared: Prepared, added: Sequence[Example], recipe: str, report: Callable[[str], None]
 ) -> Plan:
     base = choose_base_model(request.base_model)
-    settings = settings_that_ship(base, request.bundle, recipe, notices=bool(added), seed=SEED, report=report)
+    settings = settings_that_ship(base, request.bundle, recipe, seed=SEED, report=report)
     folds = dict(enumerate(grouped_folds(prepared, seed=SEED, notices=added)))
     if request.quick:
         # A quick run trains on all cores, which changes rounding and so the model. Full runs must not reuse it.

@@ -7,17 +7,11 @@ from pathlib import Path
 from spam_edge.bundle.locate import Bundle
 from spam_edge.training.data.sources import PACKAGED
 from spam_edge.training.model.base_model import BaseModel
-from spam_edge.training.settings import TrainingSettings, default_settings
+from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
 
 
 def settings_that_ship(
-    base: BaseModel,
-    bundle: Path | None,
-    fingerprint: str,
-    *,
-    notices: bool,
-    seed: int,
-    report: Callable[[str], None],
+    base: BaseModel, bundle: Path | None, fingerprint: str, *, seed: int, report: Callable[[str], None]
 ) -> TrainingSettings:
     """Return the bundle's training settings if it was trained on the same messages, otherwise the defaults.
 
@@ -25,11 +19,10 @@ def settings_that_ship(
         base: model to fine-tune.
         bundle: the shipped bundle, if there is one.
         fingerprint: fingerprint of all messages, notices included.
-        notices: the notices are among the messages.
         seed: replaces the bundle's seed.
         report: called if the bundle was trained on other messages.
     """
-    settings = replace(default_settings(packaged=base.source == PACKAGED, notices=notices), seed=seed)
+    settings = replace(PACKAGED_DEFAULTS if base.source == PACKAGED else TrainingSettings(), seed=seed)
     if bundle is None:
         return settings
     training = Bundle.find(bundle).manifest.provenance["training"]
