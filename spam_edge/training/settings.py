@@ -96,5 +96,6 @@ PACKAGED_DEFAULTS = TrainingSettings(learning_rate=5e-5)
 Alternatives measured on the split of seed 42 (collection and notices, one seed, two epochs unless noted): an encoder
 learning rate of 1e-4 was no better. Soft targets of a linear character model were worse on both tracks. Without
 dropout a step takes three quarters of the time. One copy of the collection per epoch instead of two (three epochs)
-lowered its F1 from 0.896 to 0.882.
+lowered its F1 from 0.896 to 0.882. Two epochs instead of three (int8, default threshold) lowered the recall of held-out
+notices from 91.0 to 89.1 %, and raised their false-positive rate from 2.3 to 2.5 %.
 """
