@@ -14,6 +14,8 @@ _FIRST = "first_token"
 # Every message has at least two tokens, [CLS] and [SEP]. With a single query, onnxruntime uses attention kernels whose
 # summation order depends on the padding, and scores would not be bit-identical.
 _KEPT = 2
+HEAD_READS = ("first_token_context", "first_token_residual")
+"""Outputs of the nodes that :func:`continue_with_first_token` adds, each of shape (rows, hidden)."""
 
 
 def keep_first_token(model: onnx.ModelProto) -> None:
@@ -42,3 +44,31 @@ def keep_first_token(model: onnx.ModelProto) -> None:
         node.input[:] = [_FIRST if name == hidden else name for name in node.input]
     position = min(list(graph.node).index(node) for node in readers)
     graph.node.insert(position, narrow)
+
+
+def continue_with_first_token(model: onnx.ModelProto) -> None:
+    """Take, in place, the first token of each row directly behind the last ``Attention``, for the fp16 file.
+
+    The fused operator computes queries, keys and values in one product. What follows it needs the first token alone.
+
+    Raises:
+        ExportError: the graph does not have the form that Optimum writes.
+    """
+    graph = model.graph
+    readers = {name: [node for node in graph.node if name in node.input] for node in graph.node for name in node.output}
+    attentions = [node for node in graph.node if node.op_type == "Attention"]
+    normalizations = [node for node in graph.node if node.op_type == "SkipLayerNormalization"]
+    if not attentions or len(normalizations) < 2:  # noqa: PLR2004 - those of one layer
+        raise ExportError("the graph has no fused layer; install the versions in constraints.txt")
+    context, hidden = attentions[-1].output[0], attentions[-1].input[0]
+    first, last = normalizations[-2:]
+    [gather, *others] = readers.get(last.output[0], [])
+    if others or gather.op_type != "Gather" or hidden not in first.input or len(readers[context]) != 1:
+        raise ExportError("the last layer has an unexpected form; install the versions in constraints.txt")
+    for source, name, reader in zip((context, hidden), HEAD_READS, (readers[context][0], first), strict=True):
+        node = helper.make_node("Gather", [source, gather.input[1]], [name], name=name, axis=1)
+        graph.node.insert(list(graph.node).index(reader), node)
+        reader.input[:] = [name if each == source else each for each in reader.input]
+    for node in readers[gather.output[0]]:
+        node.input[:] = [last.output[0] if each == gather.output[0] else each for each in node.input]
+    graph.node.remove(gather)

@@ -51,6 +51,7 @@ def cuda_libraries() -> str:
 def _install(files: list[Path], folder: Path) -> str:
     """Create the environment; return the last line that pip printed if it fails, else an empty string."""
     install = ["install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--ignore-installed"]
+    install += ["--no-compile"]  # most modules are never imported
     commands = [
         [sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)],
         [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), *install, *map(str, files)],
