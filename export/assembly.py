@@ -6,15 +6,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from export.bundle_files import FILES, ROUNDED, SHIPPED, draft_manifest, write_manifest
+from export.bundle_files import FILES, PACKED_FILE, ROUNDED, SHIPPED, draft_manifest, write_manifest
 from export.checkpoint import TOKENIZER_FILES, Checkpoint
 from export.errors import ExportError, GateError
 from export.graphs.conversion import convert_to_fp16, export_fp32
+from export.graphs.packing import write_packed
 from export.modes import metrics_of_band, validation_scores, write_validation
 from export.parity.audit import audit_pair_sums
-from export.parity.gate import format_table, require_invariance, require_parity
+from export.parity.gate import Parity, format_table, require_invariance, require_parity
 from export.parity.golden import write_golden
-from export.parity.measure import batch_dependence, open_variant
+from export.parity.measure import batch_dependence, compare_packed, open_variant
 from export.report.card import write_card
 from export.report.controls import check_controls, measure_controls
 from export.report.measurements import Measurements
@@ -65,12 +66,13 @@ def export_bundle(
         if unavailable_reason():
             report(f"skipping the fused variant: {unavailable_reason()}")
         kept = select_best(quantize_in_turns(origin, folder, draft), folder, report)
-        report(format_table(kept.parities))
+        parities = [*kept.parities, compare_packed(folder, kept.manifest, origin.golden, origin.reference)]
+        report(format_table(parities))
         if enforce:
-            require_parity(kept.parities)
+            require_parity(parities)
         controls = measure_controls(open_variant(folder, kept.manifest, SHIPPED))
         check_controls(controls, origin.checkpoint, report, enforce=enforce)
-        measurements = _examine(kept, origin, folder, report)
+        measurements = _examine(kept, parities, origin, folder, report)
         shipped = kept.measured[SHIPPED]
         scores, expected = (kept.decision.calibration.scores(logits.test) for logits in (shipped, origin.expected))
         test = Track(origin.checkpoint.test, scores, expected)
@@ -94,7 +96,7 @@ def export_bundle(
 
 
 def write_float_graphs(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the fp32 and the fp16 file into a bundle.
+    """Write the fp32 file and both fp16 files into a bundle.
 
     Raises:
         ExportError: a conversion failed.
@@ -106,16 +108,17 @@ def write_float_graphs(checkpoint: Checkpoint, folder: Path) -> None:
         fp16 = convert_to_fp16(fp32.parent, scratch / "fp16", layers=checkpoint.layers)
         shutil.copyfile(fp32, folder / FILES["fp32"].file)
         shutil.copyfile(fp16, folder / FILES["fp16"].file)
+    write_packed(folder / FILES["fp16"].file, folder / PACKED_FILE, layers=checkpoint.layers)
 
 
-def _examine(kept: Quantized, origin: Origin, folder: Path, report: Report) -> Measurements:
+def _examine(kept: Quantized, parities: list[Parity], origin: Origin, folder: Path, report: Report) -> Measurements:
     """Measure batch dependence and int8 pair sums; fail if an int8 score depends on its batch."""
     batching = {name: batch_dependence(open_variant(folder, kept.manifest, name), origin.golden) for name in FILES}
     for variant in ROUNDED:
         require_invariance(variant, batching[variant])
     report("auditing 16-bit pair sums of int8 products")
     audit = audit_pair_sums(folder / FILES[SHIPPED].file, kept.manifest, origin.golden.token_ids)
-    return Measurements(kept.parities, batching, audit)
+    return Measurements(parities, batching, audit)
 
 
 def copy_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:

@@ -21,6 +21,8 @@ SHIPPED = "int8"
 FUSED = "fused"
 """The int8 model as one operator; left out where the operator cannot run and so cannot be measured."""
 
+PACKED_FILE = "onnx/model_fp16_packed.onnx"
+"""The fp16 file without padding, which runs on CUDA alone."""
 _INT8_FILE = "onnx/model_quantized.onnx"
 _FUSED_FILES: Mapping[str, Variant] = {
     FUSED: Variant("onnx/model_fused.onnx", (CPU,), 1, optimization="disabled", fused=True, weights=_INT8_FILE)
@@ -34,7 +36,7 @@ FILES: Mapping[str, Variant] = {
         optimization="disabled",
         without_vnni=path_without_vnni(Path(_INT8_FILE)).as_posix(),
     ),
-    "fp16": Variant("onnx/model_fp16.onnx", (CUDA, CPU), 1),
+    "fp16": Variant("onnx/model_fp16.onnx", (CUDA, CPU), 1, packed=PACKED_FILE),
     "fp32": Variant("onnx/model.onnx", (CPU, CUDA), 1),
 }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from spam_edge.errors import OptionError
 
 DEVICES = ("auto", "cpu", "cuda")
-VARIANTS = ("auto", "fused", "int8", "fp16", "fp16_packed", "fp32")
+VARIANTS = ("auto", "fused", "int8", "fp16", "fp32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,8 +15,8 @@ class RuntimeOptions:
 
     Attributes:
         device: ``cpu``, ``cuda`` (an error without CUDA) or ``auto`` (CUDA if a session opens on it, else CPU).
-        variant: ``fused`` (int8 as one operator), ``int8``, ``fp16``, ``fp16_packed`` (fp16 without padding, for CUDA;
-            a bundle has it after ``python -m export.packed``), ``fp32`` or ``auto`` (the best for the device).
+        variant: ``fused`` (int8 as one operator), ``int8``, ``fp16``, ``fp32`` or ``auto`` (the best for the
+            device).
         threads: number of concurrent inferences on the CPU, one thread each; default: CPU affinity and cgroup quota.
             With ``fused``, idle threads join a running inference, as with a single message.
         token_budget: maximum number of tokens per batch, padding included, at least 1; default: by device. It affects

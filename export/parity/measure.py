@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.bundle_files import ROUNDED
+from export.bundle_files import PACKED_FILE, ROUNDED
 from export.checkpoint import Checkpoint
 from export.errors import GateError
+from export.parity.by_definition import packed_logits
 from export.parity.gate import Parity, compare
 from export.reference import PyTorchReference
 from spam_edge.bundle.golden import Golden
@@ -62,6 +63,16 @@ def compare_variants(measured: Mapping[str, Logits], expected: Logits, decision:
         for variant, logits in measured.items()
         for rows in ("test", "golden")
     ]
+
+
+def compare_packed(folder: Path, manifest: Manifest, golden: Golden, reference: PyTorchReference) -> Parity:
+    """Compare the fp16 graph without padding with PyTorch, by the definitions of its operators.
+
+    The messages are the golden set, each in its first text variant.
+    """
+    measured = packed_logits(folder / PACKED_FILE, golden.token_ids, pad_token_id=manifest.pad_token_id)
+    expected = reference.first_view_logits(golden.texts)
+    return compare("fp16", "golden, packed", measured=measured, reference=expected, decision=Decision.of(manifest))
 
 
 def largest_margin_error(measured: Logits, expected: Logits) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from export.parity.audit import Audit
-from export.parity.gate import FP16, FP16_BAND, LIMITS, Parity
+from export.parity.gate import FP16_BAND, LIMITS, Parity
 from spam_edge.bundle.manifest import Manifest
 from spam_edge.diagnostics.verify import PARITY_NAME
 
@@ -68,6 +68,6 @@ def replay_limits(golden: Parity, batching: float, *, temperature: float) -> dic
         batching: largest score difference between a batch and a run alone.
         temperature: temperature of the scores.
     """
-    allowed = FP16_BAND / 4 / temperature if golden.variant in FP16 else 0.0
+    allowed = FP16_BAND / 4 / temperature if golden.variant == "fp16" else 0.0
     measured = {"max_abs_dp": golden.max_abs_dp, "max_batch_dp": batching}
     return {name: max(2 * value + 1e-3, allowed) for name, value in measured.items()}

@@ -64,6 +64,8 @@ class Variant:
         fused: the graph is one custom operator, which needs its library and a supported processor; see
             :mod:`spam_edge.runtime.custom_operator`.
         weights: file with the external weights; None if ``file`` contains them.
+        packed: replacement file without padding for CUDA, with the inputs of
+            :func:`spam_edge.runtime.batching.pack_rows`. It reads its weights from ``file``.
     """
 
     file: str
@@ -74,11 +76,12 @@ class Variant:
     without_vnni: str | None = None
     fused: bool = False
     weights: str | None = None
+    packed: str | None = None
 
     @property
     def needs(self) -> list[str]:
         """All files of the variant."""
-        return [file for file in (self.file, self.weights, self.without_vnni) if file is not None]
+        return [file for file in (self.file, self.weights, self.without_vnni, self.packed) if file is not None]
 
     def __post_init__(self) -> None:
         _require(_is_inside(self.file), "variants.file", "a relative path inside the bundle")
@@ -91,7 +94,7 @@ class Variant:
         )
         _require(self.error_band is None or 0 < self.error_band < math.inf, "variants.error_band", "a number above 0")
         _require(isinstance(self.fused, bool), "variants.fused", "true or false")
-        for name, beside in (("weights", self.weights), ("without_vnni", self.without_vnni)):
+        for name, beside in (("weights", self.weights), ("without_vnni", self.without_vnni), ("packed", self.packed)):
             _require(beside is None or _is_inside(beside), f"variants.{name}", "a relative path inside the bundle")
 
 
@@ -253,6 +256,7 @@ _VARIANT_FIELDS: Mapping[str, Check[Any]] = {
     "optimization": text,
     "error_band": optional(number),
     "without_vnni": optional(text),
+    "packed": optional(text),
     "fused": boolean,
     "weights": optional(text),
 }

@@ -1,6 +1,7 @@
 """Batch messages by length, without duplicates, to keep padding and repeated work low."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Token ids and attention mask, each of shape (rows, tokens)."""
 
+PACKED_INPUTS = ("tokens", "positions", "offsets", "ends")
+"""Inputs of a graph without padding; see :func:`pack_rows`."""
 TOKEN_BUDGET = 256
 """Maximum tokens per batch, padding included. The activations of one batch fit into the cache of a core."""
 FUSED_TOKEN_BUDGET = 512
@@ -55,3 +58,25 @@ def pad_rows(rows: Sequence[Sequence[int]], *, pad_token_id: int) -> Batch:
         ids[index, : len(row)] = row
         mask[index, : len(row)] = 1
     return ids, mask
+
+
+def pack_rows(token_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Remove the padding of a batch, for onnxruntime's PackedAttention.
+
+    Args:
+        token_ids: shape (rows, width).
+        attention_mask: shape (rows, width); 1 for the first tokens of each row, 0 for its padding.
+
+    Returns:
+        By name in :data:`PACKED_INPUTS`: the t real tokens, row by row, shape (t,); their positions in their rows,
+        shape (t,); the places of all real tokens and then of all padding in the flattened batch, shape (rows, width);
+        0 and the number of real tokens up to the end of each row, shape (rows + 1,).
+    """
+    rows, width = token_ids.shape
+    real = attention_mask.ravel() != 0
+    places = np.flatnonzero(real)
+    offsets = np.concatenate([places, np.flatnonzero(~real)]).astype(np.int32).reshape(rows, width)
+    ends = np.zeros(rows + 1, dtype=np.int32)
+    np.cumsum(attention_mask.sum(axis=1), out=ends[1:])
+    arrays = (token_ids.ravel()[places], places % width, offsets, ends)
+    return dict(zip(PACKED_INPUTS, arrays, strict=True))

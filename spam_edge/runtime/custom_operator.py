@@ -22,14 +22,10 @@ WEIGHTS = ".weights"
 ENVIRONMENT_VARIABLE = "SPAM_EDGE_INSTRUCTION_SET"
 """Names an instruction set other than the fastest usable, one of :attr:`Processor.vectors`."""
 FOLDER = Path(__file__).parents[1] / "native"
-_ON_REQUEST = {"amx"}
-"""Instruction sets that only the variable selects: tests emulate AMX, and no processor that has it has run it."""
 
 
 def instruction_set() -> str:
     """Return the instruction set to use: ``$SPAM_EDGE_INSTRUCTION_SET``, else the fastest usable; empty if none is.
-
-    AMX is used on request only.
 
     Raises:
         OptionError: the variable names an instruction set that was not detected, or that the kernel refuses.
@@ -37,7 +33,7 @@ def instruction_set() -> str:
     detected = this_processor().vectors
     wanted = os.environ.get(ENVIRONMENT_VARIABLE)
     if not wanted:
-        return next((name for name in detected if name not in _ON_REQUEST), "")
+        return next(filter(is_permitted, detected), "")
     if wanted not in detected:
         raise OptionError(
             f"{ENVIRONMENT_VARIABLE} is {wanted}, which was not detected on this processor "

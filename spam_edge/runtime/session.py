@@ -16,7 +16,7 @@ from spam_edge.bundle.manifest import Variant
 from spam_edge.errors import BundleIntegrityError, ProviderUnavailableError, SpamEdgeError
 from spam_edge.options import RuntimeOptions
 from spam_edge.resources import available_threads
-from spam_edge.runtime.batching import CUDA_TOKEN_BUDGET, FUSED_TOKEN_BUDGET, TOKEN_BUDGET, Batch
+from spam_edge.runtime.batching import CUDA_TOKEN_BUDGET, FUSED_TOKEN_BUDGET, TOKEN_BUDGET, Batch, pack_rows
 from spam_edge.runtime.custom_operator import instruction_set, library, unavailable_reason, unsuited_reason
 from spam_edge.runtime.engine import import_onnxruntime, is_out_of_memory, reason_of
 from spam_edge.runtime.graph import Graph
@@ -32,7 +32,7 @@ class Session:
     """An onnxruntime session on a checked execution provider.
 
     Attributes:
-        variant: model variant: ``fused``, ``int8``, ``fp16``, ``fp16_packed`` or ``fp32``.
+        variant: model variant: ``fused``, ``int8``, ``fp16`` or ``fp32``.
         provider: execution provider the session runs on.
         threads: concurrent inferences.
         token_budget: maximum tokens per batch, padding included. It shrinks if a GPU runs out of memory.
@@ -55,6 +55,7 @@ class Session:
         self._output = [bundle.manifest.output]
         self._labels = len(bundle.manifest.labels)
         self.file, optimization = _choose_file(file, provider)
+        self._is_packed = self.file == file.packed
         graph = _read_graph(bundle, contents, self.file, fused=file.fused)
         contents.release()
         self._session = open_graph(graph, optimization=optimization, provider=provider, threads=self.threads)
@@ -84,7 +85,10 @@ class Session:
             BundleIntegrityError: the model refuses the input, or returns other than finite logits of this shape.
             SpamEdgeError: the run failed for another reason, such as too little memory for one message.
         """
-        feed = dict(zip(self._inputs, (input_ids, attention_mask), strict=True))
+        if self._is_packed:
+            feed = pack_rows(input_ids, attention_mask)
+        else:
+            feed = dict(zip(self._inputs, (input_ids, attention_mask), strict=True))
         try:
             logits: NDArray[np.float32] = self._session.run(self._output, feed)[0]
         except Exception as error:  # onnxruntime has no common base class for its errors
@@ -243,6 +247,8 @@ def _choose_file(variant: Variant, provider: str) -> tuple[str, str]:
     """Return the file of a variant that is exact on this processor, and its graph optimisation level."""
     if provider == CPU and variant.without_vnni is not None and this_processor().saturates:
         return variant.without_vnni, "basic"  # folds the conversion of the weights to uint8
+    if provider == CUDA and variant.packed is not None:
+        return variant.packed, variant.optimization
     return variant.file, variant.optimization
 
 

@@ -25,7 +25,6 @@ VARIANTS = {
     "int8": Variant("int8.onnx", (CPU,), 1),
     "fp16": Variant("fp16.onnx", (CUDA, CPU), 1),
     "fp32": Variant("fp32.onnx", (CPU, CUDA), 1),
-    "fp16_packed": Variant("fp16_packed.onnx", (CUDA,), 1, weights="fp16.onnx"),
 }
 
 
@@ -54,9 +53,6 @@ def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
         (CUDA, "auto", "int8 fp16 fp32", "fp16"),
         (CUDA, "auto", "fused int8 fp16 fp32", "fp16"),
         (CUDA, "auto", "int8 fp32", "fp32"),
-        (CUDA, "auto", "int8 fp16 fp32 fp16_packed", "fp16"),
-        (CUDA, "fp16_packed", "int8 fp16 fp32 fp16_packed", "fp16_packed"),
-        (CPU, "auto", "int8 fp16 fp32 fp16_packed", "int8"),
         (CPU, "auto", "fp16 fp32", "fp32"),
         (CPU, "fp16", "int8 fp16 fp32", "fp16"),
         (CUDA, "fp32", "int8 fp16 fp32", "fp32"),

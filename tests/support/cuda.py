@@ -1,13 +1,14 @@
 """CUDA in tests: the condition of those marked ``gpu``, and a stand-in for the others."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import onnxruntime
 import pytest
 
-from spam_edge.runtime import providers
+from spam_edge.runtime import providers, session
 from spam_edge.runtime.providers import CPU, CUDA
 
 NEEDS_CUDA = pytest.mark.skipif(
@@ -16,8 +17,19 @@ NEEDS_CUDA = pytest.mark.skipif(
 )
 
 
-def pretend_cuda(monkeypatch: pytest.MonkeyPatch, open_session: Any) -> None:
-    """Simulate the GPU build of onnxruntime and a driver; ``open_session`` creates the sessions."""
+def pretend_cuda(monkeypatch: pytest.MonkeyPatch, open_session: Any, *, padded: bool = True) -> None:
+    """Simulate the GPU build of onnxruntime and a driver.
+
+    Args:
+        monkeypatch: undoes it.
+        open_session: creates the sessions.
+        padded: open the fp16 graph with padding, which has kernels on the CPU, in place of the one without.
+    """
+    if padded:
+        choose = session._choose_file
+        monkeypatch.setattr(
+            session, "_choose_file", lambda file, provider: choose(replace(file, packed=None), provider)
+        )
     made_up = SimpleNamespace(**{name: getattr(onnxruntime, name) for name in dir(onnxruntime) if name[0] != "_"})
     made_up.__file__ = onnxruntime.__file__
     made_up.get_available_providers = lambda: [CUDA, CPU]

@@ -1,42 +1,30 @@
-"""The fp16 graph without padding: its structure, its arithmetic in numpy, and the command that adds it to a bundle.
+"""The fp16 graph without padding: its structure, its arithmetic in numpy, and the session that runs it.
 
-onnxruntime has no kernels for it on the CPU. Here its operators are computed as the contrib-operator documents of
-onnxruntime specify them, and the command runs the graph that it was made from in its place.
+onnxruntime has no kernels for it on the CPU. Its operators are computed as the contrib-operator documents of onnxruntime
+specify them.
 """
 
-import hashlib
-import math
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-from numpy.typing import NDArray
-from onnx.reference import ReferenceEvaluator
-from onnx.reference.op_run import OpRun
 
-from export.errors import ExportError, GateError
+from export.errors import ExportError
 from export.graphs.packing import write_packed
-from export.packed import PACKED, add_packed
-from spam_edge import ProviderUnavailableError, RuntimeOptions, SpamClassifier
+from export.parity.by_definition import evaluator_of, packed_logits
+from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bundle.golden import Golden
 from spam_edge.bundle.locate import Bundle
-from spam_edge.diagnostics.verify import verify_bundle
-from spam_edge.runtime import providers
-from spam_edge.runtime.batching import pad_rows
+from spam_edge.runtime import session
 from spam_edge.runtime.providers import CPU, CUDA
-from tests.support.cuda import NEEDS_CUDA, on_the_cpu, pretend_cuda
+from tests.support.cuda import NEEDS_CUDA, pretend_cuda
 
-ROOT = Path(__file__).parents[3]
 FP16_FILE, PACKED_FILE = "onnx/model_fp16.onnx", "onnx/model_fp16_packed.onnx"
-Half = NDArray[np.float16]
 
 
 @pytest.fixture
@@ -46,16 +34,25 @@ def packed(bundle_copy: Path) -> Path:
     return bundle_copy / PACKED_FILE
 
 
-def test_every_attention_is_packed_behind_one_removal(packed: Path) -> None:
+def test_every_attention_is_packed_and_takes_packed_inputs(packed: Path) -> None:
     model = onnx.load(packed)
     onnx.checker.check_model(model)  # the nodes are in order, among others
     counts = Counter(node.op_type for node in model.graph.node)
     before = Counter(node.op_type for node in onnx.load(packed.with_name("model_fp16.onnx")).graph.node)
-    assert before - counts == Counter({"Attention": 3})
-    assert counts - before == Counter({"PackedAttention": 3, "RemovePadding": 1, "Slice": 1, "Gather": 1})
+    kinds = (
+        "Attention",
+        "PackedAttention",
+        "MatMul",
+        "BiasGelu",
+        "SkipLayerNormalization",
+        "LayerNormalization",
+        "Gemm",
+    )
+    assert {kind: before[kind] for kind in kinds[2:]} == {kind: counts[kind] for kind in kinds[2:]}
+    assert (before["Attention"], counts["Attention"], counts["PackedAttention"]) == (3, 0, 3)
     assert {entry.domain for entry in model.opset_import} == {"", "com.microsoft"}
-    order = [node.op_type for node in model.graph.node if "Padding" in node.op_type or "Attention" in node.op_type]
-    assert order == ["RemovePadding", *["PackedAttention"] * 3]
+    assert not any("Padding" in node.op_type or "mask" in name for node in model.graph.node for name in node.input)
+    assert [value.name for value in model.graph.input] == ["tokens", "positions", "offsets", "ends"]
 
 
 def test_the_weights_are_those_of_the_fp16_file(packed: Path) -> None:
@@ -68,161 +65,49 @@ def test_the_weights_are_those_of_the_fp16_file(packed: Path) -> None:
         for path in (packed, packed.with_name("model_fp16.onnx"))
     )
     assert weights.keys() - twin.keys() == {"message_starts_from", "message_starts_to"}
-    for name, value in twin.items():
-        np.testing.assert_array_equal(weights[name], value)
+    assert twin.keys() - weights.keys() == {"ort_const_1_reduce_sum_axes"}  # sums up the mask
+    for name in twin.keys() & weights.keys():
+        np.testing.assert_array_equal(weights[name], twin[name])
 
 
-class RemovePadding(OpRun):
-    op_domain = "com.microsoft"
-
-    def _run(self, hidden: Half, lengths: NDArray[np.int32]) -> Any:
-        rows, width, _ = hidden.shape
-        real = np.arange(width) < lengths[:, None]
-        offsets = np.concatenate([np.flatnonzero(real), np.flatnonzero(~real)]).reshape(rows, width)
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        return hidden[real], offsets.astype(np.int32), ends.astype(np.int32), np.array([lengths.max()], dtype=np.int32)
-
-
-class RestorePadding(OpRun):
-    op_domain = "com.microsoft"
-
-    def _run(self, tokens: Half, offsets: NDArray[np.int32]) -> Any:
-        rows = np.zeros((offsets.size, tokens.shape[1]), dtype=tokens.dtype)
-        rows[offsets.ravel()[: len(tokens)]] = tokens
-        return (rows.reshape(*offsets.shape, -1),)
+def test_by_the_definitions_of_its_operators_it_has_the_logits_of_pytorch(tiny_bundle: Path) -> None:
+    golden = Golden.read(Bundle.find(tiny_bundle))
+    # The token ids are of the first text variant, and the logits of the one with the higher score.
+    rows = [row for row, text in enumerate(golden.texts) if text != "F R E E  M O N E Y"]
+    ids = [golden.token_ids[row] for row in rows]
+    assert len(set(map(len, ids))) > 1  # there is padding to leave out
+    logits = packed_logits(tiny_bundle / PACKED_FILE, ids, pad_token_id=0)
+    assert np.abs(logits - golden.logits[rows]).max() < 1e-2
 
 
-class PackedAttention(OpRun):
-    op_domain = "com.microsoft"
+def test_on_cuda_the_runtime_opens_it_with_packed_inputs(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mocked: numpy computes the graph in place of CUDA."""
+    graph = onnx.load(tiny_bundle / PACKED_FILE)
 
-    def _run(self, tokens: Half, weights: Half, bias: Half, offsets: Any, ends: Any, *_: Any, num_heads: int) -> Any:
-        found = []
-        projected = tokens.astype(np.float32) @ weights.astype(np.float32) + bias
-        for start, end in pairwise(ends):
-            query, key, value = (
-                part.reshape(end - start, num_heads, -1).swapaxes(0, 1) for part in np.split(projected[start:end], 3, 1)
-            )
-            scores = query @ key.swapaxes(1, 2) / math.sqrt(query.shape[2])
-            shares = np.exp(scores - scores.max(axis=2, keepdims=True))
-            shares /= shares.sum(axis=2, keepdims=True)
-            found.append((shares @ value).swapaxes(0, 1).reshape(end - start, -1))
-        return (np.concatenate(found).astype(np.float16),)
+    def create(_: Any, *, sess_options: Any, **__: Any) -> Any:
+        evaluator = evaluator_of(graph)
+        return SimpleNamespace(get_providers=lambda: [CUDA, CPU], run=evaluator.run)
 
-
-class SkipLayerNormalization(OpRun):
-    op_domain = "com.microsoft"
-
-    def _run(self, hidden: Half, skip: Half, *constants: Half, epsilon: float) -> Any:
-        scale, shift, bias = constants
-        rows = hidden.astype(np.float32) + skip + bias
-        rows -= rows.mean(axis=-1, keepdims=True)
-        rows /= np.sqrt(np.square(rows).mean(axis=-1, keepdims=True) + epsilon)
-        return ((rows * scale + shift).astype(np.float16),)
-
-
-class BiasGelu(OpRun):
-    op_domain = "com.microsoft"
-
-    def _run(self, hidden: Half, bias: Half) -> Any:
-        rows = hidden.astype(np.float32) + bias
-        return ((rows * 0.5 * (1 + np.vectorize(math.erf)(rows / math.sqrt(2)))).astype(np.float16),)
-
-
-def test_computed_by_hand_it_has_the_logits_of_pytorch(packed: Path) -> None:
-    golden = Golden.read(Bundle.find(packed.parents[1]))
-    operators = [RemovePadding, RestorePadding, PackedAttention, SkipLayerNormalization, BiasGelu]
-    by_hand = ReferenceEvaluator(onnx.load(packed), new_ops=operators)
-    rows = [ids for ids in golden.token_ids if len(ids) <= 12][:20]
-    expected = np.array([golden.logits[golden.token_ids.index(ids)] for ids in rows])
-    ids, mask = pad_rows(rows, pad_token_id=0)
-    assert not mask.all()  # there is padding to remove
-    [logits] = by_hand.run(None, {"input_ids": ids, "attention_mask": mask})
-    assert np.abs(logits - expected).max() < 2e-2
+    pretend_cuda(monkeypatch, create, padded=False)
+    golden = Golden.read(Bundle.find(tiny_bundle))
+    classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cuda", variant="fp16"))
+    assert (classifier.variant, classifier.file, classifier.provider) == ("fp16", PACKED_FILE, CUDA)
+    assert np.abs(classifier.logits(golden.texts) - golden.logits).max() < 2e-2
 
 
 def test_a_graph_of_another_form_is_refused(bundle_copy: Path) -> None:
-    with pytest.raises(ExportError, match="the graph has no fused layer"):
+    with pytest.raises(ExportError, match="the fp16 graph has an unexpected form"):
         write_packed(bundle_copy / "onnx" / "model.onnx", bundle_copy / PACKED_FILE, layers=3)
-
-
-def _content(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-@pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this is the GPU build of onnxruntime")
-def test_without_cuda_the_command_changes_nothing(bundle_copy: Path) -> None:
-    before = _content(bundle_copy.parent)
-    command = [sys.executable, "-m", "export.packed", "--bundle", str(bundle_copy)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(
-        "Error: CUDA was requested, but the installed onnxruntime is the CPU"
-    )
-    assert _content(bundle_copy.parent) == before
-
-
-@pytest.fixture
-def pretend_packed(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Return a function that simulates CUDA: the fp16 graph runs on the CPU in place of the packed one.
-
-    It takes a number that is added to the second logit.
-    """
-    twin = (bundle_copy / FP16_FILE).read_bytes()
-
-    def pretend(error: float) -> None:
-        real = on_the_cpu()
-
-        def create(model: Any, **options: Any) -> Any:
-            session = real(twin, **options)
-            run = session.run
-            session.run = lambda *arguments: [run(*arguments)[0] + np.array([0, error], dtype=np.float32)]
-            return session
-
-        pretend_cuda(monkeypatch, create)
-        monkeypatch.setattr(providers, "_with_weights", lambda graph, *_, **__: (bytes(graph.copy.content), None))
-
-    return pretend
-
-
-def test_what_passes_the_gate_is_a_variant_that_must_be_asked_for(
-    bundle_copy: Path, pretend_packed: Callable[[float], None]
-) -> None:
-    pretend_packed(0.0)
-    parities = add_packed(Bundle.find(bundle_copy), None)
-    assert [(parity.variant, parity.rows, parity.n) for parity in parities] == [(PACKED, "golden", 70)]
-    assert verify_bundle(bundle_copy, RuntimeOptions(device="cuda", variant=PACKED)).ok
-    assert SpamClassifier.load(bundle_copy, RuntimeOptions(device="cuda")).variant == "fp16"
-    classifier = SpamClassifier.load(bundle_copy, RuntimeOptions(device="cuda", variant=PACKED, exact=True))
-    assert classifier.classify("WINNER!! Call 09061701461 to claim your prize").label == "SPAM"
-    with pytest.raises(ProviderUnavailableError, match="the fp16_packed file does not support the CPU"):
-        SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu", variant=PACKED))
-    assert SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu")).provider == CPU
-    before = _content(bundle_copy)
-    add_packed(Bundle.find(bundle_copy), None)  # again: it replaces the first
-    assert _content(bundle_copy) == before
-
-
-def test_what_differs_from_pytorch_is_not_added(bundle_copy: Path, pretend_packed: Callable[[float], None]) -> None:
-    pretend_packed(0.1)
-    before = _content(bundle_copy.parent)
-    with pytest.raises(GateError, match="fp16_packed on 70 golden messages"):
-        add_packed(Bundle.find(bundle_copy), None)
-    assert _content(bundle_copy.parent) == before
 
 
 @pytest.mark.gpu
 @NEEDS_CUDA
-def test_parity_of_the_packed_graph_on_a_real_cuda_device(bundle_copy: Path) -> None:
-    [parity] = add_packed(Bundle.find(bundle_copy), None)
-    assert parity.passed
-    bundle = Bundle.find(bundle_copy)
-    texts = Golden.read(bundle).texts
-    scores = [
-        SpamClassifier(bundle, RuntimeOptions(device="cuda", variant=name)).score(texts) for name in ("fp16", PACKED)
-    ]
-    assert np.abs(scores[0] - scores[1]).max() < 1e-2
-    assert verify_bundle(bundle_copy, RuntimeOptions(device="cuda", variant=PACKED)).ok
+def test_on_a_real_cuda_device_padding_makes_no_difference(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = RuntimeOptions(device="cuda", variant="fp16")
+    golden = Golden.read(Bundle.find(tiny_bundle))
+    packed = SpamClassifier.load(tiny_bundle, options)
+    choose = session._choose_file
+    monkeypatch.setattr(session, "_choose_file", lambda file, provider: choose(replace(file, packed=None), provider))
+    padded = SpamClassifier.load(tiny_bundle, options)
+    assert (packed.file, padded.file) == (PACKED_FILE, FP16_FILE)
+    assert np.abs(packed.logits(golden.texts) - padded.logits(golden.texts)).max() < 1e-2
