@@ -58,7 +58,7 @@ def continue_with_first_token(model: onnx.ModelProto) -> None:
     readers = {name: [node for node in graph.node if name in node.input] for node in graph.node for name in node.output}
     attentions = [node for node in graph.node if node.op_type == "Attention"]
     normalizations = [node for node in graph.node if node.op_type == "SkipLayerNormalization"]
-    if not attentions or len(normalizations) < 2:  # noqa: PLR2004 - those of one layer
+    if not attentions or len(normalizations) < 2:
         raise ExportError("the graph has no fused layer; install the versions in constraints.txt")
     context, hidden = attentions[-1].output[0], attentions[-1].input[0]
     first, last = normalizations[-2:]

@@ -20,9 +20,8 @@ from spam_edge.runtime.batching import PACKED_INPUTS
 _STARTS = "message_starts"
 _TOKENS, _POSITIONS, _OFFSETS, _ENDS = PACKED_INPUTS
 _SHAPES = {_TOKENS: ["tokens"], _POSITIONS: ["tokens"], _OFFSETS: ["rows", "width"], _ENDS: ["ends"]}
-_TYPES = {name: TensorProto.INT64 for name in (_TOKENS, _POSITIONS)} | {
-    name: TensorProto.INT32 for name in (_OFFSETS, _ENDS)
-}
+_TYPES = dict.fromkeys((_TOKENS, _POSITIONS), TensorProto.INT64)
+_TYPES |= dict.fromkeys((_OFFSETS, _ENDS), TensorProto.INT32)
 
 
 def write_packed(fp16_file: Path, target: Path, *, layers: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,12 +85,8 @@ class Session:
             BundleIntegrityError: the model refuses the input, or returns other than finite logits of this shape.
             SpamEdgeError: the run failed for another reason, such as too little memory for one message.
         """
-        if self._is_packed:
-            feed = pack_rows(input_ids, attention_mask)
-        else:
-            feed = dict(zip(self._inputs, (input_ids, attention_mask), strict=True))
         try:
-            logits: NDArray[np.float32] = self._session.run(self._output, feed)[0]
+            logits: NDArray[np.float32] = self._session.run(self._output, self._feed(input_ids, attention_mask))[0]
         except Exception as error:  # onnxruntime has no common base class for its errors
             if self.provider == CUDA and is_out_of_memory(error):
                 return self._run_halves(input_ids, attention_mask, error)
@@ -99,6 +95,12 @@ class Session:
         if logits.shape != shape or not np.isfinite(logits).all():
             raise BundleIntegrityError(f"{self.file} gave no finite logits of shape {shape}; export the bundle again")
         return logits
+
+    def _feed(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return the inputs of the graph by name."""
+        if self._is_packed:
+            return pack_rows(input_ids, attention_mask)
+        return dict(zip(self._inputs, (input_ids, attention_mask), strict=True))
 
     def _run_halves(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64], error: Exception

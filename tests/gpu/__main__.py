@@ -14,7 +14,7 @@ from tests.benchmarks.conductor import write_json
 from tests.gpu.environment import cuda_libraries, make_environment
 from tests.gpu.parts import FAILED, LATE, OK, PARTS, ROOT, environment_of, run_part
 from tests.gpu.report import summary
-from tests.gpu.settings import Settings
+from tests.gpu.settings import SHAPES, Settings
 
 _DEVICE = "device"
 _NAMES = [part.name for part in PARTS]
@@ -62,15 +62,31 @@ _folder = click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=
 @click.option("--extra", "extras", multiple=True, callback=_parse_extras, metavar="NAME=FILE", help="Labelled file.")
 @click.option("--parts", callback=_parse_parts, metavar="NAME,...", help="Parts to run [default: all].")
 @click.option("--missing", is_flag=True, help="Run the parts that are not ok in --output, and keep the others.")
+@click.option(
+    "--prepare",
+    is_flag=True,
+    help="Only make what needs no CUDA device, in full, in --work; then bring it along. Needs --checkpoint.",
+)
 @click.option("--seconds", type=click.IntRange(1), default=540, help="Time limit of the run.")
-def main(*, wheels: Path | None, output: Path, parts: list[str], missing: bool, seconds: int, **given: Any) -> None:
+def main(
+    *,
+    wheels: Path | None,
+    output: Path,
+    parts: list[str],
+    missing: bool,
+    prepare: bool,
+    seconds: int,
+    **given: Any,
+) -> None:
     """Train, test and measure on CUDA; without a CUDA device, in a small form on the CPU.
 
     Every part runs in a process of its own with a time limit. One that fails is reported and stops nothing; its log is
     in the results. Exit code 1 means that a part failed.
     """
     deadline = time.monotonic() + seconds
-    settings = Settings(**given)
+    settings = Settings(**given, full=prepare)
+    if prepare:
+        parts = [f"bundle {shape}" for shape in SHAPES]
     results: dict[str, Any] = {"parts": _read(output)}
     python, results["parts"]["environment"] = make_environment(wheels, settings.work / "environment")
     environment = environment_of(str(ROOT), cuda_libraries())
@@ -83,7 +99,8 @@ def main(*, wheels: Path | None, output: Path, parts: list[str], missing: bool, 
         results["parts"][part.name] = outcome
         if part.name == _DEVICE:
             figures = outcome["figures"]
-            settings = replace(settings, cuda=figures.get("cuda", False), torch_cuda=figures.get("torch_cuda", False))
+            cuda, torch_cuda = (figures.get(name, False) for name in ("cuda", "torch_cuda"))
+            settings = replace(settings, cuda=cuda, torch_cuda=torch_cuda, full=prepare or cuda)
         write_json(results, output)
         click.echo(f"{part.name}: {outcome['status']}, {outcome['seconds']:.0f} s {outcome['reason']}", err=True)
     click.echo(summary(results))

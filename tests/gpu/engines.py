@@ -17,9 +17,9 @@ Rows = Sequence[Sequence[int]]
 Plan = list[NDArray[np.intp]]
 Scores = NDArray[np.float32]
 SORTED, OWN_ORDER = "sorted", "own order"
-_OURS_BUDGETS = (2048, 4096, 8192, 16384, 32768, 65536, 131072)
-_BUDGETS = (4096, 16384, 65536)
-_BATCHES = (32, 128, 512)
+_OURS_BUDGETS = (8192, 16384, 32768, 65536, 131072)
+_BUDGETS = (16384, 65536)
+_BATCHES = (128, 512)
 _NO_CHECKPOINT = "no checkpoint of the bundle: bring it along with --checkpoint"
 
 
@@ -112,16 +112,15 @@ def plan_for(way: tuple[str, int], lengths: Sequence[int]) -> Plan:
 class Ours(RowEngine):
     """The runtime of spam-edge."""
 
-    title = "spam-edge fp16"
-    usage = "the runtime, variant fp16; with tokenising: the public API with its normaliser and its token budget"
+    title = "spam-edge"
+    usage = "the runtime, fp16 without padding; with tokenising: the public API with its normaliser and token budget"
     budgets = _OURS_BUDGETS
-    variant: ClassVar[str] = "fp16"
 
     def load(self) -> None:
         """Open the bundle."""
         from spam_edge import ProviderUnavailableError, RuntimeOptions, SpamClassifier
 
-        options = RuntimeOptions(device=self.settings.device, variant=self.variant)
+        options = RuntimeOptions(device=self.settings.device, variant="fp16")
         try:
             self._classifier = SpamClassifier.load(self.bundle.path, options)
         except ProviderUnavailableError as error:
@@ -143,13 +142,13 @@ class Ours(RowEngine):
         """Return a function that runs a plan whose inputs and outputs stay on the device: what copies cost."""
         from onnxruntime import OrtValue
 
-        session = self._classifier._session_of_this_process()._session  # type: ignore[union-attr]
-        manifest, device, bindings = self.bundle.manifest, self.settings.device, []
+        opened: Any = self._classifier._session_of_this_process()
+        session, device, bindings = opened._session, self.settings.device, []
         for batch in self.batches(rows, plan):
             binding = session.io_binding()
-            for name, array in zip(manifest.inputs, batch, strict=True):
+            for name, array in opened._feed(*batch).items():
                 binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(array, device, 0))
-            binding.bind_output(manifest.output, device)
+            binding.bind_output(self.bundle.manifest.output, device)
             bindings.append(binding)
 
         def run() -> None:
@@ -157,14 +156,6 @@ class Ours(RowEngine):
                 session.run_with_iobinding(binding)
 
         return run
-
-
-class Packed(Ours):
-    """The same with the graph without padding."""
-
-    title = "spam-edge fp16_packed"
-    usage = "as spam-edge fp16, variant fp16_packed"
-    variant = "fp16_packed"
 
 
 class OnnxRuntimeO4(RowEngine):
@@ -302,7 +293,6 @@ class Pipeline(Engine):
 
 ENGINES: dict[str, type[Engine]] = {
     "ours": Ours,
-    "ours-packed": Packed,
     "onnxruntime-o4": OnnxRuntimeO4,
     "torch-fp16": Torch,
     "torch-bf16": TorchBf16,

@@ -1,17 +1,21 @@
-"""The parts ``bundle``: the files of one shape of the model, the messages to time, and their reference scores."""
+"""The parts ``bundle``: what the other parts of one shape need, made on the CPU."""
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from export.assembly import copy_tokenizer, write_float_graphs
 from export.bundle_files import FILES, draft_manifest, with_fields, write_manifest
 from export.checkpoint import Checkpoint
 from export.graphs.conversion import MODEL_NAME, fuse_as_o4
-from export.packed import add_packed
 from export.parity.gate import FP16_BAND, compare
 from export.parity.golden import make_golden, write_golden
 from export.parity.measure import batch_dependence, open_variant
@@ -21,31 +25,62 @@ from export.report.measurements import limits_of, replay_limits
 from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.atomic import atomic_directory
 from spam_edge.bundle.golden import Golden
+from spam_edge.bundle.hashes import sha256_of
 from spam_edge.bundle.locate import Bundle
 from spam_edge.decision.calibration import Calibration
 from spam_edge.decision.comparison import Decision
 from spam_edge.diagnostics.verify import PARITY_NAME
 from spam_edge.errors import SpamEdgeError
-from tests.benchmarks.corpus import comparable, packaged_texts
+from spam_edge.training.data.readers import CorpusOptions, read_messages
+from tests.benchmarks.conductor import write_json
+from tests.benchmarks.corpus import comparable, packaged_texts, read_texts
 from tests.benchmarks.widen import widen
 from tests.gpu.parts import Save
-from tests.gpu.settings import BASE, NO_DEVICE, O4, Settings, SkippedError
+from tests.gpu.settings import BASE, O4, READY, Settings, SkippedError
 
 FLOATS = ("fp16", "fp32")
+REFERENCE = "reference.npz"
+"""Logits of the reference by name of the set."""
 _FEW = 24
+_FEW_COMPARED = 40
+_COMPARED = 2000
+"""Messages whose scores of every timed engine are compared with those of the fp32 file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """One set of messages.
+
+    Attributes:
+        texts: the messages.
+        is_spam: labels, shape (messages,); None if the set has none.
+    """
+
+    texts: list[str]
+    is_spam: NDArray[np.bool_] | None
 
 
 def prepare(settings: Settings, save: Save, shape: str) -> None:
-    """Make the bundle of a shape, its packed variant, the O4 file, the messages to time and their reference scores."""
+    """Make what the other parts of a shape need, or use what is complete.
+
+    That is the bundle, the O4 file, the messages to time with their scores, and the logits of the reference.
+    """
     folder = settings.folder_of(shape)
-    shutil.rmtree(folder, ignore_errors=True)
+    ready = folder / READY
     checkpoint = _checkpoint(settings, shape)
+    given = Bundle.find(settings.bundle) if shape == BASE and settings.bundle is not None else None
+    key = {"bundle": given and given.digest, "checkpoint": checkpoint and sha256_of(checkpoint / "model.safetensors")}
+    key |= {"full": settings.full, "extras": sorted(settings.extras)}
+    if ready.is_file() and (found := json.loads(ready.read_bytes()))["key"] == key:
+        save(**found)
+        return
+    shutil.rmtree(folder / "bundle", ignore_errors=True)
+    ready.unlink(missing_ok=True)
     bundle = folder / "bundle"
-    if shape == BASE and settings.bundle is not None:
-        found = Bundle.find(settings.bundle)
+    if given is not None:
         if checkpoint is not None:
-            Checkpoint.read(checkpoint).require_bundle(found)
-        shutil.copytree(found.path, bundle)
+            Checkpoint.read(checkpoint).require_bundle(given)
+        shutil.copytree(given.path, bundle)
     elif checkpoint is None:
         raise SkippedError("neither a bundle nor a checkpoint: bring one along, or run the part train")
     else:
@@ -54,16 +89,36 @@ def prepare(settings: Settings, save: Save, shape: str) -> None:
     save(
         digest=Bundle.find(bundle).digest,
         fp16_sha256=manifest.files[manifest.variants["fp16"].file].sha256,
-        checkpoint=checkpoint is not None,
         bytes={name: variant.bytes for name, variant in manifest.variants.items()},
     )
-    save(packed=_add_packed(settings, bundle, checkpoint))
     _write_o4(bundle, folder / O4)
-    texts = _texts(settings, bundle)
-    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
-    scores = _reference_scores(bundle, texts)
-    (folder / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
-    save(texts=len(texts))
+    texts = _texts(settings, bundle, checkpoint)
+    write_json(texts, folder / "texts.json")
+    write_json(_scores(bundle, texts[:_COMPARED]), folder / "scores.json")
+    name, run = _reference(bundle, checkpoint)
+    logits = {rows: run(messages.texts) for rows, messages in message_sets(settings, bundle, checkpoint, shape)}
+    np.savez(folder / REFERENCE, **logits)
+    figures = save(key=key, texts=len(texts), reference=name, sets={rows: len(each) for rows, each in logits.items()})
+    write_json(figures, ready)
+
+
+def message_sets(
+    settings: Settings, bundle: Path, checkpoint: Path | None, shape: str
+) -> Iterator[tuple[str, Messages]]:
+    """Yield the golden messages, the test split of the checkpoint, else the corpus, and the labelled files.
+
+    A widened model has the logits of the model that it was made from, so that a part of the test split is enough.
+    """
+    most = (None if shape == BASE else _COMPARED) if settings.full else _FEW_COMPARED
+    yield "golden", Messages(Golden.read(Bundle.find(bundle)).texts, None)
+    if checkpoint is not None:
+        split = Checkpoint.read(checkpoint).test
+        yield "test", Messages(split.texts[:most], split.is_positive[:most].astype(np.bool_))
+    else:
+        yield "corpus", Messages(_texts(settings, bundle, None)[:most], None)
+    for name, path in settings.extras.items() if shape == BASE else ():
+        messages = read_messages(path, CorpusOptions())[:most]
+        yield name, Messages([each.text for each in messages], np.array([each.is_spam for each in messages]))
 
 
 def export_floats(source: Path, target: Path) -> None:
@@ -102,18 +157,6 @@ def _checkpoint(settings: Settings, shape: str) -> Path | None:
     return settings.checkpoint_of(shape)
 
 
-def _add_packed(settings: Settings, bundle: Path, checkpoint: Path | None) -> Mapping[str, Any]:
-    """Add the variant without padding, unless the parity gate refuses it."""
-    if not settings.cuda:
-        return {"status": "skipped", "reason": NO_DEVICE}
-    try:
-        source = None if checkpoint is None else Checkpoint.read(checkpoint)
-        parities = add_packed(Bundle.find(bundle), source)
-    except SpamEdgeError as error:
-        return {"status": "failed", "reason": str(error)}
-    return {"status": "ok", "reason": "", "parity": [parity.to_dict() for parity in parities]}
-
-
 def _write_o4(bundle: Path, target: Path) -> None:
     """Optimise the fp32 file with Optimum's O4, which includes its approximation of Gelu."""
     with TemporaryDirectory(prefix="spam-edge-o4-") as scratch:
@@ -122,18 +165,33 @@ def _write_o4(bundle: Path, target: Path) -> None:
         fuse_as_o4(Path(scratch), target)
 
 
-def _texts(settings: Settings, bundle: Path) -> list[str]:
-    """Return the packaged corpus in its own order, each message once; without it, the golden messages."""
-    try:
-        texts = packaged_texts()
-    except SpamEdgeError:
-        texts = Golden.read(Bundle.find(bundle)).texts
+def _texts(settings: Settings, bundle: Path, checkpoint: Path | None) -> list[str]:
+    """Return all messages of the checkpoint, else of the packaged corpus, in their order, each once."""
+    if checkpoint is not None:
+        texts = read_texts(checkpoint, ("train", "validation", "test"))
+    else:
+        try:
+            texts = packaged_texts()
+        except SpamEdgeError:
+            texts = Golden.read(Bundle.find(bundle)).texts
+    if not settings.full:
+        texts = texts[: 2 * _FEW]
     texts = list(dict.fromkeys(comparable(texts, bundle)))
-    return texts if settings.cuda else texts[:_FEW]
+    return texts if settings.full else texts[:_FEW]
 
 
-def _reference_scores(bundle: Path, texts: list[str]) -> list[float]:
+def _scores(bundle: Path, texts: list[str]) -> list[float]:
     """Return the scores of the fp32 file on the CPU, without the temperature."""
     classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant="fp32"))
     scores: list[float] = Calibration().scores(classifier.logits(texts)).tolist()
     return scores
+
+
+def _reference(bundle: Path, checkpoint: Path | None) -> tuple[str, Callable[[list[str]], NDArray[np.float32]]]:
+    """Return what computes the logits to compare with, and its name. It runs on the CPU."""
+    if checkpoint is None:
+        fp32 = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant="fp32"))
+        return "the fp32 file on the CPU", fp32.logits
+    max_length = int(json.loads((checkpoint / "training.json").read_bytes())["settings"]["max_length"])
+    pytorch = PyTorchReference(checkpoint, max_length=max_length)
+    return "PyTorch fp32", partial(pytorch.logits, description="reference")

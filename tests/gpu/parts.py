@@ -18,15 +18,15 @@ from tests.gpu.settings import BASE, NO_DEVICE, SHAPES, WIDE, Settings, SkippedE
 
 ROOT = Path(__file__).parents[2]
 OK, SKIPPED, FAILED, LATE, RUNNING = "ok", "skipped", "failed", "timed out", "running"
-ENGINES = ("ours", "ours-packed", "onnxruntime-o4", "torch-fp16", "torch-bf16", "pipeline")
+ENGINES = ("ours", "onnxruntime-o4", "torch-fp16", "torch-bf16", "pipeline")
 COMPILED = ("compiled-fp16", "compiled-bf16")
 _SHORTEST = 5.0  # seconds; a part that gets less is not started
 _PATIENCE = 10
 """Factor of the time limits without CUDA: a processor may be slow or busy."""
 _TAIL = 2000  # characters of the log that a failure keeps
 _HERE = "tests.gpu"
-Save = Callable[..., None]
-"""Takes figures by name and writes them at once, so that a part that is stopped keeps them."""
+Save = Callable[..., dict[str, Any]]
+"""Takes figures by name and writes them at once, so that a part that is stopped keeps them; returns all so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def run_part(
     """Run a part and return its status, the reason if it is not ``ok``, its duration and its figures."""
     if seconds < _SHORTEST:
         return _skipped("the time of --seconds is used up")
-    if not (part.small or settings.cuda or settings.torch_cuda):
+    if not (part.small or settings.full or settings.torch_cuda):
         return _skipped(NO_DEVICE)
     limit = min(part.seconds * (1 if settings.cuda else _PATIENCE), seconds)
     folder = settings.work / "logs"
@@ -115,9 +115,10 @@ def work(place: str, arguments: Sequence[str], settings: Settings, result: Path)
     """Run the function of a part in this process, and write its figures to a file whenever it saves some."""
     figures: dict[str, Any] = {}
 
-    def save(status: str, reason: str, /, **found: Any) -> None:
+    def save(status: str, reason: str, /, **found: Any) -> dict[str, Any]:
         figures.update(found)
         write_json({"status": status, "reason": reason, "figures": figures}, result)
+        return figures
 
     save(RUNNING, "")
     try:

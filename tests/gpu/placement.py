@@ -9,7 +9,6 @@ import numpy as np
 
 from spam_edge.bundle.locate import Bundle
 from spam_edge.options import RuntimeOptions
-from spam_edge.runtime.batching import pack_rows
 from spam_edge.runtime.engine import import_onnxruntime
 from spam_edge.runtime.providers import _PROVIDER_OPTIONS
 from spam_edge.runtime.session import open_session
@@ -40,10 +39,7 @@ def operators_by_provider(path: Path, options: RuntimeOptions) -> dict[str, dict
             settings.graph_optimization_level = engine.GraphOptimizationLevel.ORT_DISABLE_ALL
         providers = [(chosen.provider, dict(_PROVIDER_OPTIONS[chosen.provider]))]
         session = engine.InferenceSession(str(bundle.file(chosen.file)), settings, providers=providers)
-        packed = chosen.file == variant.packed
-        session.run(
-            None, pack_rows(ids, mask) if packed else dict(zip(bundle.manifest.inputs, (ids, mask), strict=True))
-        )
+        session.run(None, chosen._feed(ids, mask))
         events = json.loads(Path(session.end_profiling()).read_bytes())
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for event in events:

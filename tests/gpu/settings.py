@@ -11,6 +11,8 @@ SHAPES = (BASE, WIDE)
 NO_DEVICE = "no CUDA device"
 O4 = "o4"
 """Folder of the file that Optimum makes with its level O4, for comparison."""
+READY = "ready.json"
+"""Figures of the part ``bundle``, written last: the folder of the shape is complete."""
 
 
 class SkippedError(Exception):
@@ -28,6 +30,7 @@ class Settings:
         bundle: bundle that was brought along; None to export one from the checkpoint.
         checkpoint: checkpoint that was brought along; None for the one that the run trains.
         extras: labelled files by name.
+        full: every message is used; otherwise few.
         began: time at which the process of the part was started, in seconds since the epoch.
     """
 
@@ -37,6 +40,7 @@ class Settings:
     bundle: Path | None = None
     checkpoint: Path | None = None
     extras: dict[str, Path]
+    full: bool = False
     began: float = 0.0
 
     def to_json(self) -> str:

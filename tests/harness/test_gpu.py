@@ -24,7 +24,7 @@ from tests.gpu.engines import OWN_ORDER, SORTED, plan_for
 from tests.gpu.environment import make_environment
 from tests.gpu.parts import FAILED, LATE, OK, PARTS, SKIPPED, Part, environment_of, run_part
 from tests.gpu.report import summary
-from tests.gpu.settings import NO_DEVICE, Settings
+from tests.gpu.settings import NO_DEVICE, READY, Settings
 from tests.support.gpu_results import results
 
 ROOT = Path(__file__).parents[2]
@@ -288,7 +288,6 @@ def test_the_small_form_runs_to_its_end_on_a_cpu(tiny_bundle: Path, tmp_path: Pa
     assert reasons == {
         NO_DEVICE,
         "no checkpoint of the bundle: bring it along with --checkpoint",
-        "this bundle has no fp16_packed file; it has fused, int8, fp16, fp32",
     }
     assert parts["tests"]["figures"]["passed"] == 0
     assert parts["train"]["figures"]["hardware"]["device"] == "cpu"
@@ -300,7 +299,7 @@ def test_the_small_form_runs_to_its_end_on_a_cpu(tiny_bundle: Path, tmp_path: Pa
     for name in timed:
         assert_timed(parts[name]["figures"])
         assert parts[name]["figures"]["without_tokenising"]
-    assert "spam-edge fp16 " in shown
+    assert "spam-edge  " in shown
     assert quote.tables({"parts": parts}) is None
 
 
@@ -313,11 +312,19 @@ def test_the_files_of_a_checkpoint_are_compared_with_it(tiny_checkpoint: Path, t
     options = ["--checkpoint", str(tiny_checkpoint), "--extra", f"mine={extra}"]
     parts, _ = run_all(tmp_path, *options, "--parts", ",".join(["bundle base", "inference base", *engines]))
     figures = parts["inference base"]["figures"]
-    assert figures["sets"]["test"] == {"n": 40, "reference": "PyTorch fp32"}
+    assert figures["reference"] == "PyTorch fp32"
+    assert figures["variants"]["fp16"]["sets"]["test"]["n"] == 40
     mine = figures["variants"]["fp16"]["sets"]["mine"]
     assert (mine["rates"], mine["passed"]) == ({"false_positive_rate": 0.0, "recall": 1.0}, True)
     for name in engines:
         assert_timed(parts[name]["figures"])
+    ready = tmp_path / "base" / READY
+    made = ready.stat().st_mtime_ns
+    again, _ = run_all(tmp_path, *options, "--parts", "bundle base,inference base")
+    assert ready.stat().st_mtime_ns == made  # what is complete is used again
+    assert again["inference base"]["figures"] == figures
+    run_all(tmp_path, *options[:2], "--parts", "bundle base")
+    assert ready.stat().st_mtime_ns > made  # without the labelled file
 
 
 @pytest.mark.slow

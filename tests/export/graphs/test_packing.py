@@ -1,7 +1,6 @@
 """The fp16 graph without padding: its structure, its arithmetic in numpy, and the session that runs it.
 
-onnxruntime has no kernels for it on the CPU. Its operators are computed as the contrib-operator documents of onnxruntime
-specify them.
+onnxruntime has no kernels for it on the CPU. Its operators are computed as onnxruntime's documents of them specify.
 """
 
 from collections import Counter
@@ -107,7 +106,8 @@ def test_on_a_real_cuda_device_padding_makes_no_difference(tiny_bundle: Path, mo
     golden = Golden.read(Bundle.find(tiny_bundle))
     packed = SpamClassifier.load(tiny_bundle, options)
     choose = session._choose_file
-    monkeypatch.setattr(session, "_choose_file", lambda file, provider: choose(replace(file, packed=None), provider))
+    with_padding = lambda file, provider: choose(replace(file, packed=None), provider)  # noqa: E731
+    monkeypatch.setattr(session, "_choose_file", with_padding)
     padded = SpamClassifier.load(tiny_bundle, options)
     assert (packed.file, padded.file) == (PACKED_FILE, FP16_FILE)
     assert np.abs(packed.logits(golden.texts) - padded.logits(golden.texts)).max() < 1e-2
