@@ -16,7 +16,8 @@ from spam_edge.decision.operating_points import OperatingPoint
 from spam_edge.errors import BundleIntegrityError, InputError, OptionError
 from spam_edge.options import RuntimeOptions
 from spam_edge.prediction import Prediction
-from spam_edge.runtime.batching import distinct_rows, pad_rows, plan_batches
+from spam_edge.resources import available_threads
+from spam_edge.runtime.batching import plan_batches
 from spam_edge.runtime.forks import lock_across_forks
 from spam_edge.runtime.rescoring import ExactSession, open_exact_session
 from spam_edge.runtime.session import Session, begin_to_read, open_session
@@ -141,8 +142,9 @@ class SpamClassifier:
         """
         variants, logits = self._run(texts)
         scores = self._calibration.scores(logits)
-        best = self._choose(variants, logits).tolist()
-        return [self._verdict(scores, variants, index, chosen) for index, chosen in enumerate(best)]
+        best = scores[self._choose(variants, logits)]
+        columns = (best, scores[: len(best)], variants.first_rows.truncated, variants.disguised)
+        return list(map(self._verdict, *(column.tolist() for column in columns)))
 
     def classify_stream(self, texts: Iterable[str], *, window: int = WINDOW) -> Iterator[Prediction]:
         """Classify a stream of messages lazily, in input order and in bounded memory.
@@ -186,7 +188,7 @@ class SpamClassifier:
         Raises:
             InputError: an element is not a string or not valid Unicode.
         """
-        return [row.ids for row in self._encoder.encode(texts).first_rows]
+        return self._encoder.encode(texts).first_rows.to_lists()
 
     def explain(self, text: str) -> "Explanation":
         """Return the influence of each word on the score; see :mod:`spam_edge.diagnostics.explain`.
@@ -220,11 +222,11 @@ class SpamClassifier:
         """Return the encoded text variants and their logits, shape (rows, labels)."""
         variants = self._encoder.encode(texts)
         # Scores are independent of the batch, so equal rows run once.
-        distinct, which = distinct_rows(row.ids for row in variants.rows)
+        rows, which = variants.rows.distinct()
         pad_token_id = self.manifest.pad_token_id
-        plan = list(plan_batches([len(ids) for ids in distinct], token_budget=self._session.token_budget))
-        batches = [pad_rows([distinct[index] for index in batch], pad_token_id=pad_token_id) for batch in plan]
-        logits = np.empty((len(distinct), len(self.manifest.labels)), dtype=np.float32)
+        plan = list(plan_batches(rows.lengths, token_budget=self._session.token_budget))
+        batches = [rows.pad(batch, pad_token_id=pad_token_id) for batch in plan]
+        logits = np.empty((len(rows), len(self.manifest.labels)), dtype=np.float32)
         for batch, result in zip(plan, self._session_of_this_process().run_all(batches), strict=True):
             logits[batch] = result
         return variants, logits[which]
@@ -232,25 +234,21 @@ class SpamClassifier:
     def _choose(self, variants: EncodedVariants, logits: NDArray[np.float32]) -> NDArray[np.intp]:
         return variants.choose(self._calibration.margins(logits))
 
-    def _verdict(self, scores: NDArray[np.float32], variants: EncodedVariants, index: int, chosen: int) -> Prediction:
-        score = float(scores[chosen])
-        turned = float(scores[index]) < self.threshold <= score
-        return Prediction(
-            self.operating_point.label(score),
-            score,
-            variants.rows[index].truncated,
-            variants.disguised[index] or turned,
-        )
+    def _verdict(self, score: float, first_score: float, truncated: bool, disguised: bool) -> Prediction:
+        """Return the prediction for a message with the score of its best variant and that of its first."""
+        turned = first_score < self.threshold <= score
+        return Prediction(self.operating_point.label(score), score, truncated, disguised or turned)
 
     def _open_encoder(self) -> VariantEncoder:
         manifest, verify = self.manifest, self.options.verify
+        threads = self.options.threads or available_threads()
         tokenizer = self.bundle.read(TOKENIZER_NAME, verify=verify)
         encoder = TextEncoder(tokenizer, self.bundle.file(TOKENIZER_NAME), max_length=manifest.max_length)
         if manifest.normalizer is None:
-            return VariantEncoder(encoder, None)
+            return VariantEncoder(encoder, None, threads=threads)
         tables = self.bundle.read(manifest.normalizer, verify=verify)
         path = self.bundle.file(manifest.normalizer)
-        return VariantEncoder(encoder, Normalizer.parse(tables, path, encoder.is_word))
+        return VariantEncoder(encoder, Normalizer.parse(tables, path, encoder.is_word), threads=threads)
 
     def _open_session(self) -> Session | ExactSession:
         if not self.options.exact:

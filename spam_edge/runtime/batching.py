@@ -1,6 +1,7 @@
-"""Batch messages by length, without duplicates, to keep padding and repeated work low."""
+"""Batch messages by length, to keep padding low."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +17,9 @@ CUDA_TOKEN_BUDGET = 16384
 """The same for a GPU, which needs larger batches. Not tuned: chosen without access to a GPU."""
 
 
-def distinct_rows(rows: Iterable[Sequence[int]]) -> tuple[list[tuple[int, ...]], NDArray[np.intp]]:
-    """Remove duplicate rows.
-
-    Returns:
-        The distinct rows in order of first appearance, and for each input row the index of its distinct row. Indexing
-        the results of the distinct rows with it gives the results of all rows.
-    """
-    places: dict[tuple[int, ...], int] = {}
-    which = [places.setdefault(tuple(row), len(places)) for row in rows]
-    return list(places), np.asarray(which, dtype=np.intp)
-
-
-def plan_batches(lengths: Sequence[int], *, token_budget: int = TOKEN_BUDGET) -> Iterator[NDArray[np.intp]]:
+def plan_batches(
+    lengths: "Sequence[int] | NDArray[np.intp]", *, token_budget: int = TOKEN_BUDGET
+) -> Iterator[NDArray[np.intp]]:
     """Group rows by length, shortest first, with rows x longest row within the budget.
 
     Args:
@@ -38,12 +29,19 @@ def plan_batches(lengths: Sequence[int], *, token_budget: int = TOKEN_BUDGET) ->
     Yields:
         Row indices of one batch, by ascending length. Each row is in exactly one batch.
     """
-    order = np.argsort(np.asarray(lengths, dtype=np.intp), kind="stable")
+    sizes = np.asarray(lengths, dtype=np.intp)
+    order = np.argsort(sizes, kind="stable")
+    ascending: list[int] = sizes[order].tolist()
     start = 0
-    for end in range(1, len(order) + 1):
-        if end == len(order) or (end - start + 1) * lengths[order[end]] > token_budget:
-            yield order[start:end]
-            start = end
+    while start < len(order):
+        # Tokens of the batch grow with its end, so a few steps find the first row that does not fit.
+        last = min(len(order), start + token_budget // max(1, ascending[start]))
+        end = bisect_right(
+            range(start + 1, last), token_budget, key=lambda end, start=start: (end - start + 1) * ascending[end]
+        )
+        end += start + 1
+        yield order[start:end]
+        start = end
 
 
 def pad_rows(rows: Sequence[Sequence[int]], *, pad_token_id: int) -> Batch:

@@ -52,7 +52,18 @@ class TextEncoder:
         self._path = path
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
+        self._max_length = max_length
         self._beginning = max_length * _CHARACTERS_PER_TOKEN
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the library."""
+        return self._tokenizer
+
+    @property
+    def max_length(self) -> int:
+        """Maximum number of tokens of a message, special tokens included."""
+        return self._max_length
 
     def encode(self, texts: Sequence[str]) -> list[TokenIds]:
         """Tokenise messages; an empty one becomes [CLS] [SEP].

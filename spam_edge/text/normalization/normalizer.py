@@ -90,6 +90,15 @@ class Normalizer:
                 return self._variants_with_emoji(text, rest, disguised)
         return _as_variants(text, self._joiner.join(text), rest, disguised)
 
+    @property
+    def words(self) -> frozenset[str]:
+        """The known lower-case words beside the tokenizer's vocabulary.
+
+        Raises:
+            BundleIntegrityError: the tables are malformed.
+        """
+        return self._tables.words
+
     def _variants_with_emoji(self, text: str, rest: str, disguised: bool) -> TextVariants:
         """Replace each run of an emoji by its name once: the tokenizer knows no emoji."""
         emoji = self._tables.emoji

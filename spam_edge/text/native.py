@@ -1,0 +1,173 @@
+"""The text library: normalise and tokenise in C the messages that need no changes, without the interpreter lock.
+
+The library computes exactly what :mod:`spam_edge.text.normalization` and the tokenizers library compute, for printable
+ASCII that has one text variant. It says which messages it does not handle. Where it is missing, nothing is handled.
+"""
+
+import ctypes
+import platform
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from spam_edge.text.rows import TokenRows
+from spam_edge.text.wordpiece import BertVocabulary, bert_vocabulary
+
+FOLDER = Path(__file__).parents[1] / "native"
+_READS = 8192
+"""Characters of the longest message that is handled; must match ``native/text/joining.h``."""
+_LEAST = 512
+"""Minimum number of messages per thread: below, starting a thread takes longer than it saves."""
+_MOST = 4096
+"""Maximum number of messages per call, which bounds the memory for their token ids."""
+_NOT_HANDLED = "\0"
+"""Stands for a message that the library need not see: it does not handle control characters."""
+_MINIMUM_LENGTH = 3
+"""Minimum of ``max_length``: both special tokens and one more."""
+
+_Arrays = tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.bool_]]
+
+
+class _Tables(ctypes.Structure):
+    """``Tables`` of ``native/text/vocabulary.h``."""
+
+    _fields_ = (
+        ("words", ctypes.c_char_p),
+        ("size", ctypes.c_size_t),
+        ("ids", ctypes.c_void_p),
+        ("count", ctypes.c_size_t),
+        ("slots", ctypes.c_void_p),
+        ("slot_count", ctypes.c_size_t),
+        ("longest", ctypes.c_size_t),
+        ("longest_word", ctypes.c_size_t),
+        ("max_length", ctypes.c_size_t),
+        ("unknown", ctypes.c_int32),
+        ("first", ctypes.c_int32),
+        ("last", ctypes.c_int32),
+        ("normalises", ctypes.c_int32),
+    )
+
+
+class NativeEncoder:
+    """Normalises and tokenises messages in C; create it with :func:`open_native_encoder`.
+
+    It is thread-safe and fork-safe: the tables are read-only, and threads live for one call.
+
+    Args:
+        library: the text library.
+        vocabulary: vocabulary of the tokenizer.
+        words: lower-case words that the normaliser knows beside it; None disables normalisation.
+        max_length: maximum tokens of a message, special tokens included.
+        threads: maximum number of threads.
+
+    Raises:
+        ValueError: the words do not fit the library, such as one with a line feed.
+    """
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        vocabulary: BertVocabulary,
+        words: Iterable[str] | None,
+        *,
+        max_length: int,
+        threads: int,
+    ) -> None:
+        more = list(words or ())
+        self._words = "".join([f"{word}\n" for word in (*vocabulary.ids, *more)]).encode("utf-8", "surrogatepass")
+        self._ids = np.array([*vocabulary.ids.values(), *[-1] * len(more)], dtype=np.int32)
+        self._slots = np.empty((2 << len(self._ids).bit_length(), 3), dtype=np.int32)
+        self._tables = _Tables(
+            words=self._words,
+            size=len(self._words),
+            ids=self._ids.ctypes.data,
+            count=len(self._ids),
+            slots=self._slots.ctypes.data,
+            slot_count=len(self._slots),
+            longest_word=vocabulary.longest_word,
+            max_length=max_length,
+            unknown=vocabulary.unknown,
+            first=vocabulary.first,
+            last=vocabulary.last,
+            normalises=words is not None,
+        )
+        self._max_length = max_length
+        self._threads = threads
+        self._encode = library.SpamTextEncode
+        if library.SpamTextBuild(ctypes.byref(self._tables)):
+            raise ValueError("a word of the vocabulary contains a line feed")
+
+    def encode(self, texts: Sequence[str]) -> TokenRows:
+        """Return the token rows of messages; a row of length 0 says that the message is not handled."""
+        threads = max(1, min(self._threads, len(texts) // _LEAST))
+        size = min(_MOST, max(1, -(-len(texts) // threads)))
+        chunks = [texts[at : at + size] for at in range(0, len(texts), size)]
+        parts = self._encode_all(chunks, threads)
+        ids, lengths, truncated = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return TokenRows.consecutive(ids, lengths, truncated)
+
+    def _encode_all(self, chunks: Sequence[Sequence[str]], threads: int) -> list[_Arrays]:
+        if threads > 1:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - keeps start-up fast
+
+            try:
+                # Threads of one call survive no fork, and starting them takes a fraction of the call.
+                with ThreadPoolExecutor(threads, "spam-edge-text") as pool:
+                    return list(pool.map(self._encode_chunk, chunks))
+            except RuntimeError:  # the system refuses threads
+                self._threads = 1
+        return [self._encode_chunk(chunk) for chunk in chunks]
+
+    def _encode_chunk(self, texts: Sequence[str]) -> _Arrays:
+        """Return the token ids of all rows, the length of each row, and whether it was truncated."""
+        texts = [text if text.isascii() and len(text) <= _READS else _NOT_HANDLED for text in texts]
+        sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        content = "".join(texts).encode("ascii")
+        if sizes.sum() != len(content):  # the library relies on it, and a subclass of str may define another length
+            raise ValueError("the length of a message is not its number of characters")
+        ids = np.empty(np.minimum(sizes + 2, self._max_length).sum(), dtype=np.int32)
+        lengths = np.empty(len(texts), dtype=np.int32)
+        truncated = np.empty(len(texts), dtype=np.bool_)
+        used = self._encode(
+            ctypes.byref(self._tables), content, sizes.ctypes.data, len(texts), ids.ctypes.data, len(ids),
+            lengths.ctypes.data, truncated.ctypes.data,
+        )  # fmt: skip
+        return ids[:used].astype(np.int64), lengths.astype(np.intp), truncated
+
+
+def open_native_encoder(
+    tokenizer: Tokenizer, words: Iterable[str] | None, *, max_length: int, threads: int
+) -> NativeEncoder | None:
+    """Open the text library for a tokenizer; None if the library is missing or does not support the tokenizer.
+
+    Args:
+        tokenizer: the tokenizer.
+        words: see :class:`NativeEncoder`.
+        max_length: see :class:`NativeEncoder`.
+        threads: see :class:`NativeEncoder`.
+    """
+    library = _library(FOLDER / f"libspam_text_{platform.machine()}.so")
+    vocabulary = bert_vocabulary(tokenizer) if library and max_length >= _MINIMUM_LENGTH else None
+    if library is None or vocabulary is None:
+        return None
+    try:
+        return NativeEncoder(library, vocabulary, words, max_length=max_length, threads=threads)
+    except (ValueError, OverflowError):
+        return None
+
+
+@cache
+def _library(path: Path) -> ctypes.CDLL | None:
+    try:
+        library = ctypes.CDLL(str(path))
+        tables, pointer, size = ctypes.POINTER(_Tables), ctypes.c_void_p, ctypes.c_size_t
+        library.SpamTextBuild.argtypes = [tables]
+        library.SpamTextEncode.argtypes = [tables, ctypes.c_char_p, pointer, size, pointer, size, pointer, pointer]
+        library.SpamTextEncode.restype = size
+    except (OSError, AttributeError):  # missing, for another system, or of another version
+        return None
+    return library
