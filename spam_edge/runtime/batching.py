@@ -34,14 +34,20 @@ def plan_batches(
     ascending: list[int] = sizes[order].tolist()
     start = 0
     while start < len(order):
-        # Tokens of the batch grow with its end, so a few steps find the first row that does not fit.
-        last = min(len(order), start + token_budget // max(1, ascending[start]))
-        end = bisect_right(
-            range(start + 1, last), token_budget, key=lambda end, start=start: (end - start + 1) * ascending[end]
-        )
-        end += start + 1
+        end = _end_of_batch(ascending, start, token_budget)
         yield order[start:end]
         start = end
+
+
+def _end_of_batch(ascending: Sequence[int], start: int, token_budget: int) -> int:
+    """Return the end of the longest batch within the budget that begins at ``start``, and has at least one row."""
+
+    def tokens_with(row: int) -> int:
+        return (row - start + 1) * ascending[row]
+
+    # The tokens grow with each row, so few rows need to be looked at.
+    most = min(len(ascending), start + token_budget // max(1, ascending[start]))
+    return start + 1 + bisect_right(range(start + 1, most), token_budget, key=tokens_with)
 
 
 def pad_rows(rows: Sequence[Sequence[int]], *, pad_token_id: int) -> Batch:

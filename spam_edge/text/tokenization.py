@@ -72,7 +72,10 @@ class TextEncoder:
             InputError: an element is not a string or not valid Unicode (a lone surrogate).
         """
         check_texts(texts)
-        return mark_unread(texts, self._encode([text[:READS] for text in texts], self._beginning))
+        rows = self._encode([text[:READS] for text in texts], self._beginning)
+        return [
+            row if len(text) <= READS else row._replace(truncated=True) for text, row in zip(texts, rows, strict=True)
+        ]
 
     def is_word(self, word: str) -> bool:
         """Return whether the vocabulary has a lower-case word as one token."""
@@ -122,11 +125,6 @@ def _require_threads() -> None:
 def _pool_size() -> int:
     chosen = os.environ.get("RAYON_NUM_THREADS", "")
     return int(chosen) if chosen.isdecimal() and chosen != "0" else available_threads()
-
-
-def mark_unread(texts: Sequence[str], rows: Sequence[TokenIds]) -> list[TokenIds]:
-    """Mark the rows of texts with more than ``READS`` characters as truncated."""
-    return [row if len(text) <= READS else row._replace(truncated=True) for text, row in zip(texts, rows, strict=True)]
 
 
 def check_texts(texts: Sequence[str]) -> None:

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge.errors import BundleIntegrityError
-from spam_edge.text.native import NativeEncoder, open_native_encoder
+from spam_edge.text.native import NATIVE_READS, NOT_HANDLED, NativeEncoder, open_native_encoder
 from spam_edge.text.normalization import Normalizer
 from spam_edge.text.rows import TokenRows, merge
-from spam_edge.text.tokenization import READS, TextEncoder, check_texts, mark_unread
+from spam_edge.text.tokenization import READS, TextEncoder, check_texts
 
 _WORTHWHILE = 512
 """Number of messages, over all calls, from which on the text library is used. Its tables take as long to build as about
@@ -51,8 +51,7 @@ class EncodedVariants(NamedTuple):
 class VariantEncoder:
     """Normalises and tokenises messages.
 
-    After some hundred messages, those that need no changes, which are most, are normalised and tokenised in C, with
-    the same result.
+    After some hundred messages the text library takes part, with the same result.
 
     Args:
         encoder: tokenises text.
@@ -77,34 +76,44 @@ class VariantEncoder:
         check_texts(texts)
         if self._until_native:
             self._count(len(texts))
-        return self._encode_with(self._native, texts) if self._native else self._encode_generally(texts)
-
-    def _encode_generally(self, texts: Sequence[str]) -> EncodedVariants:
         if self._normalizer is None:
-            rows = self._encoder.encode(texts)
-            return EncodedVariants(TokenRows.of(rows), np.empty(0, dtype=np.intp), np.zeros(len(rows), dtype=np.bool_))
-        variants = [self._normalizer.variants(text[:READS]) for text in texts]
-        seconds = [(index, variant.joined) for index, variant in enumerate(variants) if variant.joined is not None]
-        rows = self._encoder.encode([variant.text for variant in variants] + [joined for _, joined in seconds])
-        sources = [*texts, *(texts[index] for index, _ in seconds)]
-        return EncodedVariants(
-            TokenRows.of(mark_unread(sources, rows)),
-            np.array([index for index, _ in seconds], dtype=np.intp),
-            np.array([variant.disguised for variant in variants], dtype=np.bool_),
-        )
+            rows = self._tokenize(texts)
+            return EncodedVariants(rows, np.empty(0, dtype=np.intp), np.zeros(len(rows), dtype=np.bool_))
+        if self._native is None or not len(texts):
+            return self._encode_variants(texts, self._normalizer)
+        return self._encode_unchanged(texts, self._normalizer, self._native)
 
-    def _encode_with(self, native: NativeEncoder, texts: Sequence[str]) -> EncodedVariants:
-        """Encode with the text library, and generally what it does not handle."""
-        if not len(texts):
-            return self._encode_generally(texts)
-        rows = native.encode(texts)
+    def _encode_variants(self, texts: Sequence[str], normalizer: Normalizer) -> EncodedVariants:
+        variants = [normalizer.variants(text[:READS]) for text in texts]
+        seconds = [(index, variant.joined) for index, variant in enumerate(variants) if variant.joined is not None]
+        rows = self._tokenize([variant.text for variant in variants] + [joined for _, joined in seconds])
+        sources = [*texts, *(texts[index] for index, _ in seconds)]
+        rows.truncated[[index for index, text in enumerate(sources) if len(text) > READS]] = True
+        indices = np.array([index for index, _ in seconds], dtype=np.intp)
+        return EncodedVariants(rows, indices, np.array([variant.disguised for variant in variants], dtype=np.bool_))
+
+    def _encode_unchanged(self, texts: Sequence[str], normalizer: Normalizer, native: NativeEncoder) -> EncodedVariants:
+        """Encode the messages that joining leaves unchanged with the text library, and the others as usual."""
+        folded = list(texts)
         disguised = np.zeros(len(texts), dtype=np.bool_)
+        for index in [index for index, text in enumerate(texts) if "&" in text or not text.isascii()]:
+            folded[index], disguised[index] = _fold(texts[index], normalizer)
+        rows = native.encode(folded, joining=True)
         left = np.flatnonzero(rows.lengths == 0)
         if not len(left):
             return EncodedVariants(rows, left, disguised)
-        others = self._encode_generally([texts[index] for index in left.tolist()])
+        others = self._encode_variants([texts[index] for index in left.tolist()], normalizer)
         disguised[left] = others.disguised
         return EncodedVariants(merge(rows, others.rows, left), left[others.seconds], disguised)
+
+    def _tokenize(self, texts: Sequence[str]) -> TokenRows:
+        if self._native is None or not len(texts):
+            return TokenRows.of(self._encoder.encode(texts))
+        rows = self._native.encode(texts, joining=False)
+        left = np.flatnonzero(rows.lengths == 0)
+        if not len(left):
+            return rows
+        return merge(rows, TokenRows.of(self._encoder.encode([texts[index] for index in left.tolist()])), left)
 
     def _count(self, messages: int) -> None:
         """Count messages, and open the text library once it is worthwhile."""
@@ -115,8 +124,16 @@ class VariantEncoder:
 
     def _open_native(self) -> NativeEncoder | None:
         try:
-            words = self._normalizer.words if self._normalizer else None
+            words = self._normalizer.words if self._normalizer else ()
         except BundleIntegrityError:  # raised for the first message that needs the tables
             return None
         encoder = self._encoder
         return open_native_encoder(encoder.tokenizer, words, max_length=encoder.max_length, threads=self._threads)
+
+
+def _fold(text: str, normalizer: Normalizer) -> tuple[str, bool]:
+    """Fold a message for the text library; one that it does not handle becomes a text that it does not either."""
+    if len(text) > NATIVE_READS:
+        return NOT_HANDLED, False
+    folded, disguised = normalizer.fold(text)
+    return (NOT_HANDLED, False) if normalizer.has_emoji(folded) else (folded, disguised)

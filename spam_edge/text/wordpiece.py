@@ -15,7 +15,7 @@ _PROBE = "a"
 
 
 class BertVocabulary(NamedTuple):
-    """What decides the token ids of ASCII text without opening brackets.
+    """What decides the token ids of text without opening brackets, accents and ideographs.
 
     Attributes:
         ids: id of each word and each piece; pieces begin with ``##``.
@@ -45,7 +45,7 @@ def bert_vocabulary(tokenizer: Tokenizer) -> BertVocabulary | None:
         and isinstance(model, WordPiece)
     ):
         return None
-    # Accents and ideographs are never ASCII, so it does not matter how they are treated.
+    # How accents and ideographs are treated does not matter: messages with them take the general path.
     if not (normalizer.lowercase and normalizer.clean_text and model.continuing_subword_prefix == "##"):
         return None
     # A message with an opening bracket takes the general path, so none of these tokens is in any other.

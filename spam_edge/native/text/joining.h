@@ -25,7 +25,7 @@ typedef struct {
 
 /* Returns whether joining may change a text. If not, it certainly does not; false positives are possible.
  *
- * text: (size) ordinary ASCII text; scratch->lower has the same in lower case, with the guard. */
+ * text: (size) folded, without FOREIGN characters; scratch->lower has the same in lower case, with the guard. */
 int joining_may_change(const Tables *tables, const char *text, size_t size, Scratch *scratch);
 
 #endif

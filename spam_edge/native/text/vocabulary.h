@@ -30,7 +30,6 @@ typedef struct {
     size_t longest_word; /* a word with more characters is the unknown token; at most LONGEST_WORD_EVER */
     size_t max_length;   /* tokens of a message with both special tokens, at least 3 */
     int32_t unknown, first, last; /* ids of [UNK], [CLS] and [SEP] */
-    int32_t normalises;  /* whether messages are normalised; else all ASCII text is tokenised as it is */
 } Tables;
 
 enum { LONGEST_WORD_EVER = 255 };

@@ -30,8 +30,8 @@ static size_t split_word(const Tables *tables, const char *word, size_t size, in
 
 /* Returns the end of the word that begins at `at`: a punctuation mark, or all up to the next one or space. */
 static size_t end_of_word(const char *lower, size_t size, size_t at) {
-    if (!is(lower[at], ALPHANUMERIC)) return at + 1;
-    while (at < size && is(lower[at], ALPHANUMERIC)) at++;
+    if (!is(lower[at], ALPHANUMERIC | SIGN)) return at + 1;
+    while (at < size && is(lower[at], ALPHANUMERIC | SIGN)) at++;
     return at;
 }
 

@@ -1,11 +1,11 @@
-/* BERT tokenisation of ASCII text: words and punctuation, then the longest pieces of each word. */
+/* BERT tokenisation: words and punctuation, then the longest pieces of each word. */
 
 #ifndef SPAM_EDGE_TEXT_WORDPIECE_H
 #define SPAM_EDGE_TEXT_WORDPIECE_H
 
 #include "vocabulary.h"
 
-/* Tokenises a lower-case text of spaces, letters, digits and punctuation.
+/* Tokenises a lower-case text that has no FOREIGN characters.
  *
  * ids: at least the smaller of size + 2 and max_length; gets [CLS], the tokens, [SEP].
  * truncated: set to whether the text has more tokens than max_length allows.
