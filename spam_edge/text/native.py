@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,14 +186,8 @@ def _library(path: Path) -> ctypes.CDLL | None:
         library = ctypes.CDLL(str(path))
         tables, pointer, size = ctypes.POINTER(_Tables), ctypes.c_void_p, ctypes.c_size_t
         library.SpamTextBuild.argtypes = [tables]
-        library.SpamTextEncode.argtypes = [
-            tables,
-            ctypes.c_int,
-            ctypes.c_char_p,
-            pointer,
-            size,
-            *[pointer, size, pointer, pointer],
-        ]
+        arrays: list[Any] = [ctypes.c_char_p, pointer, size, pointer, size, pointer, pointer]
+        library.SpamTextEncode.argtypes = [tables, ctypes.c_int, *arrays]
         library.SpamTextEncode.restype = size
     except (OSError, AttributeError):  # missing, for another system, or of another version
         return None

@@ -93,9 +93,10 @@ def _varied(draw: st.DrawFn) -> str:
     return "".join(spelt)
 
 
-_addresses = st.builds(
-    "{}{}".format, st.sampled_from(["", "a.", "pub.", "x", "_."]), st.sampled_from([*_ADDRESSES, *_DOMAINS])
-)
+_beginnings = st.one_of(st.sampled_from(["", "a.", "pub.", "x", "_.", "@a.", "."]), _varied())
+_middles = st.sampled_from([*_ADDRESSES, *_DOMAINS, *(f".{domain}" for domain in _DOMAINS)])
+# A part of an address protects the whole token, so that disguised words stand on both sides of it.
+_addresses = st.builds("{}{}{}".format, _beginnings, _middles, st.one_of(st.just(""), st.just("."), _varied()))
 _printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8)
 _long = st.builds(
     lambda letter, count: letter * count, st.sampled_from("abfx1é"), st.sampled_from([19, 20, 21, 99, 100, 101])
