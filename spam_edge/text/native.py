@@ -17,21 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from spam_edge.text.normalization import Normalizer
 from spam_edge.text.rows import TokenRows
 from spam_edge.text.wordpiece import BertVocabulary, bert_vocabulary
 
 FOLDER = Path(__file__).parents[1] / "native"
-NATIVE_READS = 8192
+_READS = 8192
 """Characters of the longest message that is handled; must match ``native/text/joining.h``."""
 _LEAST = 512
 """Minimum number of messages per thread: below, starting a thread takes longer than it saves."""
 _MOST = 4096
 """Maximum number of messages per call, which bounds the memory for their token ids."""
-NOT_HANDLED = "\0"
+_NOT_HANDLED = "\0"
 """Stands for a message that the library need not see: it does not handle control characters."""
 _SIGNS = "£€₹₱"  # no punctuation for BERT; not changed by it
 _MARKS = "‘’“”–—…•"  # noqa: RUF001 - punctuation for BERT
-_STAND_INS = dict.fromkeys(range(0x80, 0xA0), NOT_HANDLED)
+_STAND_INS = dict.fromkeys(range(0x80, 0xA0), _NOT_HANDLED)
 """Bytes of the frequent characters beyond ASCII; must match ``native/text/characters.c``."""
 _STAND_INS |= {ord(sign): chr(0x80 + index) for index, sign in enumerate(_SIGNS)}
 _STAND_INS |= {ord(mark): chr(0x90 + index) for index, mark in enumerate(_MARKS)}
@@ -125,6 +126,19 @@ class NativeEncoder:
         ids, lengths, truncated = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return TokenRows.consecutive(ids, lengths, truncated)
 
+    def fold(self, text: str, normalizer: Normalizer) -> tuple[str, bool]:
+        """Fold a message for :meth:`encode`, and return whether it was disguised.
+
+        A message that is not handled becomes one that is not either.
+
+        Raises:
+            BundleIntegrityError: see :meth:`Normalizer.variants`.
+        """
+        if len(text) > _READS:
+            return _NOT_HANDLED, False
+        folded, disguised = normalizer.fold(text)
+        return (_NOT_HANDLED, False) if normalizer.has_emoji(folded) else (folded, disguised)
+
     def _encode_all(self, chunks: Sequence[Sequence[str]], joining: bool, threads: int) -> list[_Arrays]:
         if threads > 1:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - keeps start-up fast
@@ -139,7 +153,7 @@ class NativeEncoder:
 
     def _encode_chunk(self, texts: Sequence[str], joining: bool) -> _Arrays:
         """Return the token ids of all rows, the length of each row, and whether it was truncated."""
-        texts = [text if text.isascii() and len(text) <= NATIVE_READS else _with_stand_ins(text) for text in texts]
+        texts = [text if text.isascii() and len(text) <= _READS else _with_stand_ins(text) for text in texts]
         content = "".join(texts).encode("latin-1")
         # The lengths of what was joined: a subclass of str may define another, and the library relies on them.
         sizes = np.fromiter(map(str.__len__, texts), dtype=np.int64, count=len(texts))
@@ -175,8 +189,8 @@ def open_native_encoder(
 
 
 def _with_stand_ins(text: str) -> str:
-    if len(text) > NATIVE_READS or not _HANDLED.fullmatch(text):
-        return NOT_HANDLED
+    if len(text) > _READS or not _HANDLED.fullmatch(text):
+        return _NOT_HANDLED
     return text.translate(_STAND_INS)
 
 

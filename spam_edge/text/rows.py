@@ -1,7 +1,6 @@
 """Token rows of many messages in a few arrays: Python objects per message would cost more than the tokenisation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain, starmap
 from typing import Any, Self
 
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from spam_edge.text.tokenization import TokenIds
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class TokenRows:
     """Token ids of n messages, [CLS] and [SEP] included, without padding.
 
@@ -22,10 +20,16 @@ class TokenRows:
         truncated: whether each row was truncated, shape (n,).
     """
 
-    ids: NDArray[np.int64]
-    starts: NDArray[np.intp]
-    lengths: NDArray[np.intp]
-    truncated: NDArray[np.bool_]
+    __slots__ = ("ids", "lengths", "starts", "truncated")  # no dataclass, which takes milliseconds to define
+
+    def __init__(
+        self,
+        ids: NDArray[np.int64],
+        starts: NDArray[np.intp],
+        lengths: NDArray[np.intp],
+        truncated: NDArray[np.bool_],
+    ) -> None:
+        self.ids, self.starts, self.lengths, self.truncated = ids, starts, lengths, truncated
 
     @classmethod
     def of(cls, rows: Sequence[TokenIds]) -> Self:

@@ -1,16 +1,18 @@
 """Text variants: one token row per message, and a second one if joining changes the text."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge.errors import BundleIntegrityError
-from spam_edge.text.native import NATIVE_READS, NOT_HANDLED, NativeEncoder, open_native_encoder
 from spam_edge.text.normalization import Normalizer
 from spam_edge.text.rows import TokenRows, merge
 from spam_edge.text.tokenization import READS, TextEncoder, check_texts
+
+if TYPE_CHECKING:
+    from spam_edge.text.native import NativeEncoder
 
 _WORTHWHILE = 512
 """Number of messages, over all calls, from which on the text library is used. Its tables take as long to build as about
@@ -92,12 +94,14 @@ class VariantEncoder:
         indices = np.array([index for index, _ in seconds], dtype=np.intp)
         return EncodedVariants(rows, indices, np.array([variant.disguised for variant in variants], dtype=np.bool_))
 
-    def _encode_unchanged(self, texts: Sequence[str], normalizer: Normalizer, native: NativeEncoder) -> EncodedVariants:
+    def _encode_unchanged(
+        self, texts: Sequence[str], normalizer: Normalizer, native: "NativeEncoder"
+    ) -> EncodedVariants:
         """Encode the messages that joining leaves unchanged with the text library, and the others as usual."""
         folded = list(texts)
         disguised = np.zeros(len(texts), dtype=np.bool_)
         for index in [index for index, text in enumerate(texts) if "&" in text or not text.isascii()]:
-            folded[index], disguised[index] = _fold(texts[index], normalizer)
+            folded[index], disguised[index] = native.fold(texts[index], normalizer)
         rows = native.encode(folded, joining=True)
         left = np.flatnonzero(rows.lengths == 0)
         if not len(left):
@@ -122,18 +126,12 @@ class VariantEncoder:
             self._native = self._open_native()
         self._until_native = left
 
-    def _open_native(self) -> NativeEncoder | None:
+    def _open_native(self) -> "NativeEncoder | None":
+        from spam_edge.text.native import open_native_encoder  # noqa: PLC0415 - not needed for a few messages
+
         try:
             words = self._normalizer.words if self._normalizer else ()
         except BundleIntegrityError:  # raised for the first message that needs the tables
             return None
         encoder = self._encoder
         return open_native_encoder(encoder.tokenizer, words, max_length=encoder.max_length, threads=self._threads)
-
-
-def _fold(text: str, normalizer: Normalizer) -> tuple[str, bool]:
-    """Fold a message for the text library; one that it does not handle becomes a text that it does not either."""
-    if len(text) > NATIVE_READS:
-        return NOT_HANDLED, False
-    folded, disguised = normalizer.fold(text)
-    return (NOT_HANDLED, False) if normalizer.has_emoji(folded) else (folded, disguised)

@@ -15,7 +15,9 @@ ill in is it lift link lll loss me meet meeting money net now offer on one pay p
 the then time to too txt up usa us win winner won www you your zoo 2nite win2u gr8 x1 b4 50p
 """.split()  # noqa: SIM905 - a list would take a line for each
 """Words of the vocabulary."""
-KNOWN_TO_THE_NORMALIZER = frozenset({"ringtone", "voucher", "loool", "texting", "cum", "ab1cd", "4u"})
+KNOWN_TO_THE_NORMALIZER = frozenset(
+    {"ringtone", "voucher", "loool", "texting", "cum", "ab1cd", "4u", "moneyofferlinks", "moneyofferlinksbonus"}
+)
 PIECES = [*"abcdefghijklmnoprstuvwy0123456789£\u2019", "ing", "er", "ree", "s", "ll", "oo", "00"]
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LETTERS = [*"abcdefghijklmnopqrstuvwxy"]  # without z: a word with it is unknown unless the vocabulary has it
@@ -123,3 +125,27 @@ texts = st.lists(
     st.tuples(st.one_of(_fragments, _fragments, _fragments, _long, st.sampled_from(_BEYOND)), _separators), max_size=12
 ).map(lambda parts: "".join(map("".join, parts)))
 """The same with long words and characters beyond ASCII."""
+
+BORDERS = """
+pr1ze PR1ZE he11o b111 1111 1|1|l i11 b!ll sh0p $hop 5hop $h0p! ca11| ca11!| fr33||! win|x ab1cd Ab1cd 4u 2nite 2Nite
+win2u 50p 50ps 50pss b4 b44 b444 a1b f1l a@t +i+ +ime m33+ing 8ook 600d 9ood zz1zz n3+ |ink l1n|{ x|1 freee freeee
+frree feee meeet meeeet sooo soooo zzzzzz zzzzzzz zzzz zzz aabbccdd aabbccc zzzabcde zzzabcdef LoooL looool sSell
+selll sellL callll cooool coool lossss oooff ooon tooo toto e-mail e.m.ail em_ail em*ail e|mail e~mail e^mail
+e-m-a-i-l m-e u_s u.s u*s c-u_m c.um -email- email. .email em--ail em-ail-x pub.com/pr1ze pub.com.pr1ze pub.comx.pr1ze
+pub.c.pr1ze pub.co.pr1ze .com.pr1ze -.com.pr1ze _.com.pr1ze pub.online-pr1ze pub.com_pr1ze @.pr1ze @a.pr1ze @a-pr1ze
+@a_9.pr1ze a@b.pr1ze a/pr1ze /-pr1ze //pr1ze -/pr1ze/ http:pr1ze http.pr1ze https:pr1ze httpss:pr1ze HTTP:PR1ZE
+xhttp:pr1ze htp:pr1ze www.pr1ze www-pr1ze WWW.PR1ZE ww.pr1ze wwww.pr1ze hxxp h**p hxx h*p HXXPS h**ps:// see(dot)pub
+see(.)pub see(dot(pub see{.}pub see{dot}pub see(x)pub see(.pub see() see(..)
+""".split()  # noqa: SIM905 - as above
+"""Words on both sides of the borders of the rules."""
+BORDERS += [
+    "m e e t", "m.e.e.t", "m-e.e-t", "m e e", "m e", "f r e e1", "1f r e e", "_f r e e", "f r e ex", "xf r e e",
+    "f  r  e  e", "f_r_e_e", "f*r*e*e", "f~r~e~e", "u r a", "see dot com", "see dot\tcom", "see\ndot com",
+    "see DOT uk", "seedot com", "see dotcom", "dot com", "see ( dot ) com", "see ( dot com", "see (\t.\n)com",
+    "see ( . x", "see {. ]com", "money offer links", "money offer links bonus", "money offer links bonus a",
+    "mo ne yo ff er li nk s", "mo ne yo ff er li nk sb onus", "m oney o f ferlinks", "mon ey.", "mon. ey", "mon ey x",
+    "mon ey, mon ey", "x mon ey", "mon  ey", "mon\ney", "MON ey", "moN Ney", "monn ney", "monnn nney", "cal ll",
+    "ca lL", "so so", "so o", "s o", "u see", "cu m", "pri ze you see mon ey", "y y y", "a i a", "b a", "zz b", "q q",
+    "you r the", "win\tpr1ze", "win\tfree\nsee", "pr1ze\n", "free \n", "an d", "o n e", "on e", "to o", "b ill s",
+    "xx xx", "mon ey!?", "mon! ey", "(mon ey)", "mon -ey",
+]  # fmt: skip

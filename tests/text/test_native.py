@@ -21,17 +21,18 @@ from tokenizers.processors import BertProcessing, RobertaProcessing, TemplatePro
 from spam_edge import InputError
 from spam_edge.errors import BundleIntegrityError
 from spam_edge.text import native
-from spam_edge.text.native import NATIVE_READS, NativeEncoder, open_native_encoder
+from spam_edge.text.native import NativeEncoder, open_native_encoder
 from spam_edge.text.normalization import Normalizer
 from spam_edge.text.normalization.joining import Joiner
 from spam_edge.text.normalization.tables import Tables
 from spam_edge.text.tokenization import READS, TextEncoder
 from spam_edge.text.variants import EncodedVariants, VariantEncoder
-from tests.text.disguised_texts import KNOWN_TO_THE_NORMALIZER, WORDS, ascii_texts, small_tokenizer, texts
+from tests.text.disguised_texts import BORDERS, KNOWN_TO_THE_NORMALIZER, WORDS, ascii_texts, small_tokenizer, texts
 
 TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
 PATH = Path("tokenizer.json")
 MAX_LENGTH = 32
+LIBRARY_READS = 8192  # characters
 ENOUGH = 512  # messages from which on the library is used
 
 pytestmark = pytest.mark.skipif(
@@ -100,6 +101,23 @@ def test_all_messages_have_the_rows_of_the_general_path(normalizes: bool, messag
     _assert_equal(_native(**setting), _general(**setting), messages)
 
 
+@pytest.mark.parametrize("around", ["{}", "see {} you", "you\t{}\nx", "{}, {}."])
+def test_borders_of_the_rules(around: str) -> None:
+    messages = [around.replace("{}", text) for text in BORDERS]
+    _assert_equal(_native(), _general(), messages)
+    _assert_equal(_native(normalizes=False), _general(normalizes=False), messages)
+
+
+def test_which_unchanged_texts_are_left_out() -> None:
+    """Words that read as themselves, schemes without an address, spaced letters that are no word, brackets of dots."""
+    lengths = _library().encode(BORDERS, joining=True).lengths.tolist()
+    left_out = [text for text, length in zip(BORDERS, lengths, strict=True) if not length]
+    assert {text for text in left_out if Joiner(_knows).join(text) == text} == {
+        *("2nite", "win2u", "hxxp", "h**p", "HXXPS", "see ( dot com"),
+        *("m e e", "f r e e1", "1f r e e", "f r e ex", "xf r e e", "u r a", "y y y", "a i a"),
+    }
+
+
 @settings(max_examples=1000)
 @given(messages=st.lists(ascii_texts, min_size=1, max_size=4))
 def test_what_joining_changes_is_left_out(messages: list[str]) -> None:
@@ -148,20 +166,20 @@ EDGES = {
     "one too many": "you " * (MAX_LENGTH - 1),
     "a word whose last piece is too many": "you " * (MAX_LENGTH - 3) + "winners",
     "a word whose last piece fits": "you " * (MAX_LENGTH - 4) + "winners",
-    "as long as the library reads": "you " * (NATIVE_READS // 4),
-    "longer": "you " * (NATIVE_READS // 4) + "x",
-    "nothing but spaces": " " * NATIVE_READS,
-    "nothing but line feeds": "\n" * NATIVE_READS,
-    "single letters": "x " * (NATIVE_READS // 2),
-    "one letter": "x" * NATIVE_READS,
-    "brackets": "( " * (NATIVE_READS // 2),
-    "signs": "@" * NATIVE_READS,
-    "dots": "a." * (NATIVE_READS // 2),
-    "leetspeak": "1a" * (NATIVE_READS // 2),
+    "as long as the library reads": "you " * (LIBRARY_READS // 4),
+    "longer": "you " * (LIBRARY_READS // 4) + "x",
+    "nothing but spaces": " " * LIBRARY_READS,
+    "nothing but line feeds": "\n" * LIBRARY_READS,
+    "single letters": "x " * (LIBRARY_READS // 2),
+    "one letter": "x" * LIBRARY_READS,
+    "brackets": "( " * (LIBRARY_READS // 2),
+    "signs": "@" * LIBRARY_READS,
+    "dots": "a." * (LIBRARY_READS // 2),
+    "leetspeak": "1a" * (LIBRARY_READS // 2),
     "longer than the tokenizer reads": "you " * (READS // 4) + "x",
-    "a disguise behind what the normaliser reads": "x " * (NATIVE_READS // 2) + "pr1ze",
-    "entities": "&amp;" * (NATIVE_READS // 5),
-    "longer than that once folded": "ﬃ" * (NATIVE_READS // 2),
+    "a disguise behind what the normaliser reads": "x " * (LIBRARY_READS // 2) + "pr1ze",
+    "entities": "&amp;" * (LIBRARY_READS // 5),
+    "longer than that once folded": "ﬃ" * (LIBRARY_READS // 2),
 }
 
 
