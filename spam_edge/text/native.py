@@ -52,6 +52,7 @@ class _Tables(ctypes.Structure):
         ("ids", ctypes.c_void_p),
         ("count", ctypes.c_size_t),
         ("slots", ctypes.c_void_p),
+        ("tags", ctypes.c_void_p),
         ("slot_count", ctypes.c_size_t),
         ("longest", ctypes.c_size_t),
         ("longest_word", ctypes.c_size_t),
@@ -92,13 +93,15 @@ class NativeEncoder:
         # The handler writes a backslash, which the library looks up in no longer word.
         self._words = lines.translate(_STAND_INS).encode("latin-1", "backslashreplace")
         self._ids = np.array([*vocabulary.ids.values(), *[-1] * len(more)], dtype=np.int32)
-        self._slots = np.empty((2 << len(self._ids).bit_length(), 3), dtype=np.int32)
+        self._slots = np.empty((1 << (len(self._ids) * 4 // 3).bit_length(), 2), dtype=np.int32)
+        self._tags = np.empty(len(self._slots), dtype=np.uint8)
         self._tables = _Tables(
             words=self._words,
             size=len(self._words),
             ids=self._ids.ctypes.data,
             count=len(self._ids),
             slots=self._slots.ctypes.data,
+            tags=self._tags.ctypes.data,
             slot_count=len(self._slots),
             longest_word=vocabulary.longest_word,
             max_length=max_length,

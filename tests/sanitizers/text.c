@@ -63,11 +63,12 @@ static Tables opened(const char *words, size_t size, size_t max_length) {
     Tables tables = {.words = words, .size = size, .slot_count = 1, .longest_word = 100, .max_length = max_length,
                      .unknown = 1, .first = 2, .last = 3};
     for (size_t i = 0; i < size; i++) tables.count += words[i] == '\n';
-    while (tables.slot_count < 2 * tables.count) tables.slot_count *= 2;
+    while (tables.slot_count / 4 * 3 < tables.count) tables.slot_count *= 2;
     int32_t *ids = allocated(tables.count * sizeof *ids);
     for (size_t i = 0; i < tables.count; i++) ids[i] = i % 7 ? (int32_t)i : NO_TOKEN;
     tables.ids = ids;
     tables.slots = allocated(tables.slot_count * sizeof *tables.slots);
+    tables.tags = allocated(tables.slot_count);
     require(!SpamTextBuild(&tables), "the vocabulary is accepted");
     return tables;
 }
@@ -75,6 +76,7 @@ static Tables opened(const char *words, size_t size, size_t max_length) {
 static void closed(Tables *tables) {
     free((void *)tables->ids);
     free(tables->slots);
+    free(tables->tags);
 }
 
 /* Writes a message of words of the vocabulary, disguised at random, and of random bytes; returns its size. */
@@ -183,8 +185,9 @@ static void check_refused_memory(const Tables *tables) {
 /* Words that do not fit their number, and words that are cut at any byte. */
 static void check_refused_words(const char *words, size_t size) {
     Slot slots[16];
+    uint8_t tags[16];
     const int32_t ids[8] = {0};
-    Tables tables = {.words = words, .ids = ids, .slots = slots};
+    Tables tables = {.words = words, .ids = ids, .slots = slots, .tags = tags};
     for (size_t end = 0; end < (size < 60 ? size : 60); end++) {
         char *part = allocated(end);
         memcpy(part, words, end);
@@ -197,8 +200,8 @@ static void check_refused_words(const char *words, size_t size) {
         }
         free(part);
     }
-    for (size_t count = 0; count < 16; count++) {
-        tables = (Tables){.words = words, .size = size, .ids = ids, .count = 8, .slots = slots, .slot_count = count};
+    for (size_t count = 0; count <= 16; count++) {
+        tables.words = words, tables.size = size, tables.count = 13, tables.slot_count = count;
         require(SpamTextBuild(&tables), "too few slots, or no power of two, are refused");
     }
 }

@@ -4,6 +4,8 @@
 
 static size_t first_slot(const Tables *tables, uint32_t hash) { return (hash ^ hash >> 15) & (tables->slot_count - 1); }
 
+static uint8_t tag_of(uint32_t hash) { return (uint8_t)(hash >> 24 ? hash >> 24 : 1); }
+
 static size_t next_slot(const Tables *tables, size_t slot) { return (slot + 1) & (tables->slot_count - 1); }
 
 /* Whether the word at `start` of the buffer is this one. A line feed ends it, which no word of a text has. */
@@ -13,14 +15,13 @@ static int equals(const Tables *tables, uint32_t start, int piece, const char *w
            !memcmp(tables->words + start, word, size);
 }
 
-/* Returns the slot of a word, or the free one where it belongs. At most half of the slots are taken. */
+/* Returns the slot of a word, or the free one where it belongs. At most three quarters of the slots are taken. */
 static size_t slot_of(const Tables *tables, uint32_t hash, int piece, const char *word, size_t size) {
+    const uint8_t tag = tag_of(hash);
     size_t at = first_slot(tables, hash);
-    for (;; at = next_slot(tables, at)) {
-        const Slot *slot = &tables->slots[at];
-        if (slot->start == FREE) return at;
-        if (slot->hash == hash && equals(tables, slot->start, piece, word, size)) return at;
-    }
+    for (; tables->tags[at]; at = next_slot(tables, at))
+        if (tables->tags[at] == tag && equals(tables, tables->slots[at].start, piece, word, size)) break;
+    return at;
 }
 
 static uint32_t hash_of(uint32_t hash, const char *word, size_t size) {
@@ -33,15 +34,18 @@ static void add_word(Tables *tables, size_t start, size_t size, int32_t id) {
     const int piece = size > 2 && word[0] == '#' && word[1] == '#';
     if (piece) start += 2, size -= 2, word += 2;
     const uint32_t hash = hash_of(piece ? HASH_OF_PIECES : HASH_OF_WORDS, word, size);
-    Slot *slot = &tables->slots[slot_of(tables, hash, piece, word, size)];
-    if (slot->start == FREE) *slot = (Slot){hash, (uint32_t)start, id};
+    const size_t slot = slot_of(tables, hash, piece, word, size);
+    if (!tables->tags[slot]) {
+        tables->tags[slot] = tag_of(hash);
+        tables->slots[slot] = (Slot){(uint32_t)start, id};
+    }
     if (size > tables->longest) tables->longest = size;
 }
 
 int build_vocabulary(Tables *tables) {
     const size_t slots = tables->slot_count;
-    if (!slots || slots & (slots - 1) || slots / 2 < tables->count || tables->size >= FREE) return -1;
-    for (size_t i = 0; i < slots; i++) tables->slots[i] = (Slot){.start = FREE};
+    if (!slots || slots & (slots - 1) || slots / 4 * 3 < tables->count || tables->size > UINT32_MAX) return -1;
+    memset(tables->tags, 0, slots);
     tables->longest = 0;
     size_t start = 0;
     for (size_t i = 0; i < tables->count; i++) {
@@ -56,8 +60,8 @@ int build_vocabulary(Tables *tables) {
 }
 
 int32_t find_hashed(const Tables *tables, uint32_t hash, int piece, const char *word, size_t size) {
-    const Slot *slot = &tables->slots[slot_of(tables, hash, piece, word, size)];
-    return slot->start == FREE ? NOT_FOUND : slot->id;
+    const size_t slot = slot_of(tables, hash, piece, word, size);
+    return tables->tags[slot] ? tables->slots[slot].id : NOT_FOUND;
 }
 
 int is_known(const Tables *tables, const char *word, size_t size) {

@@ -1,6 +1,7 @@
 /* The words of the tokenizer and of the normaliser, in a hash table with open addressing.
  *
- * The caller owns all memory. The table is read-only after it is built, so any number of threads can use it. */
+ * Most look-ups find nothing, because the longest piece of a word is sought from its end. They read only the tags, which
+ * stay in the cache. The caller owns all memory. The table is read-only after it is built, so any number of threads can use it. */
 
 #ifndef SPAM_EDGE_TEXT_VOCABULARY_H
 #define SPAM_EDGE_TEXT_VOCABULARY_H
@@ -11,12 +12,9 @@
 enum { NO_TOKEN = -1, NOT_FOUND = -2 };
 
 typedef struct {
-    uint32_t hash;
-    uint32_t start; /* offset in `words`; FREE if the slot is empty */
+    uint32_t start; /* offset in `words`, behind "##" */
     int32_t id;     /* token id; NO_TOKEN for a word of the normaliser alone */
 } Slot;
-
-#define FREE UINT32_MAX
 
 /* What the calls of a process share. Must match `_Tables` of spam_edge/text/native.py. */
 typedef struct {
@@ -25,7 +23,8 @@ typedef struct {
     const int32_t *ids;  /* (count) */
     size_t count;
     Slot *slots;         /* (slot_count) */
-    size_t slot_count;   /* a power of two, at least twice `count` */
+    uint8_t *tags;       /* (slot_count) 8 bits of the hash of each slot's word, 0 if it is free */
+    size_t slot_count;   /* a power of two, at least 4 / 3 of `count` */
     size_t longest;      /* bytes of the longest word */
     size_t longest_word; /* a word with more characters is the unknown token; at most LONGEST_WORD_EVER */
     size_t max_length;   /* tokens of a message with both special tokens, at least 3 */
@@ -42,7 +41,7 @@ static inline uint32_t hash_with(uint32_t hash, char character) {
     return (hash ^ (unsigned char)character) * 16777619u;
 }
 
-/* Fills slots and `longest`. Of equal words the first counts. Returns 0, or -1 if the words do not fit `count`. */
+/* Fills slots, tags and `longest`. Of equal words the first counts. Returns 0, or -1 if the words do not fit `count`. */
 int build_vocabulary(Tables *tables);
 
 /* Returns the id of a word or, with a hash from HASH_OF_PIECES, of a piece; NO_TOKEN or NOT_FOUND if it has none. */
