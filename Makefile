@@ -113,7 +113,7 @@ test-all: environment ## run all tests, the slow ones too
 fuzz: environment ## run 20,000 malformed models in the fused operator under sanitizers
 	$(RUN) -m tests.fuzz $(FUZZ)
 
-sanitize: environment ## run the fused operator in threads, sessions and processes under sanitizers
+sanitize: environment ## run the fused operator and the text library in several threads under sanitizers
 	$(RUN) -m tests.sanitizers
 
 check: lint typecheck test-all ## run lint, typecheck and test-all
@@ -140,7 +140,7 @@ distclean: clean ## remove the environment and the artifacts as well
 environment: $(INSTALLED) $(OPERATOR)
 
 # The installation has compiled it; this compiles again after a change of the C code. It does nothing outside Linux.
-$(OPERATOR): $(wildcard spam_edge/native/*.[ch] spam_edge/native/simd/*.h) | $(INSTALLED)
+$(OPERATOR): $(wildcard spam_edge/native/*.[ch] spam_edge/native/simd/*.h spam_edge/native/text/*.[ch]) | $(INSTALLED)
 	$(RUN) spam_edge/native/build.py
 
 $(PEERS): $(INSTALLED)

@@ -1,7 +1,7 @@
-"""Compile the fused operator: a build hook of hatchling.
+"""Compile the fused operator and the text library: a build hook of hatchling.
 
 The compiler is the clang of the wheel ``ziglang``, so a build needs only pip. On other architectures, and without that
-wheel, the package is built without the operator and runs without it. The clang compiles for every architecture:
+wheel, the package is built without them and runs without them. The clang compiles for every architecture:
 ``$SPAM_EDGE_TARGET`` (``x86_64`` or ``aarch64``) names another one than this machine's, and the wheel is for that one.
 """
 
@@ -45,7 +45,7 @@ class Target:
         return f"py3-none-manylinux_2_17_{self.machine}"
 
 
-# One library per instruction set, from the same sources. spam_edge/runtime/custom_operator.py chooses at run time.
+# One library of the operator per instruction set, from the same sources; spam_edge/runtime/custom_operator.py chooses.
 _X86 = {
     "amx": ["-DSPAM_EDGE_AMX"],
     "avx512": [],
@@ -103,12 +103,13 @@ def chosen_target() -> Target | None:
 
 
 def compile_libraries(target: Target) -> list[Path]:
-    """Compile the library of each instruction set into this folder, and return their paths.
+    """Compile the library of each instruction set and the text library into this folder, and return their paths.
 
     Raises:
         subprocess.CalledProcessError: see :func:`compile_library`.
     """
-    return [compile_library(target, name, definitions) for name, definitions in target.definitions.items()]
+    operators = [compile_library(target, name, definitions) for name, definitions in target.definitions.items()]
+    return [*operators, compile_text_library(target)]
 
 
 def compile_library(target: Target, name: str, definitions: list[str], folder: Path = _FOLDER) -> Path:
@@ -117,8 +118,20 @@ def compile_library(target: Target, name: str, definitions: list[str], folder: P
     Raises:
         subprocess.CalledProcessError: the compiler is missing or failed; it has printed the reason.
     """
-    path = folder / f"libspam_encoder_{name}.so"
-    sources = sorted(map(str, _FOLDER.glob("*.c")))
+    return _compile(target, definitions, _FOLDER, folder / f"libspam_encoder_{name}.so")
+
+
+def compile_text_library(target: Target, folder: Path = _FOLDER, sources: Path = _FOLDER / "text") -> Path:
+    """Compile and link the C files of ``text`` and return the path of the library: one per architecture.
+
+    Raises:
+        subprocess.CalledProcessError: see :func:`compile_library`.
+    """
+    return _compile(target, [], sources, folder / f"libspam_text_{target.machine}.so")
+
+
+def _compile(target: Target, definitions: list[str], folder: Path, path: Path) -> Path:
+    sources = sorted(map(str, folder.glob("*.c")))
     command = [sys.executable, "-m", "ziglang", "cc", "-target", target.triple, *_FLAGS, *_HARDENED, target.branches]
     scratch = path.with_suffix(".part")  # replaced atomically: a process may have loaded the library
     subprocess.run([*command, *definitions, *sources, *_LINKED, *_LIBRARIES, "-o", str(scratch)], check=True)
@@ -128,7 +141,9 @@ def compile_library(target: Target, name: str, definitions: list[str], folder: P
 
 def main() -> None:
     """Compile for the target that the command line names, else for :func:`chosen_target`."""
-    parser = argparse.ArgumentParser(description="Compile the fused operator into spam_edge/native.")
+    parser = argparse.ArgumentParser(
+        description="Compile the fused operator and the text library into spam_edge/native."
+    )
     parser.add_argument("--target", choices=TARGETS, help="architecture to compile for (default: this machine's)")
     wanted = parser.parse_args().target
     target = TARGETS[wanted] if wanted else chosen_target()

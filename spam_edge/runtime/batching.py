@@ -1,6 +1,7 @@
-"""Batch messages by length, without duplicates, to keep padding and repeated work low."""
+"""Batch messages by length, to keep padding low."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,23 +16,13 @@ TOKEN_BUDGET = 256
 """Maximum tokens per batch, padding included. The activations of one batch fit into the cache of a core."""
 FUSED_TOKEN_BUDGET = 512
 """The same for the fused operator, which keeps fewer activations in memory."""
-CUDA_TOKEN_BUDGET = 16384
-"""The same for a GPU, which needs larger batches. Not tuned: chosen without access to a GPU."""
+CUDA_TOKEN_BUDGET = 65536
+"""The same for a GPU, which needs larger batches. On an H200 larger ones were no faster."""
 
 
-def distinct_rows(rows: Iterable[Sequence[int]]) -> tuple[list[tuple[int, ...]], NDArray[np.intp]]:
-    """Remove duplicate rows.
-
-    Returns:
-        The distinct rows in order of first appearance, and for each input row the index of its distinct row. Indexing
-        the results of the distinct rows with it gives the results of all rows.
-    """
-    places: dict[tuple[int, ...], int] = {}
-    which = [places.setdefault(tuple(row), len(places)) for row in rows]
-    return list(places), np.asarray(which, dtype=np.intp)
-
-
-def plan_batches(lengths: Sequence[int], *, token_budget: int = TOKEN_BUDGET) -> Iterator[NDArray[np.intp]]:
+def plan_batches(
+    lengths: "Sequence[int] | NDArray[np.intp]", *, token_budget: int = TOKEN_BUDGET
+) -> Iterator[NDArray[np.intp]]:
     """Group rows by length, shortest first, with rows x longest row within the budget.
 
     Args:
@@ -41,12 +32,25 @@ def plan_batches(lengths: Sequence[int], *, token_budget: int = TOKEN_BUDGET) ->
     Yields:
         Row indices of one batch, by ascending length. Each row is in exactly one batch.
     """
-    order = np.argsort(np.asarray(lengths, dtype=np.intp), kind="stable")
+    sizes = np.asarray(lengths, dtype=np.intp)
+    order = np.argsort(sizes, kind="stable")
+    ascending: list[int] = sizes[order].tolist()
     start = 0
-    for end in range(1, len(order) + 1):
-        if end == len(order) or (end - start + 1) * lengths[order[end]] > token_budget:
-            yield order[start:end]
-            start = end
+    while start < len(order):
+        end = _end_of_batch(ascending, start, token_budget)
+        yield order[start:end]
+        start = end
+
+
+def _end_of_batch(ascending: Sequence[int], start: int, token_budget: int) -> int:
+    """Return the end of the longest batch within the budget that begins at ``start``, and has at least one row."""
+
+    def tokens_with(row: int) -> int:
+        return (row - start + 1) * ascending[row]
+
+    # The tokens grow with each row, so few rows need to be looked at.
+    most = min(len(ascending), start + token_budget // max(1, ascending[start]))
+    return start + 1 + bisect_right(range(start + 1, most), token_budget, key=tokens_with)
 
 
 def pad_rows(rows: Sequence[Sequence[int]], *, pad_token_id: int) -> Batch:

@@ -52,7 +52,18 @@ class TextEncoder:
         self._path = path
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
+        self._max_length = max_length
         self._beginning = max_length * _CHARACTERS_PER_TOKEN
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the library."""
+        return self._tokenizer
+
+    @property
+    def max_length(self) -> int:
+        """Maximum number of tokens of a message, special tokens included."""
+        return self._max_length
 
     def encode(self, texts: Sequence[str]) -> list[TokenIds]:
         """Tokenise messages; an empty one becomes [CLS] [SEP].
@@ -61,7 +72,10 @@ class TextEncoder:
             InputError: an element is not a string or not valid Unicode (a lone surrogate).
         """
         check_texts(texts)
-        return mark_unread(texts, self._encode([text[:READS] for text in texts], self._beginning))
+        rows = self._encode([text[:READS] for text in texts], self._beginning)
+        return [
+            row if len(text) <= READS else row._replace(truncated=True) for text, row in zip(texts, rows, strict=True)
+        ]
 
     def is_word(self, word: str) -> bool:
         """Return whether the vocabulary has a lower-case word as one token."""
@@ -111,11 +125,6 @@ def _require_threads() -> None:
 def _pool_size() -> int:
     chosen = os.environ.get("RAYON_NUM_THREADS", "")
     return int(chosen) if chosen.isdecimal() and chosen != "0" else available_threads()
-
-
-def mark_unread(texts: Sequence[str], rows: Sequence[TokenIds]) -> list[TokenIds]:
-    """Mark the rows of texts with more than ``READS`` characters as truncated."""
-    return [row if len(text) <= READS else row._replace(truncated=True) for text, row in zip(texts, rows, strict=True)]
 
 
 def check_texts(texts: Sequence[str]) -> None:

@@ -1,13 +1,22 @@
 """Text variants: one token row per message, and a second one if joining changes the text."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spam_edge.errors import BundleIntegrityError
 from spam_edge.text.normalization import Normalizer
-from spam_edge.text.tokenization import READS, TextEncoder, TokenIds, check_texts, mark_unread
+from spam_edge.text.rows import TokenRows, merge
+from spam_edge.text.tokenization import READS, TextEncoder, check_texts
+
+if TYPE_CHECKING:
+    from spam_edge.text.native import NativeEncoder
+
+_WORTHWHILE = 512
+"""Number of messages, over all calls, from which on the text library is used. Its tables take as long to build as about
+300 messages take without them, so a process that classifies a few messages is faster without."""
 
 
 class EncodedVariants(NamedTuple):
@@ -16,17 +25,17 @@ class EncodedVariants(NamedTuple):
     Attributes:
         rows: n first variants, followed by the second variants.
         seconds: message index of each second variant.
-        disguised: n flags, see :class:`spam_edge.text.normalization.TextVariants`.
+        disguised: flag of each message, shape (n,), see :class:`spam_edge.text.normalization.TextVariants`.
     """
 
-    rows: list[TokenIds]
+    rows: TokenRows
     seconds: NDArray[np.intp]
-    disguised: list[bool]
+    disguised: NDArray[np.bool_]
 
     @property
-    def first_rows(self) -> list[TokenIds]:
+    def first_rows(self) -> TokenRows:
         """The first variant of each message."""
-        return self.rows[: len(self.disguised)]
+        return self.rows.take(slice(len(self.disguised)))
 
     def choose(self, values: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
         """Return the row index of each message's best variant, shape (n,); the first variant wins ties.
@@ -44,14 +53,20 @@ class EncodedVariants(NamedTuple):
 class VariantEncoder:
     """Normalises and tokenises messages.
 
+    After some hundred messages the text library takes part, with the same result.
+
     Args:
         encoder: tokenises text.
         normalizer: makes the text variants; None disables normalisation.
+        threads: maximum number of threads of the text library.
     """
 
-    def __init__(self, encoder: TextEncoder, normalizer: Normalizer | None) -> None:
+    def __init__(self, encoder: TextEncoder, normalizer: Normalizer | None, *, threads: int = 1) -> None:
         self._encoder = encoder
         self._normalizer = normalizer
+        self._threads = threads
+        self._native: NativeEncoder | None = None
+        self._until_native = _WORTHWHILE  # messages; 0 if the text library was opened, or found not to support these
 
     def encode(self, texts: Sequence[str]) -> EncodedVariants:
         """Return the token rows of messages.
@@ -60,13 +75,63 @@ class VariantEncoder:
             InputError: see :meth:`TextEncoder.encode`.
             BundleIntegrityError: see :meth:`Normalizer.variants`.
         """
-        if self._normalizer is None:
-            rows = self._encoder.encode(texts)
-            return EncodedVariants(rows, np.empty(0, dtype=np.intp), [False] * len(rows))
         check_texts(texts)
-        variants = [self._normalizer.variants(text[:READS]) for text in texts]
+        if self._until_native:
+            self._count(len(texts))
+        if self._normalizer is None:
+            rows = self._tokenize(texts)
+            return EncodedVariants(rows, np.empty(0, dtype=np.intp), np.zeros(len(rows), dtype=np.bool_))
+        if self._native is None or not len(texts):
+            return self._encode_variants(texts, self._normalizer)
+        return self._encode_unchanged(texts, self._normalizer, self._native)
+
+    def _encode_variants(self, texts: Sequence[str], normalizer: Normalizer) -> EncodedVariants:
+        variants = [normalizer.variants(text[:READS]) for text in texts]
         seconds = [(index, variant.joined) for index, variant in enumerate(variants) if variant.joined is not None]
-        rows = self._encoder.encode([variant.text for variant in variants] + [joined for _, joined in seconds])
+        rows = self._tokenize([variant.text for variant in variants] + [joined for _, joined in seconds])
         sources = [*texts, *(texts[index] for index, _ in seconds)]
+        rows.truncated[[index for index, text in enumerate(sources) if len(text) > READS]] = True
         indices = np.array([index for index, _ in seconds], dtype=np.intp)
-        return EncodedVariants(mark_unread(sources, rows), indices, [variant.disguised for variant in variants])
+        return EncodedVariants(rows, indices, np.array([variant.disguised for variant in variants], dtype=np.bool_))
+
+    def _encode_unchanged(
+        self, texts: Sequence[str], normalizer: Normalizer, native: "NativeEncoder"
+    ) -> EncodedVariants:
+        """Encode the messages that joining leaves unchanged with the text library, and the others as usual."""
+        folded = list(texts)
+        disguised = np.zeros(len(texts), dtype=np.bool_)
+        for index in [index for index, text in enumerate(texts) if "&" in text or not text.isascii()]:
+            folded[index], disguised[index] = native.fold(texts[index], normalizer)
+        rows = native.encode(folded, joining=True)
+        left = np.flatnonzero(rows.lengths == 0)
+        if not len(left):
+            return EncodedVariants(rows, left, disguised)
+        others = self._encode_variants([texts[index] for index in left.tolist()], normalizer)
+        disguised[left] = others.disguised
+        return EncodedVariants(merge(rows, others.rows, left), left[others.seconds], disguised)
+
+    def _tokenize(self, texts: Sequence[str]) -> TokenRows:
+        if self._native is None or not len(texts):
+            return TokenRows.of(self._encoder.encode(texts))
+        rows = self._native.encode(texts, joining=False)
+        left = np.flatnonzero(rows.lengths == 0)
+        if not len(left):
+            return rows
+        return merge(rows, TokenRows.of(self._encoder.encode([texts[index] for index in left.tolist()])), left)
+
+    def _count(self, messages: int) -> None:
+        """Count messages, and open the text library once it is worthwhile."""
+        left = max(0, self._until_native - messages)
+        if not left:
+            self._native = self._open_native()
+        self._until_native = left
+
+    def _open_native(self) -> "NativeEncoder | None":
+        from spam_edge.text.native import open_native_encoder  # noqa: PLC0415 - not needed for a few messages
+
+        try:
+            words = self._normalizer.words if self._normalizer else ()
+        except BundleIntegrityError:  # raised for the first message that needs the tables
+            return None
+        encoder = self._encoder
+        return open_native_encoder(encoder.tokenizer, words, max_length=encoder.max_length, threads=self._threads)

@@ -258,7 +258,7 @@ def test_plain_messages_do_not_wait_for_the_tables(monkeypatch: pytest.MonkeyPat
 def test_views_lie_behind_all_first_ones(classifier: SpamClassifier) -> None:
     encoder: VariantEncoder = classifier._encoder
     encoded = encoder.encode([HAM, "pr1ze", "", "ca11"])
-    assert (len(encoded.rows), encoded.seconds.tolist(), encoded.disguised) == (6, [1, 3], [False] * 4)
-    assert encoded.rows[4:] == encoder.encode(["prize", "call"]).rows
+    assert (len(encoded.rows), encoded.seconds.tolist(), encoded.disguised.tolist()) == (6, [1, 3], [False] * 4)
+    assert encoded.rows.to_lists()[4:] == encoder.encode(["prize", "call"]).rows.to_lists()
     values = np.array([0.5, 0.2, 0.9, 0.3, 0.1, 0.4])
     assert encoded.choose(values).tolist() == [0, 1, 2, 5]

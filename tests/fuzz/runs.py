@@ -16,7 +16,8 @@ from tests.support.vectors import ALL_VECTORS
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "spam_edge" / "native"
 _HARNESS = Path(__file__).parent / "harness.c"
-_FLAGS = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
+FLAGS = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
+"""Options of the compiler, without the sanitizer."""
 ENVIRONMENT = {
     "ASAN_OPTIONS": "allocator_may_return_null=1:max_allocation_size_mb=4096:detect_leaks=1:exitcode=23",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
@@ -103,7 +104,7 @@ def arguments(vectors: str, native: Path, program: Path, *, main: Path = _HARNES
     """Return the arguments that every compiler takes, for the operator with a program beside it."""
     sources = [str(main), *sorted(map(str, native.glob("*.c")))]
     folders = [f"-I{NATIVE}", f"-I{_HARNESS.parent}"]
-    return [*_FLAGS, *ALL_VECTORS[vectors], *folders, *sources, "-lm", "-lpthread", "-o", str(program)]
+    return [*FLAGS, *ALL_VECTORS[vectors], *folders, *sources, "-lm", "-lpthread", "-o", str(program)]
 
 
 def run_models(harness: Harness, packed: bytes, count: int) -> Outcomes:

@@ -1,11 +1,12 @@
 """The part ``host``: how fast the processor prepares messages, which bounds every engine on a GPU."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from spam_edge import RuntimeOptions, SpamClassifier
-from spam_edge.runtime.batching import CUDA_TOKEN_BUDGET, distinct_rows, pad_rows, plan_batches
+from spam_edge.runtime.batching import CUDA_TOKEN_BUDGET, plan_batches
+from spam_edge.text.rows import TokenRows
 from tests.gpu.parts import Save
 from tests.gpu.settings import BASE, Settings
 
@@ -24,7 +25,7 @@ def measure(settings: Settings, save: Save) -> None:
         save(normalize=rate(lambda: [normalizer.variants(text) for text in texts], len(texts)))
     save(tokenize=rate(lambda: tokenizer.encode(texts), len(texts)))
     save(normalize_and_tokenize=rate(lambda: encoder.encode(texts), len(texts)))
-    rows = [row.ids for row in encoder.encode(texts).rows]
+    rows = encoder.encode(texts).rows
     save(batch=rate(lambda: _batch(rows), len(texts)))
     save(classify={f"{threads}": _classify(classifier, texts, threads) for threads in _THREADS})
 
@@ -40,11 +41,11 @@ def rate(run: Callable[[], object], count: int, seconds: float = 0.5) -> float:
     return count / sorted(times)[len(times) // 2]
 
 
-def _batch(rows: Sequence[Sequence[int]]) -> None:
+def _batch(rows: TokenRows) -> None:
     """Do what the classifier does between tokenizer and model."""
-    distinct, _ = distinct_rows(rows)
-    for plan in plan_batches([len(ids) for ids in distinct], token_budget=CUDA_TOKEN_BUDGET):
-        pad_rows([distinct[index] for index in plan], pad_token_id=0)
+    distinct, _ = rows.distinct()
+    for plan in plan_batches(distinct.lengths, token_budget=CUDA_TOKEN_BUDGET):
+        distinct.pad(plan, pad_token_id=0)
 
 
 def _classify(classifier: SpamClassifier, texts: list[str], threads: int) -> float:

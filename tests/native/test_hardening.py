@@ -1,11 +1,12 @@
 """The libraries are compiled and linked with the protections of build.py."""
 
+import platform
 import struct
 from pathlib import Path
 
 import pytest
 
-from spam_edge.runtime.custom_operator import library
+from spam_edge.runtime.custom_operator import FOLDER, library
 from tests.support.vectors import use_vectors
 
 pytestmark = pytest.mark.fused
@@ -29,13 +30,28 @@ def _headers(content: bytes) -> dict[int, tuple[int, int, int]]:
     return {kind: (flags, offset, length) for kind, flags, offset, _, _, length in headers}
 
 
-def test_memory_is_executable_or_writable_but_not_both(content: bytes) -> None:
+@pytest.fixture
+def text_content() -> bytes:
+    [path] = FOLDER.glob(f"libspam_text_{platform.machine()}.so")
+    return path.read_bytes()
+
+
+def _assert_memory_is_executable_or_writable_but_not_both(content: bytes) -> None:
     headers = _headers(content)
     assert not headers[STACK][0] & EXECUTABLE
     assert RELRO in headers
     _, offset, length = headers[DYNAMIC]
     entries = dict(struct.iter_unpack("<QQ", content[offset : offset + length]))
     assert entries[FLAGS] & BIND_NOW
+
+
+def test_memory_is_executable_or_writable_but_not_both(content: bytes) -> None:
+    _assert_memory_is_executable_or_writable_but_not_both(content)
+
+
+def test_so_is_that_of_the_text_library(text_content: bytes) -> None:
+    _assert_memory_is_executable_or_writable_but_not_both(text_content)
+    assert b"\0__stack_chk_fail\0" in text_content
 
 
 def test_stack_and_buffers_are_checked(content: bytes) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ("dotprod", "i8mm", "neon")
+TEXT = "libspam_text_aarch64.so"
 # encodings, and their fixed bits; SDOT is that by element
 PRODUCTS = {"sdot": (0x4F80E000, 0xFFC0F400), "smmla": (0x4E80A400, 0xFFE0FC00)}
 PROGRAM_LOADED, EXECUTABLE = 1, 1  # type and flag of a segment
@@ -57,20 +58,30 @@ def _instructions(library: bytes) -> Iterator[int]:
 def test_it_has_the_libraries_and_the_tag_of_arm64_alone(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     found = {Path(name).name for name in archive.namelist() if "/native/" in name}
-    assert found == {f"libspam_encoder_{vectors}.so" for vectors in VECTORS}
+    assert found == {TEXT, *(f"libspam_encoder_{vectors}.so" for vectors in VECTORS)}
     tag = "py3-none-manylinux_2_17_aarch64"
     assert wheel.name.endswith(f"-{tag}.whl")
     [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/WHEEL")]
     assert f"Tag: {tag}" in archive.read(metadata).decode().splitlines()
 
 
-def test_a_library_is_for_arm64_and_the_c_library_of_its_tag(library: tuple[str, bytes]) -> None:
-    _, content = library
+def _assert_is_for_arm64_and_the_c_library_of_its_tag(content: bytes) -> None:
     assert struct.unpack_from("<H", content, 18) == (183,)  # EM_AARCH64
     versions = {tuple(map(int, found.split(b"."))) for found in re.findall(rb"\0GLIBC_([\d.]+)(?=\0)", content)}
     assert versions == {(2, 17)}
     asked_for = set(re.findall(rb"\0((?:lib|ld-)[\w+-]+\.so[\d.]*)(?=\0)", content))
     assert asked_for <= {b"libc.so.6", b"libm.so.6", b"libpthread.so.0", b"ld-linux-aarch64.so.1"}
+
+
+def test_a_library_is_for_arm64_and_the_c_library_of_its_tag(library: tuple[str, bytes]) -> None:
+    _assert_is_for_arm64_and_the_c_library_of_its_tag(library[1])
+
+
+def test_so_is_the_text_library(wheel: Path) -> None:
+    content = zipfile.ZipFile(wheel).read(f"spam_edge/native/{TEXT}")
+    _assert_is_for_arm64_and_the_c_library_of_its_tag(content)
+    assert b"\0__stack_chk_fail\0" in content
+    assert {0xD503233F, 0xD50323BF} <= set(_instructions(content))  # PACIASP, AUTIASP
 
 
 def test_a_library_has_the_products_of_its_instruction_set_alone(library: tuple[str, bytes]) -> None:

@@ -1,9 +1,11 @@
 """Batches contain each row once, stay within the token budget, and are padded to their longest row."""
 
+from collections.abc import Iterator, Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spam_edge.runtime.batching import distinct_rows, pad_rows, plan_batches
+from spam_edge.runtime.batching import pad_rows, plan_batches
 
 
 @given(st.lists(st.integers(2, 128), max_size=200), st.integers(1, 600))
@@ -21,6 +23,24 @@ def test_batches_go_from_short_to_long(lengths: list[int]) -> None:
     assert in_order == sorted(lengths)
 
 
+def _row_by_row(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Plan batches by the definition: a row joins the batch before it if the budget allows."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[index] > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+@given(st.lists(st.one_of(st.integers(1, 5), st.integers(1, 128)), max_size=300), st.integers(1, 900))
+def test_a_batch_ends_where_the_next_row_exceeds_the_budget(lengths: list[int], budget: int) -> None:
+    planned = plan_batches(lengths, token_budget=budget)
+    assert [batch.tolist() for batch in planned] == list(_row_by_row(lengths, budget))
+
+
 def test_a_budget_is_used_up() -> None:
     assert [len(batch) for batch in plan_batches([10] * 7, token_budget=30)] == [3, 3, 1]
 
@@ -29,11 +49,3 @@ def test_padding() -> None:
     ids, mask = pad_rows([[101, 102], [101, 7, 8, 102]], pad_token_id=9)
     assert ids.tolist() == [[101, 102, 9, 9], [101, 7, 8, 102]]
     assert mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
-
-
-@given(st.lists(st.lists(st.integers(0, 2), max_size=3)))
-def test_distinct_rows_stand_for_all(rows: list[list[int]]) -> None:
-    distinct, which = distinct_rows(rows)
-    assert len(set(distinct)) == len(distinct)
-    assert [list(distinct[index]) for index in which] == rows
-    assert which.dtype.kind == "i"

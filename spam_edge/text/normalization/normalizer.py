@@ -83,12 +83,34 @@ class Normalizer:
             BundleIntegrityError: the tables are needed but malformed.
         """
         text, rest = text[:READS], text[READS:]
-        disguised = False
-        if not _ORDINARY.fullmatch(text):
-            text, disguised = self._folder.fold(text)
-            if not text.isascii() and not self._tables.emoji.keys().isdisjoint(text):
-                return self._variants_with_emoji(text, rest, disguised)
+        text, disguised = self.fold(text)
+        if self.has_emoji(text):
+            return self._variants_with_emoji(text, rest, disguised)
         return _as_variants(text, self._joiner.join(text), rest, disguised)
+
+    def fold(self, text: str) -> tuple[str, bool]:
+        """Return the folded text, of which :meth:`variants` joins words, and whether it was disguised.
+
+        Args:
+            text: a message of at most ``READS`` characters.
+
+        Raises:
+            BundleIntegrityError: see :meth:`variants`.
+        """
+        return self._folder.fold(text) if not _ORDINARY.fullmatch(text) else (text, False)
+
+    def has_emoji(self, folded: str) -> bool:
+        """Return whether a folded text has emoji, which :meth:`variants` replaces by their names."""
+        return not folded.isascii() and not self._tables.emoji.keys().isdisjoint(folded)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The known lower-case words beside the tokenizer's vocabulary.
+
+        Raises:
+            BundleIntegrityError: the tables are malformed.
+        """
+        return self._tables.words
 
     def _variants_with_emoji(self, text: str, rest: str, disguised: bool) -> TextVariants:
         """Replace each run of an emoji by its name once: the tokenizer knows no emoji."""
