@@ -33,10 +33,10 @@ def packed_logits(path: Path, token_ids: Sequence[Sequence[int]], *, pad_token_i
     """
     evaluator = evaluator_of(onnx.load(path))
     size = max(1, _TOKENS_AT_ONCE // max(map(len, token_ids)))
-    found = []
+    found: list[Single] = []
     for start in range(0, len(token_ids), size):
         batch = pad_rows(token_ids[start : start + size], pad_token_id=pad_token_id)
-        found += evaluator.run(None, pack_rows(*batch))
+        found.extend(np.asarray(each) for each in evaluator.run(None, pack_rows(*batch)))
     return np.concatenate(found)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,5 +38,5 @@ def _begin(pool: ThreadPoolExecutor, function: Callable[[T], R], source: Iterato
         return partial(function, item)
 
 
-def _raise(error: Exception) -> R:
+def _raise(error: Exception) -> NoReturn:
     raise error

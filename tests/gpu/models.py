@@ -69,8 +69,12 @@ def prepare(settings: Settings, save: Save, shape: str) -> None:
     ready = folder / READY
     checkpoint = _checkpoint(settings, shape)
     given = Bundle.find(settings.bundle) if shape == BASE and settings.bundle is not None else None
-    key = {"bundle": given and given.digest, "checkpoint": checkpoint and sha256_of(checkpoint / "model.safetensors")}
-    key |= {"full": settings.full, "extras": sorted(settings.extras)}
+    key: dict[str, Any] = {
+        "bundle": given and given.digest,
+        "checkpoint": checkpoint and sha256_of(checkpoint / "model.safetensors"),
+        "full": settings.full,
+        "extras": sorted(settings.extras),
+    }
     if ready.is_file() and (found := json.loads(ready.read_bytes()))["key"] == key:
         save(**found)
         return
@@ -93,11 +97,12 @@ def prepare(settings: Settings, save: Save, shape: str) -> None:
     )
     _write_o4(bundle, folder / O4)
     texts = _texts(settings, bundle, checkpoint)
-    write_json(texts, folder / "texts.json")
-    write_json(_scores(bundle, texts[:_COMPARED]), folder / "scores.json")
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+    scores = _scores(bundle, texts[:_COMPARED])
+    (folder / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
     name, run = _reference(bundle, checkpoint)
     logits = {rows: run(messages.texts) for rows, messages in message_sets(settings, bundle, checkpoint, shape)}
-    np.savez(folder / REFERENCE, **logits)
+    np.savez(folder / REFERENCE, allow_pickle=False, **logits)
     figures = save(key=key, texts=len(texts), reference=name, sets={rows: len(each) for rows, each in logits.items()})
     write_json(figures, ready)
 

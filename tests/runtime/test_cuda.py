@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from spam_edge import ProviderUnavailableError, RuntimeOptions, SpamClassifier, SpamEdgeError
+from spam_edge import InputError, ProviderUnavailableError, RuntimeOptions, SpamClassifier, SpamEdgeError
 from spam_edge.bundle.golden import Golden
 from spam_edge.bundle.locate import Bundle
 from spam_edge.diagnostics.verify import verify_bundle
@@ -128,6 +128,22 @@ def test_a_batch_that_does_not_fit_runs_in_halves(
     refused.clear()
     assert classifier.score(texts) == pytest.approx(expected, abs=1e-6)
     assert refused == []
+
+
+def test_many_messages_run_in_pieces(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mocked: the sessions run on the CPU."""
+    pretend_cuda(monkeypatch, on_the_cpu())
+    texts = Golden.read(Bundle.find(tiny_bundle)).texts
+    expected = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant="fp16")).classify_batch(texts)
+    classifier = SpamClassifier.load(tiny_bundle, CUDA_OPTIONS)
+    whole = classifier.logits(texts)
+    monkeypatch.setattr("spam_edge.classifier._PIECE", 16)
+    assert np.array_equal(classifier.logits(texts), whole)
+    for predictions in (classifier.classify_batch(texts), list(classifier.classify_stream(texts, window=9))):
+        assert [found.label for found in predictions] == [each.label for each in expected]
+        assert [found.score for found in predictions] == pytest.approx([each.score for each in expected], abs=1e-6)
+    with pytest.raises(InputError, match="message 70 is int, not str"):
+        classifier.classify_batch([*texts, 7])  # type: ignore[list-item]
 
 
 def test_a_message_that_does_not_fit_is_one_line(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
