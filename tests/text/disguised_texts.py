@@ -16,7 +16,18 @@ the then time to too txt up usa us win winner won www you your zoo 2nite win2u g
 """.split()  # noqa: SIM905 - a list would take a line for each
 """Words of the vocabulary."""
 KNOWN_TO_THE_NORMALIZER = frozenset(
-    {"ringtone", "voucher", "loool", "texting", "cum", "ab1cd", "4u", "moneyofferlinks", "moneyofferlinksbonus"}
+    {
+        "ringtone",
+        "voucher",
+        "loool",
+        "texting",
+        "cum",
+        "ab1cd",
+        "4u",
+        "moneyofferlinks",
+        "moneyofferlinksbonus",
+        "moneyofferlinksssbonu",
+    }
 )
 PIECES = [*"abcdefghijklmnoprstuvwy0123456789£\u2019", "ing", "er", "ree", "s", "ll", "oo", "00"]
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -147,5 +158,5 @@ BORDERS += [
     "mon ey, mon ey", "x mon ey", "mon  ey", "mon\ney", "MON ey", "moN Ney", "monn ney", "monnn nney", "cal ll",
     "ca lL", "so so", "so o", "s o", "u see", "cu m", "pri ze you see mon ey", "y y y", "a i a", "b a", "zz b", "q q",
     "you r the", "win\tpr1ze", "win\tfree\nsee", "pr1ze\n", "free \n", "an d", "o n e", "on e", "to o", "b ill s",
-    "xx xx", "mon ey!?", "mon! ey", "(mon ey)", "mon -ey",
+    "xx xx", "mon ey!?", "mon! ey", "(moneyofferlinksssbonu", "(mon ey)", "mon -ey",
 ]  # fmt: skip
