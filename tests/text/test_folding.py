@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spam_edge.text.normalization import Normalizer
 from spam_edge.text.normalization.folding import Folder
@@ -248,3 +250,22 @@ def test_names_of_emoji_make_no_message_latin() -> None:
         once = normalizer.variants("а у нас 🎉🎂😂🔥").text
         assert once.startswith(f"{words}  party popper")
         assert normalizer.variants(once).text == once
+
+
+FREQUENT = "aF1 \t.$&\b\u0e3f\u20a3\u20b1\u20a6\u20b9\u00a3\u20ac\u2018\u2026\u0301\u200b\u044f"
+
+
+@pytest.mark.parametrize("folder", [FOLDER, SEASONED])
+@given(text=st.text(st.sampled_from(FREQUENT), max_size=12))
+def test_the_short_way_for_prices_and_quotation_marks_gives_what_the_layers_give(folder: Folder, text: str) -> None:
+    layers = folder._fold_layers(text)
+    if folder._unchanged.fullmatch(text):
+        assert layers == (text, False)
+        assert folder._foreign_word.sub("", text) == text
+
+
+def test_prices_and_quotation_marks_take_the_short_way() -> None:
+    for text in ("pay \u00a35.50 or \u20b9 200", "\u2018it\u2019s\u2019 \u2013 \u20b1500 \u2022"):
+        assert FOLDER._unchanged.fullmatch(text)
+    for text in ("\u20b1ay", "P\u20b1", "\u20b1\u20b1\u20b1", "caf\u00e9", "a & b"):
+        assert not FOLDER._unchanged.fullmatch(text)

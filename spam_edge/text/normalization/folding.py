@@ -36,6 +36,8 @@ _GREEK = "\u0370-\u03ff\u1f00-\u1fff"
 _CYRILLIC = "\u0400-\u052f\u1c80-\u1c8f\ua640-\ua69f"
 _MONEY = frozenset(map(chr, (0x0E3F, *range(0x20A0, 0x20D0))))
 """Currency signs."""
+_FREQUENT = _MONEY | set("\u00a3\u2018\u2019\u201c\u201d\u2013\u2014\u2022")
+"""The most frequent characters beyond ASCII in messages: currency signs, quotation marks, dashes and bullets."""
 _TAGS = "\U000e0000-\U000e007f"
 _BLACK_FLAG = "\U0001f3f4"
 """The only emoji that tag characters belong to: they spell its region."""
@@ -80,6 +82,7 @@ class Folder:
         tables_of_folds = (tables.invisible, tables.plain, tables.styled, tables.confusable, tables.shapes)
         self._folds = _MARKS.union("\u20e3", *tables_of_folds)
         styled, invisible = character_class(tables.styled), character_class(tables.invisible)
+        self._unchanged = self._pattern_of_unchanged(signs)
         # The vocabulary has single letters of untrained scripts, but the model never saw them.
         foreign = class_of_ranges(tables.foreign)
         whole_word = f"(?<![^\\W_])(?<![{foreign}])[{foreign}]++(?![^\\W_])"
@@ -96,11 +99,31 @@ class Folder:
 
     def fold(self, text: str) -> Folded:
         """Fold one text; idempotent."""
+        if self._unchanged.fullmatch(text):
+            return Folded(text, disguised=False)
         text, disguised = self._fold_layers(text)
         if not text.isascii():
             # Keep the length of the word: _fold_confusables counts these letters, and folding must be idempotent.
             text = self._foreign_word.sub(lambda match: _UNKNOWN * len(match[0]), text)
         return Folded(text, disguised)
+
+    def _pattern_of_unchanged(self, signs: str) -> re.Pattern[str]:
+        """Return a pattern of texts that no fold changes: most of those with prices, quotation marks or dashes.
+
+        Args:
+            signs: body of a class of the signs in the table of shapes. They are read only beside a letter or a sign.
+        """
+        tables = self._tables
+        folds = (tables.invisible, tables.plain, tables.styled, tables.confusable)
+        signs_left = [sign for sign in _FREQUENT if not any(sign in fold for fold in folds)]
+        if tables.foreign:
+            foreign = re.compile(f"[{class_of_ranges(tables.foreign)}]")
+            signs_left = [sign for sign in signs_left if not foreign.match(sign)]
+        anywhere = character_class(sign for sign in signs_left if sign not in tables.shapes)
+        alone = character_class(sign for sign in signs_left if sign in tables.shapes)
+        ordinary = f"[\t\n\r -%'-~{anywhere}]*+"  # without ampersands
+        price = f"(?:(?<![A-Za-z{signs}])[{alone}](?![A-Za-z{signs}]){ordinary})*+" if alone else ""
+        return re.compile(ordinary + price)
 
     def _fold_layers(self, text: str) -> Folded:
         disguised = False
