@@ -90,19 +90,23 @@ def main(
     results: dict[str, Any] = {"parts": _read(output)}
     python, results["parts"]["environment"] = make_environment(wheels, settings.work / "environment")
     environment = environment_of(str(ROOT), cuda_libraries())
-    done = {name for name, part in results["parts"].items() if part["status"] == OK}
+    done = {name for name, part in results["parts"].items() if part["status"] == OK} if missing else set()
     for part in PARTS:
-        if part.name != _DEVICE and (part.name not in parts or (missing and part.name in done)):
+        if part.name not in {_DEVICE, *parts}:
             continue
-        click.echo(f"{part.name} ...", err=True)
-        outcome = run_part(part, settings, python=python, environment=environment, seconds=deadline - time.monotonic())
+        if part.name in done:
+            outcome = results["parts"][part.name]
+        else:
+            click.echo(f"{part.name} ...", err=True)
+            left = deadline - time.monotonic()
+            outcome = run_part(part, settings, python=python, environment=environment, seconds=left)
+            click.echo(f"{part.name}: {outcome['status']}, {outcome['seconds']:.0f} s {outcome['reason']}", err=True)
         results["parts"][part.name] = outcome
         if part.name == _DEVICE:
             figures = outcome["figures"]
             cuda, torch_cuda = (figures.get(name, False) for name in ("cuda", "torch_cuda"))
             settings = replace(settings, cuda=cuda, torch_cuda=torch_cuda, full=prepare or cuda)
         write_json(results, output)
-        click.echo(f"{part.name}: {outcome['status']}, {outcome['seconds']:.0f} s {outcome['reason']}", err=True)
     click.echo(summary(results))
     if any(part["status"] in {FAILED, LATE} for part in results["parts"].values()):
         sys.exit(1)
