@@ -13,7 +13,7 @@ from tests.gpu.parts import ROOT, Save
 from tests.gpu.settings import BASE, Settings
 
 _ROWS, _FEW_ROWS = 100_000, 200
-_WORKERS, _FEW_WORKERS = (1, 2, 4, 8), (1, 2)
+_WORKERS, _FEW_WORKERS = (1, 2, 4), (1, 2)
 _TAIL = 300  # characters of the output
 
 
