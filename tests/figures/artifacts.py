@@ -210,7 +210,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 _MANIFEST, _BENCHMARK = "artifacts/bundle/manifest.json", "artifacts/benchmark"
-CUDA_RUN = f"{_BENCHMARK}/gpu.json"
+CUDA_RUN = "docs/gpu.json"
+"""Results of ``python -m tests.gpu`` on a GPU, which few machines can make again."""
 FIGURES = {
     "tracks": Figures(_MANIFEST, _tracks),
     "quality": Figures(_MANIFEST, _quality),

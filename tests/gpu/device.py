@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,7 @@ SHAPES = ((8192, 8192, 8192), (16384, 384, 1536), (16384, 768, 3072))
 def describe(settings: Settings, save: Save) -> None:
     """Report machine, versions and missing modules, try both engines on CUDA, and measure its matrix products."""
     save(machine=describe_machine(available_threads()), missing=[name for name in _NEEDED if not _is_found(name)])
-    save(python=sys.version.split()[0], gpu=_ask_driver(), **_try_onnxruntime())
+    save(date=date.today().isoformat(), python=sys.version.split()[0], gpu=_ask_driver(), **_try_onnxruntime())
     save(**_try_torch())
 
 

@@ -11,7 +11,7 @@ from spam_edge.bundle.locate import Bundle
 from spam_edge.decision.calibration import Calibration
 from spam_edge.runtime.batching import pad_rows, plan_batches
 from tests.benchmarks.engines.tokens import Encoder
-from tests.gpu.settings import NO_DEVICE, O4, Settings, SkippedError
+from tests.gpu.settings import NO_DEVICE, O4, OURS, Settings, SkippedError
 
 Rows = Sequence[Sequence[int]]
 Plan = list[NDArray[np.intp]]
@@ -112,7 +112,7 @@ def plan_for(way: tuple[str, int], lengths: Sequence[int]) -> Plan:
 class Ours(RowEngine):
     """The runtime of spam-edge."""
 
-    title = "spam-edge"
+    title = OURS
     usage = "the runtime, fp16 without padding; with tokenising: the public API with its normaliser and token budget"
     budgets = _OURS_BUDGETS
 

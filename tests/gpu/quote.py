@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.gpu.parts import OK
-from tests.gpu.report import PARITY, SPEEDS, parity, speeds
-from tests.gpu.settings import BASE, SHAPES
+from tests.gpu.report import PARITY, SPEEDS, best, parity, speeds
+from tests.gpu.settings import BASE, OURS, SHAPES
 
 PLACE = "cuda"
 """Section of the model card."""
 
 
 def brief(results: Mapping[str, Any]) -> str | None:
-    """Return two sentences: the largest difference from PyTorch, and the speed beside the fastest other engine."""
+    """Return the largest difference from PyTorch, and the speed beside the fastest other engine, in two sentences."""
     rows = parity(results, BASE)
     if not _on_cuda(results) or not rows:
         return None
@@ -21,16 +21,29 @@ def brief(results: Mapping[str, Any]) -> str | None:
     largest = max(found["max_abs_dp"] for found in sets)
     flips, n = sum(found["flips"] for found in sets), sum(found["n"] for found in sets)
     return (
-        f"On an {_card(results)}, the fp16 file differs from PyTorch in fp32 by at most {largest:.4f} in a score; "
-        f"{flips:,} of {n:,} labels differ.\n"
+        f"On an {_card(results)} ({_date(results)}), fp16 differs from PyTorch in fp32 by at most {largest:.4f} in a "
+        f"score; {flips:,} of {n:,} labels differ. {_speed(results)}\n"
     )
+
+
+def _speed(results: Mapping[str, Any]) -> str:
+    """Return messages/s from text to score beside the fastest other engine."""
+    rates = {
+        part["figures"]["title"]: best(part["figures"], "with_tokenising") or 0.0
+        for name, part in results["parts"].items()
+        if name.startswith(f"speed {BASE} ") and "title" in part["figures"]
+    }
+    ours, others = rates.pop(OURS, 0.0), max(rates.items(), key=lambda each: each[1], default=None)
+    if not ours or others is None or not others[1]:
+        return ""
+    return f"It classified {ours:,.0f} messages/s, {ours / others[1]:.1f} times as many as {others[0]}."
 
 
 def tables(results: Mapping[str, Any]) -> str | None:
     """Return the speeds and the differences of both shapes as Markdown."""
     if not _on_cuda(results):
         return None
-    pieces = [f"{_card(results)}, {_versions(results)}.\n"]
+    pieces = [f"{_card(results)}, {_date(results)}, {_versions(results)}.\n"]
     for shape in SHAPES:
         for header, rows in ((SPEEDS, speeds(results, shape)), (PARITY, parity(results, shape))):
             if rows:
@@ -64,9 +77,10 @@ def card(results: Mapping[str, Any], fp16_sha256: str) -> str | None:
     rows = parity(results, BASE)
     if not _on_cuda(results) or measured != fp16_sha256 or not rows:
         return None
+    version = results["parts"]["device"]["figures"]["onnxruntime"]
     return (
-        f"On an {_card(results)} with onnxruntime {results['parts']['device']['figures']['onnxruntime']}, in relation "
-        f"to PyTorch in fp32:\n\n{_markdown([list(PARITY), *rows])}"
+        f"On an {_card(results)}, {_date(results)}, with onnxruntime {version}, in relation to PyTorch in fp32:\n\n"
+        f"{_markdown([list(PARITY), *rows])}"
     )
 
 
@@ -77,6 +91,10 @@ def _on_cuda(results: Mapping[str, Any]) -> bool:
 def _card(results: Mapping[str, Any]) -> str:
     figures = results["parts"]["device"]["figures"]
     return str(figures["gpu"].get("name") or figures.get("card") or "NVIDIA GPU")
+
+
+def _date(results: Mapping[str, Any]) -> str:
+    return str(results["parts"]["device"]["figures"]["date"])
 
 
 def _versions(results: Mapping[str, Any]) -> str:

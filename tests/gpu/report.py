@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.gpu.parts import OK
+from tests.gpu.parts import LATE, OK
 from tests.gpu.settings import SHAPES
 
 _NOTE = 100  # characters of a reason in the table
-SPEEDS = ("engine", "without tokenising", "with tokenising", "one message, p50", "cold start", "host memory",
+SPEEDS = ("engine", "tokens on the GPU", "tokens on the host", "texts", "one message, p50", "cold start", "host memory",
           "GPU memory", "share of peak", "largest score difference", "label flips")  # fmt: skip
+"""The second to the fourth column are in messages/s."""
 PARITY = ("variant", "messages", "largest logit difference", "largest score difference", "mean", "label flips")
 
 
@@ -24,27 +25,39 @@ def summary(results: Mapping[str, Any]) -> str:
 
 
 def speeds(results: Mapping[str, Any], shape: str) -> list[list[str]]:
-    """Return one row per engine that was timed on a shape, with the columns of :data:`SPEEDS`."""
+    """Return one row per engine that was timed on a shape, with the columns of :data:`SPEEDS`.
+
+    A part that was stopped has the figures that it saved.
+    """
     rows = []
     for name, part in results["parts"].items():
         figures = part["figures"]
-        if name.startswith(f"speed {shape} ") and part["status"] == OK:
-            best = max(figures.get("without_tokenising", {"": None}).items(), key=lambda way: way[1] or 0)[1]
+        if name.startswith(f"speed {shape} ") and part["status"] in {OK, LATE} and "title" in figures:
+            rates = {"device": figures.get("on_the_device")}
+            rates |= {kind: best(figures, kind) for kind in ("without_tokenising", "with_tokenising")}
             rows.append(
                 [
                     figures["title"],
-                    _rate(best),
-                    _rate(max(figures["with_tokenising"].values())),
-                    f"{figures['one_message_ms']['p50']:.2f} ms",
-                    f"{figures['cold_start_s']:.1f} s",
-                    f"{figures['peak_memory_mib']:.0f} MiB",
-                    "" if figures["gpu_memory_mib"] is None else f"{figures['gpu_memory_mib']:.0f} MiB",
-                    _share(results, figures, best),
-                    f"{figures['max_abs_dp']:.2g}",
-                    f"{figures['flips']}",
+                    *(_number(rate, ",.0f") for rate in rates.values()),
+                    _number(figures.get("one_message_ms", {}).get("p50"), ".2f", " ms"),
+                    _number(figures.get("cold_start_s"), ".1f", " s"),
+                    _number(figures.get("peak_memory_mib"), ".0f", " MiB"),
+                    _number(figures.get("gpu_memory_mib"), ".0f", " MiB"),
+                    _share(
+                        results,
+                        figures,
+                        max(filter(None, (rates["device"], rates["without_tokenising"])), default=None),
+                    ),
+                    _number(figures.get("max_abs_dp"), ".2g"),
+                    _number(figures.get("flips"), "d"),
                 ]
             )
     return rows
+
+
+def best(figures: Mapping[str, Any], kind: str) -> float | None:
+    """Return the messages/s with the fastest batching; None if they were not measured."""
+    return max(figures.get(kind, {}).values(), default=None)
 
 
 def parity(results: Mapping[str, Any], shape: str) -> list[list[str]]:
@@ -64,16 +77,16 @@ def parity(results: Mapping[str, Any], shape: str) -> list[list[str]]:
     ]
 
 
-def _rate(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}"
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return "" if value is None else f"{value:{form}}{unit}"
 
 
-def _share(results: Mapping[str, Any], figures: Mapping[str, Any], best: float | None) -> str:
+def _share(results: Mapping[str, Any], figures: Mapping[str, Any], rate: float | None) -> str:
     """Return the arithmetic of the model in relation to the fastest fp16 product that was measured on the card."""
     peaks = results["parts"].get("device", {"figures": {}})["figures"].get("peaks", {})
-    if best is None or "float16" not in peaks:
+    if rate is None or "float16" not in peaks:
         return ""
-    return f"{best * figures['operations_per_message'] / peaks['float16']['operations_per_s']:.0%}"
+    return f"{rate * figures['operations_per_message'] / peaks['float16']['operations_per_s']:.0%}"
 
 
 def _columns(table: Sequence[Sequence[str]]) -> Iterator[str]:

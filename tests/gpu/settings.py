@@ -8,6 +8,8 @@ from typing import Any, Self
 BASE, WIDE = "base", "distilbert-base"
 SHAPES = (BASE, WIDE)
 """Shapes of the model: the packaged base, and every unit of it doubled, which is DistilBERT-base's."""
+OURS = "spam-edge"
+"""Title of our engine."""
 NO_DEVICE = "no CUDA device"
 O4 = "o4"
 """Folder of the file that Optimum makes with its level O4, for comparison."""
