@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.gpu.parts import LATE, OK
-from tests.gpu.settings import SHAPES
+from tests.gpu.settings import OWN_SETS, SHAPES
 
 _NOTE = 100  # characters of a reason in the table
 SPEEDS = ("engine", "tokens on the GPU", "tokens on the host", "texts", "one message, p50", "cold start", "host memory",
@@ -61,20 +61,37 @@ def best(figures: Mapping[str, Any], kind: str) -> float | None:
 
 
 def parity(results: Mapping[str, Any], shape: str) -> list[list[str]]:
-    """Return one row per variant and set of messages of a shape, with the columns of :data:`PARITY`."""
+    """Return rows with the columns of :data:`PARITY`: variants by set of messages, the labelled files together."""
     variants = results["parts"].get(f"inference {shape}", {"figures": {}})["figures"].get("variants", {})
     return [
         [
             name,
-            f"{rows}, {found['n']}",
+            f"{rows}, {found['n']:,}",
             f"{found['max_abs_dlogit']:.1e}",
-            f"{found['max_abs_dp']:.5f}",
-            f"{found['mean_abs_dp']:.6f}",
+            f"{found['max_abs_dp']:.1e}",
+            f"{found['mean_abs_dp']:.1e}",
             f"{found['flips']}",
         ]
         for name, variant in variants.items()
-        for rows, found in variant["sets"].items()
+        for rows, found in _together(variant["sets"]).items()
     ]
+
+
+def _together(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the sets that every run has, and one of all others."""
+    own = {name: found for name, found in sets.items() if name in OWN_SETS}
+    others = [found for name, found in sets.items() if name not in OWN_SETS]
+    if not others:
+        return own
+    n = sum(found["n"] for found in others)
+    return own | {
+        "labelled files": {
+            "n": n,
+            "mean_abs_dp": sum(found["mean_abs_dp"] * found["n"] for found in others) / n,
+            "flips": sum(found["flips"] for found in others),
+            **{name: max(found[name] for found in others) for name in ("max_abs_dlogit", "max_abs_dp")},
+        }
+    }
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:

@@ -10,6 +10,8 @@ SHAPES = (BASE, WIDE)
 """Shapes of the model: the packaged base, and every unit of it doubled, which is DistilBERT-base's."""
 OURS = "spam-edge"
 """Title of our engine."""
+OWN_SETS = ("golden", "test", "corpus")
+"""Sets of messages that a run has without labelled files."""
 NO_DEVICE = "no CUDA device"
 O4 = "o4"
 """Folder of the file that Optimum makes with its level O4, for comparison."""

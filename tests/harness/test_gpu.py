@@ -197,7 +197,7 @@ def test_the_summary_has_all_parts_and_the_speeds() -> None:
 
 def test_a_run_on_cuda_is_quoted() -> None:
     assert quote.brief(results()) == (
-        "On an NVIDIA Made Up (2026-01-02), fp16 differs from PyTorch in fp32 by at most 0.0007 in a score; 2 of 1,000 "
+        "On an NVIDIA Made Up (2026-01-02), fp16 differs from PyTorch in fp32 by at most 0.0007 in a score; 6 of 1,100 "
         "labels differ. It classified 30,000 messages/s, 1.5 times as many as transformers pipeline.\n"
     )
     tables = quote.tables(results())
@@ -206,7 +206,8 @@ def test_a_run_on_cuda_is_quoted() -> None:
         "NVIDIA Made Up, 2026-01-02, onnxruntime 1.31.1, torch 2.13.0, transformers 4.57.6.\n\nbase:\n\n| engine |"
     )
     assert "| transformers pipeline |  |  | 20,000 |" in tables
-    assert "| fp16 | test, 930 | 3.1e-03 | 0.00070 | 0.000010 | 1 |\n" in tables
+    assert "| fp16 | test, 930 | 3.1e-03 | 7.0e-04 | 1.0e-05 | 1 |\n" in tables
+    assert "| fp16 | labelled files, 100 | 5.0e-03 | 7.0e-04 | 4.0e-05 | 4 |\n" in tables
     assert quote.training(results()) == (
         "Training the packaged base on an NVIDIA Made Up (bf16) took 61 s, 1,234 messages/s.\n"
     )
