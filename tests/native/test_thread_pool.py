@@ -30,11 +30,14 @@ pytestmark = [
 
 # The default batch is large enough to use the thread pool.
 PRELUDE = f"""
-import gc, os, signal, sys, threading, time
+import gc, os, signal, sys, threading, time, warnings
 import numpy as np
 from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bundle.locate import Bundle
 from spam_edge.runtime.session import open_session
+
+# Python 3.12 warns of forks beside threads, which is what these tests are about.
+warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
 
 def session(threads):
     return open_session(Bundle.find(sys.argv[1]), RuntimeOptions(device="cpu", variant="fused", threads=threads))
