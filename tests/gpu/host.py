@@ -12,6 +12,8 @@ from tests.gpu.settings import BASE, Settings
 
 _THREADS = (1, 2, 4)
 _CHUNK = 1024
+_FEW = 100
+_SECONDS = 0.5
 
 
 def measure(settings: Settings, save: Save) -> None:
@@ -30,11 +32,16 @@ def measure(settings: Settings, save: Save) -> None:
     save(classify={f"{threads}": _classify(classifier, texts, threads) for threads in _THREADS})
 
 
-def rate(run: Callable[[], object], count: int, seconds: float = 0.5) -> float:
-    """Return items per second: the median of at least three runs, and of as many as fit into the time."""
-    run()
+def rate(run: Callable[[], object], count: int) -> float:
+    """Return items per second: the median of at least three runs, and of as many as fit into half a second.
+
+    Few items, as in the small form, run once: their speed says nothing.
+    """
+    least, seconds = (3, _SECONDS) if count > _FEW else (1, 0.0)
+    if count > _FEW:
+        run()
     times: list[float] = []
-    while len(times) < 3 or sum(times) < seconds:
+    while len(times) < least or sum(times) < seconds:
         began = time.perf_counter()
         run()
         times.append(time.perf_counter() - began)
