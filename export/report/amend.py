@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from export.errors import ExportError
 from spam_edge.atomic import atomic_file
@@ -17,7 +18,14 @@ def require_place(bundle: Bundle, place: str) -> None:
     _around(bundle, place)
 
 
-def amend(bundle: Bundle, place: str, text: str, *, files: Mapping[str, str] | None = None) -> None:
+def amend(
+    bundle: Bundle,
+    place: str,
+    text: str,
+    *,
+    files: Mapping[str, str] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> None:
     """Replace a marked section of the card.
 
     Args:
@@ -25,6 +33,7 @@ def amend(bundle: Bundle, place: str, text: str, *, files: Mapping[str, str] | N
         place: name of the section, which stands between ``<!-- name -->`` and ``<!-- end of name -->``.
         text: Markdown.
         files: contents of other bundle files to replace, by name.
+        metrics: figures to add to the manifest, by name.
 
     Raises:
         ExportError: the card has no such section.
@@ -35,7 +44,8 @@ def amend(bundle: Bundle, place: str, text: str, *, files: Mapping[str, str] | N
         with atomic_file(bundle.file(name)) as stream:
             stream.write(content)
     hashes = {name: BundleFile(sha256_of(path := bundle.file(name)), path.stat().st_size) for name in written}
-    manifest = replace(bundle.manifest, files={**bundle.manifest.files, **hashes})
+    figures = {**bundle.manifest.metrics, **(metrics or {})}
+    manifest = replace(bundle.manifest, files={**bundle.manifest.files, **hashes}, metrics=figures)
     with atomic_file(bundle.file(MANIFEST_NAME)) as stream:
         stream.write(manifest.to_json())
 

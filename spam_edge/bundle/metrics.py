@@ -16,7 +16,8 @@ def check_metrics(value: object, name: str) -> dict[str, Any]:
         InvalidValueError: a figure that the runtime shows has the wrong form.
     """
     metrics = entries(value, name)
-    _check(metrics, name, {"modes": each_value(_mode), "unsure": each_value(_rate), "controls": each_value(_control)})
+    tables = {"modes": each_value(_mode), "unsure": each_value(_rate), "controls": each_value(_control), "gpu": _gpu}
+    _check(metrics, name, tables)
     if "today" in metrics:
         _check(entries(metrics["today"], f"{name}.today"), f"{name}.today", {"modes": each_value(_mode)})
     return metrics
@@ -32,11 +33,19 @@ def _control(value: object, name: str) -> None:
 
 
 def _rate(value: object, name: str) -> None:
-    rate = entries(value, name)
-    for key, check in {"value": optional(share), "low": share, "high": share, "n": integer}.items():
-        if key not in rate:
+    _require(value, name, {"value": optional(share), "low": share, "high": share, "n": integer})
+
+
+def _gpu(value: object, name: str) -> None:
+    _require(value, name, {"card": text, "date": text, "max_abs_dp": share, "flips": integer, "n": integer})
+
+
+def _require(value: object, name: str, checks: Mapping[str, Check[Any]]) -> None:
+    found = entries(value, name)
+    for key, check in checks.items():
+        if key not in found:
             raise InvalidValueError(f"the field {name}.{key} is missing")
-        check(rate[key], f"{name}.{key}")
+        check(found[key], f"{name}.{key}")
 
 
 def _check(found: Mapping[str, Any], name: str, checks: Mapping[str, Check[Any]]) -> None:

@@ -47,13 +47,18 @@ def info_lines(description: Mapping[str, Any]) -> Iterator[str]:
     """
     width = max(map(len, description)) + 2
     for name, value in description.items():
-        if name not in {"modes", "unsure", "controls"}:
+        if name not in {"modes", "unsure", "controls", "gpu"}:
             yield from _entry(name.replace("_", " "), [_shown(value)], width)
     yield from _mode_lines(description["modes"])
     if unsure := description["unsure"]:
         yield from _entry("unsure", [f"{name} {rate_text(rate)}" for name, rate in unsure.items()])
     for name, control in description["controls"].items():
         yield from _entry(f"control {name}", [f"called spam {rate_text(control)}", control["title"]])
+    if gpu := description["gpu"]:
+        difference = f"scores differ from PyTorch by at most {gpu['max_abs_dp']:.4f}"
+        yield from _entry(
+            "gpu", [f"{gpu['card']}, {gpu['date']}", difference, f"{gpu['flips']:,} of {gpu['n']:,} labels"]
+        )
 
 
 def _mode_lines(modes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

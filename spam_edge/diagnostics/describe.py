@@ -74,6 +74,7 @@ def describe(classifier: Describable) -> dict[str, Any]:
         },
         "unsure": manifest.metrics.get("unsure", {}),
         "controls": manifest.metrics.get("controls", {}),
+        "gpu": manifest.metrics.get("gpu", {}),
         "max_length": manifest.max_length,
         "variants": {name: entry.bytes for name, entry in manifest.variants.items()},
         "versions": {

@@ -28,7 +28,7 @@ def test_info(run: Run, tiny_bundle: Path) -> None:
     assert all(len(line) <= 80 for line in result.stdout.splitlines()[1:])  # the first has the path
     entries = re.sub(r"\n +", " ", result.stdout).splitlines()
     table = dict(re.split(" {2,}", line, maxsplit=1) for line in entries)
-    names = [name.replace("_", " ") for name in description if name not in {"modes", "unsure", "controls"}]
+    names = [name.replace("_", " ") for name in description if name not in {"modes", "unsure", "controls", "gpu"}]
     assert list(table)[: len(names)] == names
     assert list(table)[len(names) :] == [
         *(f"mode {mode}" for mode in description["modes"]),
@@ -57,6 +57,22 @@ def test_info_says_which_harmless_messages_are_called_spam(run: Run, bundle_copy
     del manifest["metrics"]["controls"]
     path.write_text(json.dumps(manifest), encoding="utf-8")
     assert "control" not in run("info", *CPU, "--model", str(bundle_copy)).stdout
+
+
+def test_info_says_what_was_measured_on_a_gpu(run: Run, bundle_copy: Path) -> None:
+    path = bundle_copy / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    assert "gpu" not in [line.split()[0] for line in run("info", *CPU).stdout.splitlines()]
+    gpu = {"card": "NVIDIA Made Up", "date": "2026-01-02", "max_abs_dp": 0.00612, "flips": 1, "n": 10438}
+    manifest["metrics"]["gpu"] = gpu
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    shown = re.sub(r"\s+", " ", run("info", *CPU, "--model", str(bundle_copy)).stdout)
+    assert "gpu NVIDIA Made Up, 2026-01-02 scores differ from PyTorch by at most 0.0061 1 of 10,438 labels" in shown
+    assert json.loads(run("info", *CPU, "--model", str(bundle_copy), "--json").stdout)["gpu"] == gpu
+    del manifest["metrics"]["gpu"]["card"]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    refused = run("info", *CPU, "--model", str(bundle_copy))
+    assert (refused.exit_code, "metrics.gpu.card is missing" in refused.stderr) == (1, True)
 
 
 def test_info_as_json(run: Run, tiny_bundle: Path) -> None:

@@ -49,7 +49,7 @@ def _refresh(page: Path, *, write: bool) -> bool:
 
 
 def _refresh_card(path: Path) -> None:
-    """Write the figures of the run on CUDA into the card of a bundle; its digest changes.
+    """Write the figures of the run on CUDA into card and manifest of a bundle; its digest changes.
 
     Raises:
         ClickException: there is no such run, it is of another fp16 file, or the bundle has no place for it.
@@ -62,10 +62,11 @@ def _refresh_card(path: Path) -> None:
         bundle = Bundle.find(path)
         run = ROOT / CUDA_RUN
         sha256 = bundle.manifest.files[bundle.manifest.variants["fp16"].file].sha256
-        text = quote.card(json.loads(run.read_bytes()), sha256) if run.is_file() else None
+        results = json.loads(run.read_bytes()) if run.is_file() else {"parts": {}}
+        text = quote.card(results, sha256)
         if text is None:
             raise click.ClickException(f"{CUDA_RUN} has no run on CUDA of the fp16 file of {path}")
-        amend(bundle, quote.PLACE, text)
+        amend(bundle, quote.PLACE, text, metrics={"gpu": quote.difference(results)})
     except SpamEdgeError as error:
         raise click.ClickException(str(error)) from error
 

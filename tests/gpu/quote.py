@@ -16,14 +16,23 @@ def brief(results: Mapping[str, Any]) -> str | None:
     rows = parity(results, BASE)
     if not _on_cuda(results) or not rows:
         return None
-    variants = results["parts"][f"inference {BASE}"]["figures"]["variants"]
-    sets = variants["fp16"]["sets"].values()
-    largest = max(found["max_abs_dp"] for found in sets)
-    flips, n = sum(found["flips"] for found in sets), sum(found["n"] for found in sets)
+    found = difference(results)
     return (
-        f"On an {_card(results)} ({_date(results)}), fp16 differs from PyTorch in fp32 by at most {largest:.4f} in a "
-        f"score; {flips:,} of {n:,} labels differ. {_speed(results)}\n"
+        f"On an {found['card']} ({found['date']}), fp16 differs from PyTorch in fp32 by at most "
+        f"{found['max_abs_dp']:.4f} in a score; {found['flips']:,} of {found['n']:,} labels differ. {_speed(results)}\n"
     )
+
+
+def difference(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the manifest of a bundle keeps: card, date, and the difference of fp16 from PyTorch."""
+    sets = results["parts"][f"inference {BASE}"]["figures"]["variants"]["fp16"]["sets"].values()
+    return {
+        "card": _card(results),
+        "date": _date(results),
+        "max_abs_dp": max(found["max_abs_dp"] for found in sets),
+        "flips": sum(found["flips"] for found in sets),
+        "n": sum(found["n"] for found in sets),
+    }
 
 
 def _speed(results: Mapping[str, Any]) -> str:

@@ -242,6 +242,9 @@ def test_the_card_quotes_a_run_of_its_own_fp16_file(bundle_copy: Path, tmp_path:
         in written
     )
     assert "not run it on a GPU" not in written
+    assert Bundle.find(bundle_copy).manifest.metrics["gpu"] == {
+        "card": "NVIDIA Made Up", "date": "2026-01-02", "max_abs_dp": 0.0007, "flips": 6, "n": 1100,
+    }  # fmt: skip
     Bundle.find(bundle_copy).verify()
 
 
