@@ -1,8 +1,6 @@
 """Malformed models are refused or run, without a fault, a hang or a leak. ``make fuzz`` runs more of them."""
 
 import shutil
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,38 +24,28 @@ def _packed(bundle: Path, count: int) -> bytes:
     return pack(sound, list(malformed_models(sound, count, SEED)))
 
 
-@pytest.fixture(scope="module")
-def run(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcomes]:
-    """Return a function that runs all models with an instruction set, once."""
-    packed = _packed(tiny_bundle, MODELS)
-    return cache(lambda name: run_models(compile_harness(name, tmp_path_factory.mktemp(name)), packed, MODELS))
-
-
 def _logits(outcomes: Outcomes, number: int) -> NDArray[np.float32]:
     return np.frombuffer(bytes.fromhex(outcomes.done[number]), dtype=np.float32)
 
 
-def test_no_model_is_a_fault(tiny_bundle: Path, run: Callable[[str], Outcomes], vectors: str) -> None:
-    outcomes = run(vectors)
-    assert outcomes.faults == {}
-    assert outcomes.done.keys() | outcomes.refused.keys() == set(range(MODELS))
-    assert min(len(outcomes.done), len(outcomes.refused)) > MODELS / 20
-    assert all("SpamEncoder: " in message for message in outcomes.refused.values())
-    with use_vectors(vectors):
-        session = open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cpu", variant="fused", threads=1))
-    expected = session.run(*sound_batch())
-    found = _logits(outcomes, 0).reshape(expected.shape)
-    assert np.abs(found - expected).max() < 1e-6  # another compiler may fold constants of the Gelu table otherwise
-
-
-def test_every_instruction_set_gives_the_same(run: Callable[[str], Outcomes]) -> None:
-    first, *others = map(run, fused_vectors())
-    if not others:
-        pytest.skip("this processor can run only one library")
-    for other in others:
-        assert other.refused == first.refused
+def test_no_model_is_a_fault_and_all_instruction_sets_give_the_same(tiny_bundle: Path, tmp_path: Path) -> None:
+    packed = _packed(tiny_bundle, MODELS)
+    first: Outcomes | None = None
+    for name in fused_vectors():
+        outcomes = run_models(compile_harness(name, tmp_path), packed, MODELS)
+        assert outcomes.faults == {}
+        assert outcomes.done.keys() | outcomes.refused.keys() == set(range(MODELS))
+        assert min(len(outcomes.done), len(outcomes.refused)) > MODELS / 20
+        assert all("SpamEncoder: " in message for message in outcomes.refused.values())
+        with use_vectors(name):
+            session = open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cpu", variant="fused", threads=1))
+        expected = session.run(*sound_batch())
+        found = _logits(outcomes, 0).reshape(expected.shape)
+        assert np.abs(found - expected).max() < 1e-6  # another compiler may fold constants of the Gelu table otherwise
+        first = first or outcomes
+        assert outcomes.refused == first.refused
         for number in first.done:
-            assert np.array_equal(_logits(other, number), _logits(first, number), equal_nan=True), number
+            assert np.array_equal(_logits(outcomes, number), _logits(first, number), equal_nan=True), number
 
 
 def test_a_missing_check_is_found(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def _knows(word: str) -> bool:
 
 
 @pytest.mark.parametrize("normalizes", [True, False])
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(messages=st.lists(texts, max_size=6), max_length=st.sampled_from([3, 4, 8, MAX_LENGTH, 512]))
 def test_all_messages_have_the_rows_of_the_general_path(normalizes: bool, messages: list[str], max_length: int) -> None:
     setting = {"normalizes": normalizes, "max_length": max_length}
@@ -118,7 +118,7 @@ def test_which_unchanged_texts_are_left_out() -> None:
     }
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(messages=st.lists(ascii_texts, min_size=1, max_size=4))
 def test_what_joining_changes_is_left_out(messages: list[str]) -> None:
     """And tokens are those of the whole message by the tokenizers library, truncated here."""
@@ -131,7 +131,7 @@ def test_what_joining_changes_is_left_out(messages: list[str]) -> None:
             assert (ids, truncated) == (expected if fits else [*expected[: MAX_LENGTH - 1], expected[-1]], not fits)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(message=ascii_texts)
 def test_hardly_any_unchanged_message_is_left_out(message: str) -> None:
     """Exceptions: spaced or dotted letters that are no word, an untranslated "dot", and brackets of special tokens."""
