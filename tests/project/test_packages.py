@@ -76,7 +76,7 @@ PACKAGES = {
     ),
     "files": Package("export.bundle_files export.provenance", f"{_EXPORT} graphs quantization", "onnx"),
     "thresholds": Package("export.calibration export.modes", _EXPORT, "numpy scipy"),
-    "parity": Package("export.parity", f"{_EXPORT} graphs quantization files", "numpy onnx tqdm"),
+    "parity": Package("export.parity", f"{_EXPORT} graphs quantization files", "numpy onnx scipy tqdm"),
     "report": Package(
         "export.report", f"{_EXPORT} graphs quantization files thresholds parity", "matplotlib numpy sklearn"
     ),
