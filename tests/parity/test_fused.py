@@ -8,6 +8,7 @@ outputs change by up to the error of the approximation.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -219,13 +220,18 @@ def _constants_in_use(fused: Path) -> set[str]:
     return {part for tensor in tensors if 0 not in tensor.dims and (part := tensor.name.rsplit(".")[-1]) in optional}
 
 
+@cache  # pytest sets a fixture with parameters up again when it comes back to one of them
+def _reference_of(bundle: Path, scratch: Callable[[str], Path]) -> Reference:
+    return Reference.of(Files.of_bundle(bundle), scratch("nudged"))
+
+
 @pytest.fixture(scope="module", params=BUNDLES)
 def bundle_reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return Reference.of(Files.of_bundle(request.param), tmp_path_factory.mktemp("nudged"))
+    return _reference_of(request.param, tmp_path_factory.mktemp)
 
 
 @pytest.fixture(scope="module")
-def bundled(bundle_reference: Reference, vectors: str) -> Measured:
+def bundled(vectors: str, bundle_reference: Reference) -> Measured:  # a set that cannot run is skipped first
     with use_vectors(vectors):
         return Measured.of(bundle_reference)
 
@@ -244,7 +250,7 @@ def shape_reference(
 
 
 @pytest.fixture(scope="module")
-def shaped(shape_reference: Reference, vectors: str) -> Measured:
+def shaped(vectors: str, shape_reference: Reference) -> Measured:
     with use_vectors(vectors):
         return Measured.of(shape_reference)
 
