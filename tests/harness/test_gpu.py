@@ -315,7 +315,7 @@ def test_the_small_form_runs_to_its_end_on_a_cpu(tiny_bundle: Path, tmp_path: Pa
 def test_the_files_of_a_checkpoint_are_compared_with_it(tiny_checkpoint: Path, tmp_path: Path) -> None:
     extra = tmp_path / "mine.csv"
     extra.write_text("label,text\nspam,WINNER!! Call 09061701461 to claim your prize\nham,see you at 5 then\n")
-    engines = [f"speed base {engine}" for engine in ("torch-fp16", "torch-bf16", "pipeline")]
+    engines = [f"speed base {engine}" for engine in ("torch-fp16", "pipeline")]
     options = ["--checkpoint", str(tiny_checkpoint), "--extra", f"mine={extra}"]
     parts, _ = run_all(tmp_path, *options, "--parts", ",".join(["bundle base", "inference base", *engines]))
     figures = parts["inference base"]["figures"]
@@ -327,11 +327,12 @@ def test_the_files_of_a_checkpoint_are_compared_with_it(tiny_checkpoint: Path, t
         assert_timed(parts[name]["figures"])
     ready = tmp_path / "base" / READY
     made = ready.stat().st_mtime_ns
-    again, _ = run_all(tmp_path, *options, "--parts", "bundle base,inference base")
+    run_all(tmp_path, *options, "--parts", "bundle base")
     assert ready.stat().st_mtime_ns == made  # what is complete is used again
-    assert again["inference base"]["figures"] == figures
-    run_all(tmp_path, *options[:2], "--parts", "bundle base")
-    assert ready.stat().st_mtime_ns > made  # without the labelled file
+    settings = Settings(work=tmp_path, checkpoint=tiny_checkpoint, extras={})  # without the labelled file
+    part = next(part for part in PARTS if part.name == "bundle base")
+    again = run_part(part, settings, python=sys.executable, environment=ENVIRONMENT, seconds=1000)
+    assert (again["status"], again["figures"]["sets"].keys()) == (OK, {"golden", "test"})
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from tests.fuzz.runs import Outcomes, compile_for_arm, compile_harness, run_mode
 from tests.fuzz.shapes import models_of_any_shape
 
 ROOT = Path(__file__).parents[2]
-MODELS, SHAPES, SEED = 120, 50, 5
+MODELS, SHAPES, SEED = 60, 30, 5
 pytestmark = [
     pytest.mark.fused,
     pytest.mark.slow,
