@@ -55,7 +55,7 @@ def test_the_bundle_is_whole(bundle: Path) -> None:
     fused = {"onnx/model_fused.onnx"} if FUSED in FILES else set()
     assert {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()} == fused | {
         "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-        "onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx",
+        "onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_fp16_packed.onnx", "onnx/model_quantized.onnx",
         "onnx/model_quantized_without_vnni.onnx", "normalizer.json",
         "parity.json", "golden.jsonl", "validation.json", "README.md", "evaluation.png", "manifest.json",
     }  # fmt: skip
