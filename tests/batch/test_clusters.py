@@ -243,6 +243,7 @@ def test_without_the_extra(cluster_name: str, module: str, command: list[str], t
 
 def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch, run: RunJob) -> None:
     _needs("ray")
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests may have started it in this process
     with socket.socket() as closed:  # bound but not listening
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
