@@ -111,9 +111,9 @@ def quiet() -> Iterator[None]:
 
 
 def _o4() -> OptimizationConfig:
-    """Return Optimum's O4 with the fusions of its Python part alone, which are the same on every machine.
+    """Return Optimum's O4 with its Python fusions only, which are the same on every machine.
 
-    Where onnxruntime has CUDA, O4 lets a session on CUDA fuse first. What it leaves, no fusion of attention matches.
+    Where onnxruntime has CUDA, O4 first optimises in a CUDA session. The Python fusion does not match its result.
     """
     configuration = AutoOptimizationConfig.O4()
     configuration.optimization_level = 0

@@ -47,9 +47,10 @@ def keep_first_token(model: onnx.ModelProto) -> None:
 
 
 def continue_with_first_token(model: onnx.ModelProto) -> None:
-    """Take, in place, the first token of each row directly behind the last ``Attention``, for the fp16 file.
+    """Take, in place, the first token of each row directly after the last ``Attention``, for the fp16 file.
 
-    The fused operator computes queries, keys and values in one product. What follows it needs the first token alone.
+    ``Attention`` computes queries, keys and values in one product, for all tokens. What follows it is computed for the
+    first token alone.
 
     Raises:
         ExportError: the graph does not have the form that Optimum writes.
@@ -62,9 +63,10 @@ def continue_with_first_token(model: onnx.ModelProto) -> None:
         raise ExportError("the graph has no fused layer; install the versions in constraints.txt")
     context, hidden = attentions[-1].output[0], attentions[-1].input[0]
     first, last = normalizations[-2:]
-    [gather, *others] = readers.get(last.output[0], [])
-    if others or gather.op_type != "Gather" or hidden not in first.input or len(readers[context]) != 1:
+    heads = readers[last.output[0]]
+    if [node.op_type for node in heads] != ["Gather"] or hidden not in first.input or len(readers[context]) != 1:
         raise ExportError("the last layer has an unexpected form; install the versions in constraints.txt")
+    [gather] = heads
     for source, name, reader in zip((context, hidden), HEAD_READS, (readers[context][0], first), strict=True):
         node = helper.make_node("Gather", [source, gather.input[1]], [name], name=name, axis=1)
         graph.node.insert(list(graph.node).index(reader), node)

@@ -1,8 +1,7 @@
 """Write the fp16 graph without padding, for CUDA.
 
-The inputs are the tokens of all messages behind one another, and onnxruntime's PackedAttention keeps the messages
-apart; see :func:`spam_edge.runtime.batching.pack_rows`. Everything runs on real tokens alone. The operator has no
-kernel for the CPU.
+The inputs are the concatenated tokens of all messages; see :func:`spam_edge.runtime.batching.pack_rows`. onnxruntime's
+PackedAttention attends within each message. No padding is computed. The operator has no kernel for the CPU.
 """
 
 from pathlib import Path

@@ -55,10 +55,9 @@ def info_lines(description: Mapping[str, Any]) -> Iterator[str]:
     for name, control in description["controls"].items():
         yield from _entry(f"control {name}", [f"called spam {rate_text(control)}", control["title"]])
     if gpu := description["gpu"]:
-        difference = f"scores differ from PyTorch by at most {gpu['max_abs_dp']:.4f}"
-        yield from _entry(
-            "gpu", [f"{gpu['card']}, {gpu['date']}", difference, f"{gpu['flips']:,} of {gpu['n']:,} labels"]
-        )
+        scores = f"scores differ from PyTorch by at most {gpu['max_abs_dp']:.4f}"
+        labels = f"{gpu['flips']:,} of {gpu['n']:,} labels differ"
+        yield from _entry("gpu", [f"{gpu['card']}, {gpu['date']}", scores, labels])
 
 
 def _mode_lines(modes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

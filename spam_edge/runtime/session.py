@@ -85,8 +85,9 @@ class Session:
             BundleIntegrityError: the model refuses the input, or returns other than finite logits of this shape.
             SpamEdgeError: the run failed for another reason, such as too little memory for one message.
         """
+        feed = self._feed(input_ids, attention_mask)
         try:
-            logits: NDArray[np.float32] = self._session.run(self._output, self._feed(input_ids, attention_mask))[0]
+            logits: NDArray[np.float32] = self._session.run(self._output, feed)[0]
         except Exception as error:  # onnxruntime has no common base class for its errors
             if self.provider == CUDA and is_out_of_memory(error):
                 return self._run_halves(input_ids, attention_mask, error)

@@ -84,6 +84,8 @@ def main(
     in the results. Exit code 1 means that a part failed.
     """
     deadline = time.monotonic() + seconds
+    if prepare and given["checkpoint"] is None:
+        raise click.UsageError("--prepare needs --checkpoint")
     settings = Settings(**given, full=prepare)
     if prepare:
         parts = [f"bundle {shape}" for shape in SHAPES]

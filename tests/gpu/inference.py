@@ -12,7 +12,7 @@ from spam_edge.bundle.locate import Bundle
 from spam_edge.decision.comparison import Decision
 from spam_edge.errors import ProviderUnavailableError
 from spam_edge.runtime.providers import CPU, CUDA
-from tests.gpu.models import REFERENCE, Messages, message_sets
+from tests.gpu.models import FLOATS, REFERENCE, Messages, message_sets
 from tests.gpu.parts import Save
 from tests.gpu.placement import operators_by_provider
 from tests.gpu.settings import READY, Settings
@@ -33,7 +33,7 @@ def measure(settings: Settings, save: Save, shape: str) -> None:
     save(reference=json.loads((settings.folder_of(shape) / READY).read_bytes())["reference"])
     found: dict[str, Any] = {}
     for name, variant in bundle.manifest.variants.items():
-        if name.startswith(("fp16", "fp32")) and provider in variant.providers:
+        if name in FLOATS and provider in variant.providers:
             found[name] = _examine(bundle, RuntimeOptions(device=settings.device, variant=name), sets, expected)
             save(variants=found)
 

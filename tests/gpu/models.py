@@ -73,7 +73,7 @@ def prepare(settings: Settings, save: Save, shape: str) -> None:
         "bundle": given and given.digest,
         "checkpoint": checkpoint and sha256_of(checkpoint / "model.safetensors"),
         "full": settings.full,
-        "extras": sorted(settings.extras),
+        "extras": {name: sha256_of(path) for name, path in settings.extras.items()},
     }
     if ready.is_file() and (found := json.loads(ready.read_bytes()))["key"] == key:
         save(**found)

@@ -158,6 +158,7 @@ def test_results_of_another_program_are_not_overwritten(tmp_path: Path) -> None:
     assert "is not from python -m tests.gpu; name another --output" in result.output
     assert output.read_text() == "[1]"
     assert invoke("--parts", "device,nothing").exit_code == 2
+    assert "--prepare needs --checkpoint" in invoke("--prepare").output
     assert invoke("--extra", "name=nowhere.csv").exit_code == 2
 
 
@@ -296,7 +297,7 @@ def test_the_small_form_runs_to_its_end_on_a_cpu(tiny_bundle: Path, tmp_path: Pa
         NO_DEVICE,
         "no checkpoint of the bundle: bring it along with --checkpoint",
     }
-    assert parts["tests"]["figures"]["passed"] == 0
+    assert parts["tests"]["figures"]["passed"] == 1  # the conversion, which needs no CUDA device
     assert parts["train"]["figures"]["hardware"]["device"] == "cpu"
     variants = parts["inference base"]["figures"]["variants"]
     assert {name: set(variant["sets"]) for name, variant in variants.items()} == {

@@ -8,6 +8,7 @@ from typing import Any
 import onnxruntime
 import pytest
 
+from spam_edge.bundle.manifest import Variant
 from spam_edge.runtime import providers, session
 from spam_edge.runtime.providers import CPU, CUDA
 
@@ -26,10 +27,7 @@ def pretend_cuda(monkeypatch: pytest.MonkeyPatch, open_session: Any, *, padded: 
         padded: open the fp16 graph with padding, which has kernels on the CPU, in place of the one without.
     """
     if padded:
-        choose = session._choose_file
-        monkeypatch.setattr(
-            session, "_choose_file", lambda file, provider: choose(replace(file, packed=None), provider)
-        )
+        use_padding(monkeypatch)
     made_up = SimpleNamespace(**{name: getattr(onnxruntime, name) for name in dir(onnxruntime) if name[0] != "_"})
     made_up.__file__ = onnxruntime.__file__
     made_up.get_available_providers = lambda: [CUDA, CPU]
@@ -37,6 +35,16 @@ def pretend_cuda(monkeypatch: pytest.MonkeyPatch, open_session: Any, *, padded: 
     made_up.preload_dlls = lambda: print("Failed to load libcublas.so.13")
     monkeypatch.setattr(providers, "import_onnxruntime", lambda: made_up)
     monkeypatch.setattr(providers, "_has_nvidia_driver", lambda: True)
+
+
+def use_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open the fp16 graph with padding on CUDA, too."""
+    choose = session._choose_file
+
+    def choose_padded(file: Variant, provider: str) -> tuple[str, str]:
+        return choose(replace(file, packed=None), provider)
+
+    monkeypatch.setattr(session, "_choose_file", choose_padded)
 
 
 def on_the_cpu(before_run: Callable[[Any], None] = lambda feed: None) -> Any:

@@ -3,25 +3,28 @@
 onnxruntime has no kernels for it on the CPU. Its operators are computed as onnxruntime's documents of them specify.
 """
 
+import shutil
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from export.errors import ExportError
+from export.graphs.conversion import convert_to_fp16, count_operators
+from export.graphs.first_token import continue_with_first_token
 from export.graphs.packing import write_packed
 from export.parity.by_definition import evaluator_of, packed_logits
 from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bundle.golden import Golden
 from spam_edge.bundle.locate import Bundle
-from spam_edge.runtime import session
+from spam_edge.runtime.batching import pad_rows
 from spam_edge.runtime.providers import CPU, CUDA
-from tests.support.cuda import NEEDS_CUDA, pretend_cuda
+from tests.support.cuda import NEEDS_CUDA, pretend_cuda, use_padding
 
 FP16_FILE, PACKED_FILE = "onnx/model_fp16.onnx", "onnx/model_fp16_packed.onnx"
 
@@ -38,16 +41,8 @@ def test_every_attention_is_packed_and_takes_packed_inputs(packed: Path) -> None
     onnx.checker.check_model(model)  # the nodes are in order, among others
     counts = Counter(node.op_type for node in model.graph.node)
     before = Counter(node.op_type for node in onnx.load(packed.with_name("model_fp16.onnx")).graph.node)
-    kinds = (
-        "Attention",
-        "PackedAttention",
-        "MatMul",
-        "BiasGelu",
-        "SkipLayerNormalization",
-        "LayerNormalization",
-        "Gemm",
-    )
-    assert {kind: before[kind] for kind in kinds[2:]} == {kind: counts[kind] for kind in kinds[2:]}
+    kept = ("MatMul", "BiasGelu", "SkipLayerNormalization", "LayerNormalization", "Gemm")
+    assert {kind: before[kind] for kind in kept} == {kind: counts[kind] for kind in kept}
     assert (before["Attention"], counts["Attention"], counts["PackedAttention"]) == (3, 0, 3)
     assert {entry.domain for entry in model.opset_import} == {"", "com.microsoft"}
     assert not any("Padding" in node.op_type or "mask" in name for node in model.graph.node for name in node.input)
@@ -99,15 +94,43 @@ def test_a_graph_of_another_form_is_refused(bundle_copy: Path) -> None:
         write_packed(bundle_copy / "onnx" / "model.onnx", bundle_copy / PACKED_FILE, layers=3)
 
 
+def test_after_the_last_attention_the_first_token_is_computed_alone(tiny_bundle: Path) -> None:
+    model = onnx.load(tiny_bundle / FP16_FILE)
+    for name in ("MatMul", "SkipLayerNormalization", "BiasGelu"):
+        last = [node for node in model.graph.node if node.op_type == name][-1]
+        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(last.output[0]))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=[CPU])
+    ids, mask = pad_rows([[2, 9, 12, 30, 3], [2, 11, 3]], pad_token_id=0)
+    shapes = [array.shape for array in session.run(None, {"input_ids": ids, "attention_mask": mask})]
+    assert {(len(shape), shape[0]) for shape in shapes} == {(2, 2)}  # two messages, not two times five tokens
+
+
+def test_a_layer_of_another_form_is_not_narrowed(tiny_bundle: Path) -> None:
+    narrowed = onnx.load(tiny_bundle / FP16_FILE)
+    with pytest.raises(ExportError, match="the last layer has an unexpected form"):
+        continue_with_first_token(narrowed)  # once more
+    with pytest.raises(ExportError, match="no fused layer"):
+        continue_with_first_token(onnx.load(tiny_bundle / "onnx" / "model.onnx"))
+
+
+@pytest.mark.slow
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_conversion_fuses_the_same_with_and_without_cuda(tiny_bundle: Path, tmp_path: Path) -> None:
+    """On a machine with CUDA, onnxruntime must not optimise for it first."""
+    for name in ("onnx/model.onnx", "config.json"):
+        shutil.copy(tiny_bundle / name, tmp_path)
+    made = convert_to_fp16(tmp_path, tmp_path / "fp16", layers=3)
+    assert count_operators(made) == count_operators(tiny_bundle / FP16_FILE)
+
+
 @pytest.mark.gpu
 @NEEDS_CUDA
 def test_on_a_real_cuda_device_padding_makes_no_difference(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = RuntimeOptions(device="cuda", variant="fp16")
     golden = Golden.read(Bundle.find(tiny_bundle))
     packed = SpamClassifier.load(tiny_bundle, options)
-    choose = session._choose_file
-    with_padding = lambda file, provider: choose(replace(file, packed=None), provider)  # noqa: E731
-    monkeypatch.setattr(session, "_choose_file", with_padding)
+    use_padding(monkeypatch)
     padded = SpamClassifier.load(tiny_bundle, options)
     assert (packed.file, padded.file) == (PACKED_FILE, FP16_FILE)
     assert np.abs(packed.logits(golden.texts) - padded.logits(golden.texts)).max() < 1e-2
