@@ -133,7 +133,8 @@ def compile_text_library(target: Target, folder: Path = _FOLDER, sources: Path =
 def _compile(target: Target, definitions: list[str], folder: Path, path: Path) -> Path:
     sources = sorted(map(str, folder.glob("*.c")))
     command = [sys.executable, "-m", "ziglang", "cc", "-target", target.triple, *_FLAGS, *_HARDENED, target.branches]
-    scratch = path.with_suffix(".part")  # replaced atomically: a process may have loaded the library
+    # Replaced atomically: a process may have loaded the library, and another may be compiling it.
+    scratch = path.with_name(f"{path.stem}.{os.getpid()}.part")
     subprocess.run([*command, *definitions, *sources, *_LINKED, *_LIBRARIES, "-o", str(scratch)], check=True)
     scratch.replace(path)
     return path

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.arm64.emulator import UnavailableError, emulator
+from tests.support.parallel import once_in
 
 SYSROOT = Path(__file__).parents[2] / "artifacts" / "arm64"
 """Where it is unless another folder is named."""
@@ -38,6 +39,8 @@ exec {emulator} -0 "$0" -L "$root" "$root/usr/bin/python{version}" "$@"
 def sysroot_python(folder: Path, *, tests: bool = False) -> Path:
     """Return the ARM64 Python of a folder, a program for this machine; make the folder first if it does not exist.
 
+    Processes may ask for one folder at the same time.
+
     Args:
         folder: where it is, or is to be made.
         tests: also install what the tests need.
@@ -45,19 +48,17 @@ def sysroot_python(folder: Path, *, tests: bool = False) -> Path:
     Raises:
         UnavailableError: QEMU, apt or pip cannot give what is needed.
     """
-    done = folder / "usr" / "bin" / "python"
-    if not done.is_file():
-        scratch = folder.with_name(f"{folder.name}.part")
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        minor = _unpack_interpreter(scratch)
-        _install(scratch, minor, [f"onnxruntime=={ONNXRUNTIME}", *_as_here(RUNTIME)])
-        _write_program(scratch, minor)
-        scratch.rename(folder)
+    done = once_in(folder.parent)(folder.name, _fill) / "usr" / "bin" / "python"
     if tests and not (_packages(folder) / TESTS[-1]).is_dir():
         [minor] = re.findall(r"python(3\.\d+)", done.read_text(encoding="utf-8"))
         _install(folder, minor, _as_here(TESTS))
     return done
+
+
+def _fill(root: Path) -> None:
+    minor = _unpack_interpreter(root)
+    _install(root, minor, [f"onnxruntime=={ONNXRUNTIME}", *_as_here(RUNTIME)])
+    _write_program(root, minor)
 
 
 def _as_here(names: Iterable[str]) -> list[str]:
