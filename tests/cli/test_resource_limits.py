@@ -200,6 +200,31 @@ def test_a_pool_that_dies_unseen(tiny_bundle: Path, monkeypatch: pytest.MonkeyPa
     assert threading.excepthook == hook
 
 
+def test_a_pool_that_dies_while_it_is_closed(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    closing, start = threading.Event(), threading.Thread.start
+
+    def refuse_late(thread: threading.Thread) -> None:
+        if thread.name == "QueueFeederThread":
+            closing.wait(TIMEOUT)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_late)
+    engine = local.ProcessEngine(_model(tiny_bundle), 2)
+    shutdown = engine._pool.shutdown
+
+    def close(**options: bool) -> None:
+        closing.set()
+        shutdown(**options)
+
+    monkeypatch.setattr(engine._pool, "shutdown", close)
+    with engine:
+        engine.submit(["see you"])
+    assert capfd.readouterr().err == ""
+
+
 def test_workers_that_cannot_be_replaced(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the job would wait for ever for a list that nobody has."""
     engine = local.ProcessEngine(_model(tiny_bundle), 1)

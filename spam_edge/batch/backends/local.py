@@ -105,7 +105,6 @@ class ProcessEngine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        threading.excepthook = self._hook
         with self._lock:
             self._closed = True
         if kind or self._refusal:  # no results are needed, and a worker that is still starting has no lifeline yet
@@ -113,6 +112,7 @@ class ProcessEngine:
                 process.terminate()
         with suppress(RuntimeError):  # its thread could not be started
             self._pool.shutdown(cancel_futures=True)
+        threading.excepthook = self._hook  # after the thread that manages the pool has ended
         self._close_lifeline()
 
     def _open_pool(self) -> None:
