@@ -13,7 +13,13 @@ RUNTIME = "from spam_edge import SpamClassifier; SpamClassifier.load(sys.argv[1]
 TRAINING_AND_EXPORT = "import export.assembly, export.alternatives, spam_edge.training.__main__, spam_edge.training.run"
 
 
-@pytest.mark.parametrize("code", [RUNTIME, TRAINING_AND_EXPORT], ids=["runtime", "training and export"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(RUNTIME, id="runtime"),
+        pytest.param(TRAINING_AND_EXPORT, id="training and export", marks=pytest.mark.slow),
+    ],
+)
 def test_onnxruntime_leaves_no_identity(tmp_path: Path, tiny_bundle: Path, code: str) -> None:
     if code != RUNTIME:
         pytest.importorskip("optimum")

@@ -27,6 +27,7 @@ BLOCKS = [(name, block) for name, text in TEXTS.items() for block in parse_block
 REGIONS = [(name, region) for name, text in TEXTS.items() for region in parse_regions(text)]
 INTEGRATIONS = "docs/integrations.md"
 """Its Python blocks start clusters; tests/integrations runs them."""
+MANY_COMMANDS = ("docs/cli.md",)
 BUNDLE = ROOT / "artifacts" / "bundle"
 MEASURED = re.compile(r"\d[\d,.]*\s(?:messages/s|rows/s|ms\b|MiB\b|MB\b)|\b0\.\d{2,}\b|\d \[\d")
 CONSTANTS = ("128 MiB", "64 MiB", "0.25")
@@ -52,7 +53,9 @@ def test_every_command_is_run_or_says_why_not(name: str, block: Block) -> None:
         assert not block.code.startswith("$ ")
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in MANY_COMMANDS else []) for name in TEXTS]
+)
 def test_the_blocks_of_a_page_run(name: str, tmp_path: Path, tiny_bundle: Path) -> None:
     """Runs with the bundle of ``make train export`` if it exists, else with the tiny one."""
     trained = (BUNDLE / "manifest.json").is_file()

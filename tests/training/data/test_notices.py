@@ -29,7 +29,7 @@ from tests.support.near_duplicates import near_duplicates_between
 from tests.support.notices import few_notices, few_notices_here
 
 Splits = dict[str, list[Example]]
-EVERY = 8
+EVERY = 32
 """Step of the messages that are compared by brute force with all others."""
 
 # Minimum number of templates per kind.
