@@ -95,6 +95,9 @@ evaluate: $(BUNDLE)/manifest.json ## evaluate the pipeline in five folds, clean 
 	$(RUN) -m tests.evaluation $(CORPUS_OPTIONS) --bundle $(BUNDLE) --output $(REPORT) $(EVALUATE)
 	$(RUN) -m export.quote $(REPORT)/evaluation.json --bundle $(BUNDLE)
 
+# The tests start hundreds of processes. Without bytecode each of them compiles the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # One process per core; WORKERS=0 runs all tests in one. Each process begins with neighbouring tests, which share
 # fixtures; one that has finished takes half of what another has left.
 TESTS = $(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal

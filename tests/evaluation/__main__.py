@@ -42,7 +42,7 @@ def main(*, data: tuple[str, ...], bundle: Path, **options: Any) -> None:
     """Evaluate the shipped pipeline out of fold, and write a report page.
 
     Five grouped folds of the corpus and of the notices are trained, exported to int8 and scored, clean and disguised,
-    with baselines fitted in the same folds. Finished folds are kept in the report's folder, so an interrupted run
+    with baselines fitted in the same folds. Finished epochs are kept in the report's folder, so an interrupted run
     continues. To measure a bundle in seconds, without training, use python -m tests.evaluation.measure.
     """
     from tests.evaluation.protocol import Request, evaluate

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from spam_edge.training.run import train
 from spam_edge.training.settings import TrainingSettings
 
 VARIANT = "int8"
-_DONE, _EXPORTED = "fold.json", "exported.txt"
+_BEGUN, _DONE, _EXPORTED = "begun.json", "fold.json", "exported.txt"
 
 
 class Pipeline:
@@ -41,7 +42,7 @@ class Pipeline:
         self._report = report
 
     def checkpoint(self, name: str, prepared: Prepared) -> Path:
-        """Train on one fold and return the path of its checkpoint."""
+        """Train on one fold, or continue an interrupted training, and return the path of its checkpoint."""
         path = self.folder / name / "checkpoint"
         identity = json.dumps(
             {
@@ -52,13 +53,17 @@ class Pipeline:
             },
             sort_keys=True,
         )
-        mark = self.folder / name / _DONE
-        if mark.is_file() and mark.read_text(encoding="utf-8") == identity:
+        begun, done = self.folder / name / _BEGUN, self.folder / name / _DONE
+        if _says(done, identity):
             self._report(f"{name}: trained already")
             return path
-        shutil.rmtree(self.folder / name, ignore_errors=True)
-        train(prepared, self.base, self.settings, output=path, report=lambda line: self._report(f"{name}: {line}"))
-        mark.write_text(identity, encoding="utf-8")
+        if not _says(begun, identity):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            (self.folder / name).mkdir(parents=True)
+            begun.write_text(identity, encoding="utf-8")
+        report = partial(self._report_of, name)
+        train(prepared, self.base, self.settings, output=path, report=report, resume=True)
+        done.write_text(identity, encoding="utf-8")
         return path
 
     def classifier(self, name: str, prepared: Prepared) -> SpamClassifier:
@@ -66,18 +71,25 @@ class Pipeline:
         checkpoint = self.checkpoint(name, prepared)
         bundle, mark = self.folder / name / "bundle", self.folder / name / _EXPORTED
         identity = code_fingerprint(PATTERNS["bundle"])
-        if not (bundle.is_dir() and mark.is_file() and mark.read_text(encoding="utf-8") == identity):
+        if not (bundle.is_dir() and _says(mark, identity)):
             # The parity gate is for shipped bundles. Here a label that quantisation flips counts as a model error.
             export_bundle(
                 checkpoint,
                 bundle,
                 name=name,
                 version="0",
-                report=lambda line: self._report(f"{name}: {line}"),
+                report=partial(self._report_of, name),
                 enforce=False,
             )
             mark.write_text(identity, encoding="utf-8")
         return SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant=VARIANT))
+
+    def _report_of(self, name: str, line: str) -> None:
+        self._report(f"{name}: {line}")
+
+
+def _says(mark: Path, identity: str) -> bool:
+    return mark.is_file() and mark.read_text(encoding="utf-8") == identity
 
 
 def pytorch_margins(checkpoint: Path, texts: list[str], *, max_length: int) -> NDArray[np.float32]:

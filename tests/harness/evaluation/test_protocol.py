@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
+from spam_edge.training.data.corpus import prepare
+from spam_edge.training.data.readers import CorpusOptions
+from spam_edge.training.data.sources import load_corpus
+from spam_edge.training.model.base_model import choose_base_model
+from spam_edge.training.settings import TrainingSettings
 from tests.data.make_tiny_bundle import make_checkpoint
 from tests.evaluation.attacks import SAMPLE
+from tests.evaluation.pipeline import Pipeline
 from tests.support.notices import few_notices
 
 pytestmark = pytest.mark.slow
@@ -159,3 +165,23 @@ def test_a_second_run_takes_what_is_there(report: Path, evaluation: dict[str, An
     assert again["systems"] == evaluation["systems"]
     assert again["today"]["notices"] == evaluation["today"]["notices"]
     assert again["today"]["files"] == []
+
+
+def test_an_interrupted_fold_goes_on_with_the_epochs_that_are_there(report: Path, tmp_path: Path) -> None:
+    prepared = prepare(load_corpus([str(report.parent / "data.tsv")], CorpusOptions()), 42)
+    base, settings = choose_base_model(str(report.parent / "base")), TrainingSettings(epochs=2, max_length=32)
+
+    def interrupt(line: str) -> None:
+        if "epoch 2 of 2" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Pipeline(base, settings, folder=tmp_path, report=interrupt).checkpoint("fold 0", prepared)
+    said: list[str] = []
+    pipeline = Pipeline(base, settings, folder=tmp_path, report=said.append)
+    assert pipeline.checkpoint("fold 0", prepared).is_dir()
+    assert said[0] == "fold 0: resuming the interrupted run"
+    assert not any("epoch 1 of 2" in line for line in said)
+    said.clear()
+    pipeline.checkpoint("fold 0", prepared)
+    assert said == ["fold 0: trained already"]
