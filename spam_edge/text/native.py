@@ -8,18 +8,17 @@ import ctypes
 import platform
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from spam_edge.text.normalization import Normalizer
 from spam_edge.text.rows import TokenRows
-from spam_edge.text.wordpiece import BertVocabulary, bert_vocabulary
+from spam_edge.text.wordpiece import BertTokenizer, Vocabulary, parse_bert_tokenizer
 
 FOLDER = Path(__file__).parents[1] / "native"
 _READS = 8192
@@ -39,6 +38,11 @@ _STAND_INS |= {ord(mark): chr(0x90 + index) for index, mark in enumerate(_MARKS)
 _HANDLED = re.compile(f"[\t\n\r -~{_SIGNS}{_MARKS}]*")
 _MINIMUM_LENGTH = 3
 """Minimum of ``max_length``: both special tokens and one more."""
+
+_CHARACTERS = {ord(stand_in): code for code, stand_in in _STAND_INS.items() if stand_in != _NOT_HANDLED}
+_STAND_INS_IN_C = (ctypes.c_uint32 * 32)(*(_CHARACTERS.get(byte, 0) for byte in range(0x80, 0xA0)))
+_LEAST_ENTRY = 5
+"""Minimum bytes of a word with its id in JSON."""
 
 _Arrays = tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.bool_]]
 
@@ -70,8 +74,8 @@ class NativeEncoder:
 
     Args:
         library: the text library.
-        vocabulary: vocabulary of the tokenizer.
-        words: lower-case words that the normaliser knows beside it.
+        tokenizer: the tokenizer.
+        words: lower-case words that the normaliser knows beside its vocabulary.
         max_length: maximum tokens of a message, special tokens included.
         threads: maximum number of threads.
 
@@ -82,17 +86,17 @@ class NativeEncoder:
     def __init__(
         self,
         library: ctypes.CDLL,
-        vocabulary: BertVocabulary,
+        tokenizer: BertTokenizer,
         words: Iterable[str],
         *,
         max_length: int,
         threads: int,
     ) -> None:
-        more = list(words)
-        lines = "".join([f"{word}\n" for word in (*vocabulary.ids, *more)])
+        more = [*words]
+        lines = "".join([f"{word}\n" for word in more])
         # The handler writes a backslash, which the library looks up in no longer word.
-        self._words = lines.translate(_STAND_INS).encode("latin-1", "backslashreplace")
-        self._ids = np.array([*vocabulary.ids.values(), *[-1] * len(more)], dtype=np.int32)
+        self._words = tokenizer.vocabulary.words + lines.translate(_STAND_INS).encode("latin-1", "backslashreplace")
+        self._ids = np.append(tokenizer.vocabulary.ids, np.full(len(more), -1, dtype=np.int32))
         self._slots = np.empty((1 << (len(self._ids) * 4 // 3).bit_length(), 2), dtype=np.int32)
         self._tags = np.empty(len(self._slots), dtype=np.uint8)
         self._tables = _Tables(
@@ -103,17 +107,17 @@ class NativeEncoder:
             slots=self._slots.ctypes.data,
             tags=self._tags.ctypes.data,
             slot_count=len(self._slots),
-            longest_word=vocabulary.longest_word,
+            longest_word=tokenizer.longest_word,
             max_length=max_length,
-            unknown=vocabulary.unknown,
-            first=vocabulary.first,
-            last=vocabulary.last,
+            unknown=tokenizer.unknown,
+            first=tokenizer.first,
+            last=tokenizer.last,
         )
         self._max_length = max_length
         self._threads = threads
         self._encode = library.SpamTextEncode
         if library.SpamTextBuild(ctypes.byref(self._tables)):
-            raise ValueError("a word of the vocabulary contains a line feed")
+            raise ValueError("a word contains a line feed, or the vocabulary has it twice")
 
     def encode(self, texts: Sequence[str], *, joining: bool) -> TokenRows:
         """Return the token rows of messages; a row of length 0 says that the message is not handled.
@@ -170,25 +174,35 @@ class NativeEncoder:
         return ids[:used].astype(np.int64), lengths.astype(np.intp), truncated
 
 
-def open_native_encoder(
-    tokenizer: Tokenizer, words: Iterable[str], *, max_length: int, threads: int
-) -> NativeEncoder | None:
+def open_native_encoder(content: bytes, words: Iterable[str], *, max_length: int, threads: int) -> NativeEncoder | None:
     """Open the text library for a tokenizer; None if the library is missing or does not support the tokenizer.
 
     Args:
-        tokenizer: the tokenizer.
+        content: content of ``tokenizer.json``.
         words: see :class:`NativeEncoder`.
         max_length: see :class:`NativeEncoder`.
         threads: see :class:`NativeEncoder`.
     """
     library = _library(FOLDER / f"libspam_text_{platform.machine()}.so")
-    vocabulary = bert_vocabulary(tokenizer) if library and max_length >= _MINIMUM_LENGTH else None
-    if library is None or vocabulary is None:
+    if library is None or max_length < _MINIMUM_LENGTH:
+        return None
+    tokenizer = parse_bert_tokenizer(content, partial(_read_vocabulary, library))
+    if tokenizer is None:
         return None
     try:
-        return NativeEncoder(library, vocabulary, words, max_length=max_length, threads=threads)
-    except (ValueError, OverflowError):
+        return NativeEncoder(library, tokenizer, words, max_length=max_length, threads=threads)
+    except (ValueError, TypeError):  # TypeError: a special token has another id than a number
         return None
+
+
+def _read_vocabulary(library: ctypes.CDLL, content: bytes) -> tuple[Vocabulary, int] | None:
+    """Read a vocabulary; see :data:`spam_edge.text.wordpiece.ReadVocabulary`."""
+    words, ids = ctypes.create_string_buffer(len(content)), np.empty(len(content) // _LEAST_ENTRY, dtype=np.int32)
+    size, count = ctypes.c_size_t(), ctypes.c_size_t()
+    read = library.SpamTextRead(
+        content, len(content), _STAND_INS_IN_C, words, ctypes.byref(size), ids.ctypes.data, ctypes.byref(count)
+    )
+    return (Vocabulary(words.raw[: size.value], ids[: count.value].copy()), read) if read else None
 
 
 def _with_stand_ins(text: str) -> str:
@@ -202,6 +216,8 @@ def _library(path: Path) -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(str(path))
         tables, pointer, size = ctypes.POINTER(_Tables), ctypes.c_void_p, ctypes.c_size_t
+        library.SpamTextRead.argtypes = [ctypes.c_char_p, size, pointer, pointer, pointer, pointer, pointer]
+        library.SpamTextRead.restype = size
         library.SpamTextBuild.argtypes = [tables]
         arrays: list[Any] = [ctypes.c_char_p, pointer, size, pointer, size, pointer, pointer]
         library.SpamTextEncode.argtypes = [tables, ctypes.c_int, *arrays]

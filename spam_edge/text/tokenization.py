@@ -5,13 +5,13 @@ import re
 from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spam_edge.errors import BundleIntegrityError, InputError
 from spam_edge.resources import available_threads, can_start_threads
-from spam_edge.text.boundaries import boundary_pattern
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 READS = 2**17
 """Number of leading characters of a message that are tokenised; the tokenizer takes about 200 bytes for each."""
@@ -40,25 +40,39 @@ class TextEncoder:
     """
 
     def __init__(self, content: bytes, path: Path, *, max_length: int) -> None:
-        """Parse the content of ``tokenizer.json``; errors quote its path.
-
-        Raises:
-            BundleIntegrityError: it is not a tokenizer.
-        """
-        try:
-            self._tokenizer = Tokenizer.from_buffer(content)
-        except Exception as error:  # the library raises bare Exception
-            raise BundleIntegrityError(f"{path} is not a valid tokenizer ({error}); export the bundle again") from error
+        """Take the content of ``tokenizer.json``, which is parsed when it is first needed; errors quote its path."""
+        self._content = content
         self._path = path
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
         self._max_length = max_length
         self._beginning = max_length * _CHARACTERS_PER_TOKEN
 
     @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer of the library."""
-        return self._tokenizer
+    def content(self) -> bytes:
+        """The content of ``tokenizer.json``."""
+        return self._content
+
+    @cached_property
+    def tokenizer(self) -> "Tokenizer":
+        """The tokenizer of the library.
+
+        Raises:
+            BundleIntegrityError: the content is not a tokenizer.
+        """
+        from tokenizers import Tokenizer  # noqa: PLC0415 - the text library needs none
+
+        try:
+            tokenizer = Tokenizer.from_buffer(self._content)
+        except Exception as error:  # the library raises bare Exception
+            raise BundleIntegrityError(
+                f"{self._path} is not a valid tokenizer ({error}); export the bundle again"
+            ) from error
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self._max_length)
+        return tokenizer
+
+    def parse(self) -> None:
+        """Parse the content now; raises as :attr:`tokenizer` does."""
+        self.tokenizer  # noqa: B018
 
     @property
     def max_length(self) -> int:
@@ -70,6 +84,7 @@ class TextEncoder:
 
         Raises:
             InputError: an element is not a string or not valid Unicode (a lone surrogate).
+            BundleIntegrityError: the content is not a tokenizer, or the tokenizer fails.
         """
         check_texts(texts)
         rows = self._encode([text[:READS] for text in texts], self._beginning)
@@ -79,7 +94,7 @@ class TextEncoder:
 
     def is_word(self, word: str) -> bool:
         """Return whether the vocabulary has a lower-case word as one token."""
-        return self._tokenizer.token_to_id(word) is not None
+        return self.tokenizer.token_to_id(word) is not None
 
     def _encode(self, texts: Sequence[str], size: int) -> list[TokenIds]:
         """Tokenise a prefix of about ``size`` characters, and longer ones until the result is certain."""
@@ -94,9 +109,10 @@ class TextEncoder:
         return rows
 
     def _tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
+        tokenizer = self.tokenizer
         _require_threads()
         try:
-            encodings: list[Any] = self._tokenizer.encode_batch_fast(texts)
+            encodings: list[Any] = tokenizer.encode_batch_fast(texts)
             return [TokenIds(encoding.ids, bool(encoding.overflowing)) for encoding in encodings]
         except BaseException as error:  # the library raises bare Exception, and its panics are no Exception
             if isinstance(error, Exception) or type(error).__name__ == _PANIC:
@@ -107,7 +123,9 @@ class TextEncoder:
 
     @cached_property
     def _boundary(self) -> re.Pattern[str] | None:
-        return boundary_pattern(self._tokenizer)
+        from spam_edge.text.boundaries import boundary_pattern  # noqa: PLC0415 - imports tokenizers
+
+        return boundary_pattern(self.tokenizer)
 
     def _cut(self, text: str, size: int) -> int | None:
         """Return the first boundary at or after ``size`` characters, or None if the whole text is needed."""

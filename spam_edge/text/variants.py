@@ -1,22 +1,16 @@
 """Text variants: one token row per message, and a second one if joining changes the text."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spam_edge.errors import BundleIntegrityError
+from spam_edge.text.native import NativeEncoder, open_native_encoder
 from spam_edge.text.normalization import Normalizer
 from spam_edge.text.rows import TokenRows, merge
 from spam_edge.text.tokenization import READS, TextEncoder, check_texts
-
-if TYPE_CHECKING:
-    from spam_edge.text.native import NativeEncoder
-
-_WORTHWHILE = 512
-"""Number of messages, over all calls, from which on the text library is used. Its tables take as long to build as about
-300 messages take without them, so a process that classifies a few messages is faster without."""
 
 
 class EncodedVariants(NamedTuple):
@@ -51,22 +45,24 @@ class EncodedVariants(NamedTuple):
 
 
 class VariantEncoder:
-    """Normalises and tokenises messages.
-
-    After some hundred messages the text library takes part, with the same result.
+    """Normalises and tokenises messages, with the text library where that supports tokenizer and message.
 
     Args:
-        encoder: tokenises text.
+        encoder: tokenises the other messages.
         normalizer: makes the text variants; None disables normalisation.
         threads: maximum number of threads of the text library.
+
+    Raises:
+        BundleIntegrityError: the text library does not support the tokenizer, and ``encoder`` cannot parse it.
     """
 
     def __init__(self, encoder: TextEncoder, normalizer: Normalizer | None, *, threads: int = 1) -> None:
         self._encoder = encoder
         self._normalizer = normalizer
         self._threads = threads
-        self._native: NativeEncoder | None = None
-        self._until_native = _WORTHWHILE  # messages; 0 if the text library was opened, or found not to support these
+        self._native = self._open_native()
+        if self._native is None:
+            encoder.parse()
 
     def encode(self, texts: Sequence[str]) -> EncodedVariants:
         """Return the token rows of messages.
@@ -76,8 +72,6 @@ class VariantEncoder:
             BundleIntegrityError: see :meth:`Normalizer.variants`.
         """
         check_texts(texts)
-        if self._until_native:
-            self._count(len(texts))
         if self._normalizer is None:
             rows = self._tokenize(texts)
             return EncodedVariants(rows, np.empty(0, dtype=np.intp), np.zeros(len(rows), dtype=np.bool_))
@@ -94,9 +88,7 @@ class VariantEncoder:
         indices = np.array([index for index, _ in seconds], dtype=np.intp)
         return EncodedVariants(rows, indices, np.array([variant.disguised for variant in variants], dtype=np.bool_))
 
-    def _encode_unchanged(
-        self, texts: Sequence[str], normalizer: Normalizer, native: "NativeEncoder"
-    ) -> EncodedVariants:
+    def _encode_unchanged(self, texts: Sequence[str], normalizer: Normalizer, native: NativeEncoder) -> EncodedVariants:
         """Encode the messages that joining leaves unchanged with the text library, and the others as usual."""
         folded = list(texts)
         disguised = np.zeros(len(texts), dtype=np.bool_)
@@ -119,19 +111,10 @@ class VariantEncoder:
             return rows
         return merge(rows, TokenRows.of(self._encoder.encode([texts[index] for index in left.tolist()])), left)
 
-    def _count(self, messages: int) -> None:
-        """Count messages, and open the text library once it is worthwhile."""
-        left = max(0, self._until_native - messages)
-        if not left:
-            self._native = self._open_native()
-        self._until_native = left
-
-    def _open_native(self) -> "NativeEncoder | None":
-        from spam_edge.text.native import open_native_encoder  # noqa: PLC0415 - not needed for a few messages
-
+    def _open_native(self) -> NativeEncoder | None:
         try:
             words = self._normalizer.words if self._normalizer else ()
         except BundleIntegrityError:  # raised for the first message that needs the tables
             return None
         encoder = self._encoder
-        return open_native_encoder(encoder.tokenizer, words, max_length=encoder.max_length, threads=self._threads)
+        return open_native_encoder(encoder.content, words, max_length=encoder.max_length, threads=self._threads)

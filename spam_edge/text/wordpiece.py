@@ -1,67 +1,107 @@
 """Which tokenizers the text library supports: uncased BERT, as ``tokenizer.json`` describes it."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import BertProcessing, TemplateProcessing
-
-_LONGEST_WORD = 255
+LONGEST_WORD = 255
 """Maximum of ``max_input_chars_per_word``; must match ``native/text/vocabulary.h``."""
-_PROBE = "a"
+_VOCABULARY = b'"vocab"'
 
 
-class BertVocabulary(NamedTuple):
+class Vocabulary(NamedTuple):
+    """Words with ids, as the text library stores them.
+
+    Attributes:
+        words: each word with a line feed behind it; ``##`` begins a piece inside a word. Words with characters that the
+            library does not handle are left out.
+        ids: id of each word.
+    """
+
+    words: bytes
+    ids: Any
+
+    def id_of(self, word: str) -> int | None:
+        """Return the id of an ASCII word."""
+        at = (b"\n" + self.words).find(f"\n{word}\n".encode())
+        return None if at < 0 else int(self.ids[self.words.count(b"\n", 0, at)])
+
+
+class BertTokenizer(NamedTuple):
     """What decides the token ids of text without opening brackets, accents and ideographs.
 
     Attributes:
-        ids: id of each word and each piece; pieces begin with ``##``.
+        vocabulary: the words and pieces.
         unknown: id of [UNK].
         first: id of [CLS].
         last: id of [SEP].
         longest_word: characters of a word from which on it is unknown as a whole, minus one.
     """
 
-    ids: Mapping[str, int]
+    vocabulary: Vocabulary
     unknown: int
     first: int
     last: int
     longest_word: int
 
 
-def bert_vocabulary(tokenizer: Tokenizer) -> BertVocabulary | None:
-    """Return the vocabulary of an uncased BERT tokenizer; None if any part of the tokenizer is another.
+ReadVocabulary = Callable[[bytes], tuple[Vocabulary, int] | None]
+"""Reads the JSON object of words and ids with which some bytes begin, and returns it and its length; None on errors."""
 
-    It takes about as long as 300 messages in the general path.
+
+def parse_bert_tokenizer(content: bytes, read: ReadVocabulary) -> BertTokenizer | None:
+    """Parse the content of ``tokenizer.json``; return None if any part differs from an uncased BERT tokenizer.
+
+    Args:
+        content: the file.
+        read: reads the vocabulary, by far the largest part.
     """
-    normalizer, model = tokenizer.normalizer, tokenizer.model
-    if not (
-        isinstance(normalizer, BertNormalizer)
-        and isinstance(tokenizer.pre_tokenizer, BertPreTokenizer)
-        and isinstance(tokenizer.post_processor, BertProcessing | TemplateProcessing)
-        and isinstance(model, WordPiece)
-    ):
+    begin = content.find(b"{", content.find(_VOCABULARY))
+    found = read(content[begin:]) if begin > 0 else None
+    if found is None:
         return None
+    vocabulary, size = found
+    try:
+        rest = json.loads(content[:begin] + b"{}" + content[begin + size :], object_pairs_hook=_unique)
+        return _bert_tokenizer(rest, vocabulary)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _bert_tokenizer(rest: Mapping[str, Any], vocabulary: Vocabulary) -> BertTokenizer | None:
+    """Check all parts of a tokenizer but its vocabulary, which is empty in ``rest``."""
+    normalizer, model = rest["normalizer"], rest["model"]
+    unknown, longest_word = vocabulary.id_of(model["unk_token"]), model["max_input_chars_per_word"]
     # How accents and ideographs are treated does not matter: messages with them take the general path.
-    if not (normalizer.lowercase and normalizer.clean_text and model.continuing_subword_prefix == "##"):
+    is_bert = (
+        (normalizer["type"], normalizer["lowercase"], normalizer["clean_text"]) == ("BertNormalizer", True, True)
+        and rest["pre_tokenizer"] == {"type": "BertPreTokenizer"}
+        and (model["type"], model["continuing_subword_prefix"], model["vocab"]) == ("WordPiece", "##", {})
+        # A message with an opening bracket takes the general path, so none of these tokens is in any other.
+        and all(token["content"].startswith("[") for token in rest["added_tokens"])
+    )
+    special = _special_tokens(rest["post_processor"])
+    if not is_bert or unknown is None or special is None or longest_word not in range(1, LONGEST_WORD + 1):
         return None
-    # A message with an opening bracket takes the general path, so none of these tokens is in any other.
-    if not all(token.content.startswith("[") for token in tokenizer.get_added_tokens_decoder().values()):
-        return None
-    ids = tokenizer.get_vocab(with_added_tokens=False)
-    special = _special_tokens(tokenizer)
-    if special is None or model.unk_token not in ids or not 0 < model.max_input_chars_per_word <= _LONGEST_WORD:
-        return None
-    return BertVocabulary(ids, ids[model.unk_token], *special, model.max_input_chars_per_word)
+    return BertTokenizer(vocabulary, unknown, *special, longest_word)
 
 
-def _special_tokens(tokenizer: Tokenizer) -> tuple[int, int] | None:
+def _special_tokens(processor: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return the ids before and after the tokens of a text; None if there is not exactly one of each."""
-    around = tokenizer.encode("").ids
-    probe = tokenizer.encode(_PROBE, add_special_tokens=False).ids
-    if len(around) != 2 or len(probe) != 1 or tokenizer.encode(_PROBE).ids != [around[0], *probe, around[1]]:
+    if processor["type"] == "BertProcessing":
+        return processor["cls"][1], processor["sep"][1]
+    if processor["type"] != "TemplateProcessing":
         return None
-    return around[0], around[1]
+    before, text, after = processor["single"]
+    if text["Sequence"]["id"] != "A":
+        return None
+    [first], [last] = (processor["special_tokens"][part["SpecialToken"]["id"]]["ids"] for part in (before, after))
+    return first, last
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a dictionary of the pairs of a JSON object; of a repeated key parsers take different ones."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is repeated")
+    return found

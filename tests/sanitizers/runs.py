@@ -23,7 +23,7 @@ CHECKS = (
     "refused memory",
 )
 """What stress.c checks, in this order."""
-TEXT_CHECKS = ("random messages", "threads", "refused memory", "refused words")
+TEXT_CHECKS = ("random messages", "threads", "refused memory", "refused words", "vocabularies in JSON")
 """What text.c checks, in this order."""
 _TEXT_MAIN = Path(__file__).parent / "text.c"
 _MAIN = Path(__file__).parent / "stress.c"

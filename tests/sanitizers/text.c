@@ -17,9 +17,12 @@
 
 #include "text/joining.h"
 #include "text/vocabulary.h"
+#include "text/vocabulary_json.h"
 
 enum { SECONDS = 300, ROUNDS = 200, MESSAGES = 40, RUNNERS = 4, LONGEST_MESSAGE = sizeof(Scratch) + 100 };
 
+size_t SpamTextRead(const char *json, size_t size, const uint32_t stand_ins[STAND_INS], char *words, size_t *words_size,
+                    int32_t *ids, size_t *count);
 int SpamTextBuild(Tables *tables);
 size_t SpamTextEncode(const Tables *tables, int joining, const char *texts, const int64_t *sizes, size_t count,
                       int32_t *ids, size_t capacity, int32_t *lengths, uint8_t *truncated);
@@ -206,6 +209,42 @@ static void check_refused_words(const char *words, size_t size) {
     }
 }
 
+/* Reads a vocabulary in JSON into arrays of exactly the promised size. Returns the bytes read and the number of words. */
+static size_t read_json(const char *json, size_t size, size_t *count) {
+    static const uint32_t stand_ins[STAND_INS] = {0xa3, 0x20ac, [16] = 0x2018};
+    char *copy = allocated(size), *words = allocated(size);
+    int32_t *ids = allocated(size / 5 * sizeof *ids);
+    size_t words_size;
+    memcpy(copy, json, size);
+    const size_t used = SpamTextRead(copy, size, stand_ins, words, &words_size, ids, count);
+    size_t lines = 0;
+    for (size_t i = 0; i < words_size; i++) lines += words[i] == '\n';
+    require(used <= size && words_size <= size && (!used || lines == *count), "the words are those of the text");
+    free(copy);
+    free(words);
+    free(ids);
+    return used;
+}
+
+/* A vocabulary in JSON that is whole, cut at any byte, or has random bytes. */
+static void check_json(void) {
+    static const char json[] = "{\"a\": 1, \"##b\":22,\n \"\\\"\\\\\\/\" : 333, \"\xc2\xa3\": 4, \"\xe2\x82\xac\": 5, "
+                               "\"\xf0\x9f\x98\x80\": 6, \"\": 7, \"\xe2\x80\x98x\": 2147483647}";
+    static const char bytes[] = "\"\\{}:, 0123456789ab\n\x01\xc2\xe2\xf0\x80\xff";
+    const size_t size = sizeof json - 1;
+    size_t count;
+    require(read_json(json, size, &count) == size && count == 6, "the whole vocabulary is read");
+    for (size_t end = 0; end < size; end++) require(!read_json(json, end, &count), "a part is refused");
+    uint32_t state = 5;
+    for (int round = 0; round < 20000; round++) {
+        char changed[sizeof json];
+        memcpy(changed, json, sizeof json);
+        for (uint32_t changes = random_below(&state, 4); changes--;)
+            changed[random_below(&state, (uint32_t)size)] = bytes[random_below(&state, sizeof bytes - 1)];
+        read_json(changed, size, &count);
+    }
+}
+
 static void passed(const char *check) {
     printf("%s\n", check);
     fflush(stdout);
@@ -231,6 +270,8 @@ int main(int count, char **arguments) {
     closed(&tables);
     check_refused_words(words, size);
     passed("refused words");
+    check_json();
+    passed("vocabularies in JSON");
     free(words);
     return 0;
 }

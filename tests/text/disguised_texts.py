@@ -1,4 +1,4 @@
-"""Texts for property tests, aimed at each rule of ``joining.py``, and a small tokenizer that knows their words."""
+"""Texts for property tests of each rule of ``joining.py``, and a small tokenizer with their vocabulary."""
 
 from functools import cache
 
@@ -31,14 +31,14 @@ KNOWN_TO_THE_NORMALIZER = frozenset(
 )
 PIECES = [*"abcdefghijklmnoprstuvwy0123456789£\u2019", "ing", "er", "ree", "s", "ll", "oo", "00"]
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-LETTERS = [*"abcdefghijklmnopqrstuvwxy"]  # without z: a word with it is unknown unless the vocabulary has it
+LETTERS = [*"abcdefghijklmnopqrstuvwxy"]  # without z, so that a word with z is unknown unless the vocabulary has it
 MARKS = [*"!\"#$%&'()*+,-./:;<=>?@\\]^_`{|}£€₹\u2019“—"]  # without ~, which is unknown
 TOKENS = [*SPECIAL, *MARKS, *"0123456789", *LETTERS, *(f"##{piece}" for piece in PIECES)]
 
 
 @cache
 def small_tokenizer() -> Tokenizer:
-    """Return an uncased BERT tokenizer with few words."""
+    """Return an uncased BERT tokenizer with a small vocabulary."""
     vocabulary = {word: index for index, word in enumerate(dict.fromkeys([*TOKENS, *WORDS]))}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = BertNormalizer(lowercase=True)
@@ -85,7 +85,7 @@ words = st.sampled_from([*WORDS, *sorted(KNOWN_TO_THE_NORMALIZER)])
 
 
 @st.composite
-def _varied(draw: st.DrawFn) -> str:
+def _respelt_word(draw: st.DrawFn) -> str:
     """Draw a word in another spelling: case, leetspeak, repeated letters, separators."""
     letters = [*draw(words)]
     kind = draw(st.sampled_from(["case", "leet", "repeat", "split", "space", "tear", "mixed"]))
@@ -106,24 +106,24 @@ def _varied(draw: st.DrawFn) -> str:
     return "".join(spelt)
 
 
-_beginnings = st.one_of(st.sampled_from(["", "a.", "pub.", "x", "_.", "@a.", "."]), _varied())
+_beginnings = st.one_of(st.sampled_from(["", "a.", "pub.", "x", "_.", "@a.", "."]), _respelt_word())
 _middles = st.sampled_from([*_ADDRESSES, *_DOMAINS, *(f".{domain}" for domain in _DOMAINS)])
-# A part of an address protects the whole token, so that disguised words stand on both sides of it.
-_addresses = st.builds("{}{}{}".format, _beginnings, _middles, st.one_of(st.just(""), st.just("."), _varied()))
+# Part of an address protects its whole token from joining, so disguised words are put on both sides of it.
+_addresses = st.builds("{}{}{}".format, _beginnings, _middles, st.one_of(st.just(""), st.just("."), _respelt_word()))
 _printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8)
 _long = st.builds(
     lambda letter, count: letter * count, st.sampled_from("abfx1é"), st.sampled_from([19, 20, 21, 99, 100, 101])
 )
-_BEYOND = [
+_NON_ASCII_AND_MARKUP = [
     *"£€₹₱\u2018\u2019“”\u2013—…•", "é", "漢", "🙏", "\x80", "\x91", "\xa3\xa0", "&amp;", "&lt;", "&pound;", "&", "\0",
     "\x7f", "\ufb01", "\u0430", "[", "[SEP]",
 ]  # fmt: skip
 _fragments = st.one_of(
     words,
     words,
-    _varied(),
-    _varied(),
-    _varied(),
+    _respelt_word(),
+    _respelt_word(),
+    _respelt_word(),
     st.sampled_from(_SHORT),
     st.sampled_from(_AMOUNTS),
     _addresses,
@@ -131,11 +131,14 @@ _fragments = st.one_of(
 )
 _separators = st.sampled_from([" ", " ", " ", " ", "", "  ", "\n", "\t", "\r\n", ".", ", ", "! ", "-", "?"])
 ascii_texts = st.lists(st.tuples(_fragments, _separators), max_size=12).map(lambda parts: "".join(map("".join, parts)))
-"""Texts that the text library handles, or leaves to joining."""
+"""ASCII texts, which the text library encodes or leaves to the joining code."""
 texts = st.lists(
-    st.tuples(st.one_of(_fragments, _fragments, _fragments, _long, st.sampled_from(_BEYOND)), _separators), max_size=12
+    st.tuples(
+        st.one_of(_fragments, _fragments, _fragments, _long, st.sampled_from(_NON_ASCII_AND_MARKUP)), _separators
+    ),
+    max_size=12,
 ).map(lambda parts: "".join(map("".join, parts)))
-"""The same with long words and characters beyond ASCII."""
+"""``ascii_texts`` with long words, markup and non-ASCII characters added."""
 
 BORDERS = """
 pr1ze PR1ZE he11o b111 1111 1|1|l i11 b!ll sh0p $hop 5hop $h0p! ca11| ca11!| fr33||! win|x ab1cd Ab1cd 4u 2nite 2Nite
@@ -148,7 +151,7 @@ pub.c.pr1ze pub.co.pr1ze .com.pr1ze -.com.pr1ze _.com.pr1ze pub.online-pr1ze pub
 xhttp:pr1ze htp:pr1ze www.pr1ze www-pr1ze WWW.PR1ZE ww.pr1ze wwww.pr1ze hxxp h**p hxx h*p HXXPS h**ps:// see(dot)pub
 see(.)pub see(dot(pub see{.}pub see{dot}pub see(x)pub see(.pub see() see(..)
 """.split()  # noqa: SIM905 - as above
-"""Words on both sides of the borders of the rules."""
+"""Words just inside and just outside each rule."""
 BORDERS += [
     "m e e t", "m.e.e.t", "m-e.e-t", "m e e", "m e", "f r e e1", "1f r e e", "_f r e e", "f r e ex", "xf r e e",
     "f  r  e  e", "f_r_e_e", "f*r*e*e", "f~r~e~e", "u r a", "see dot com", "see dot\tcom", "see\ndot com",

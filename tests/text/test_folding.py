@@ -1,4 +1,4 @@
-"""Folding: layers of a disguise are undone in any nesting, and other text stays unchanged."""
+"""Folding undoes disguises in any nesting and leaves other text unchanged."""
 
 # ruff: noqa: RUF001 - the tests use confusable characters
 
@@ -48,9 +48,9 @@ SEASONED_TABLES = replace(TABLES, foreign=())
         ("ask at ℹ\ufe0f", "ask at i"),
     ],
 )
-def test_what_ordinary_text_has_is_folded_and_no_disguise(text: str, folded: str) -> None:
-    found = FOLDER.fold(text)
-    assert (found.text.lower(), found.disguised) == (folded.lower(), False)
+def test_ordinary_text_is_folded_without_disguise_flag(text: str, folded: str) -> None:
+    result = FOLDER.fold(text)
+    assert (result.text.lower(), result.disguised) == (folded.lower(), False)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_ordinary_text_has_is_folded_and_no_disguise(text: str, folded: str
         ("օffeր", "offeր"),
         ("cаΙΙ aΙΙ, хΙz", "call all, xiz"),  # an iota reads as i or l
         ("сосо жоw", "coco жow"),
-        # letters and signs by their shape
+        # lookalike letters and signs
         ("ғʀᴇᴇ ɢɪғᴛ", "free gift"),
         ("fr℮℮ pri℮", "free pri℮"),  # only known words
         ("ǫᴜɪᴄᴋ", "quick"),
@@ -100,9 +100,9 @@ def test_what_ordinary_text_has_is_folded_and_no_disguise(text: str, folded: str
         ("fr\u0301\u0317\u0360ee", "free"),
     ],
 )
-def test_what_only_a_disguise_has_is_folded_and_said(text: str, folded: str) -> None:
-    found = FOLDER.fold(text)
-    assert (found.text.lower(), found.disguised) == (folded.lower(), True)
+def test_disguised_text_is_folded_with_disguise_flag(text: str, folded: str) -> None:
+    result = FOLDER.fold(text)
+    assert (result.text.lower(), result.disguised) == (folded.lower(), True)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_what_only_a_disguise_has_is_folded_and_said(text: str, folded: str) -> 
         ("＆#65;gain", "again"),  # an entity with a fullwidth ampersand
         ("&＃６５；gain", "again"),
         ("frе\u0301е\u0301", "free"),  # a confusable with a combining mark
-        ("frёe", "free"),  # the same, precomposed
+        ("frёe", "free"),  # the same letter, precomposed
         ("с\u0301а\u0301ѕ\u0301һ\u0301", "cash"),
         ("f\u200b\u0336r\u200b\u0336ee", "free"),
         ("ｆ\u0301ｒ\u0301ее", "free"),
@@ -122,20 +122,20 @@ def test_what_only_a_disguise_has_is_folded_and_said(text: str, folded: str) -> 
         ("&#x202e;eerf", "free"),
         ("\u202e;301#&\u202c", "g"),  # a reversed entity
         ("f𝐫\u200dеe", "free"),
-        ("frеé это слово", "free это слово"),  # an accent of a Latin language beside a confusable
+        ("frеé это слово", "free это слово"),  # an accented Latin letter beside a confusable
         ("fr\u0301е\u0301e это слово", "free это слово"),
         ("\x81fr\u200b\x81ee", "free"),
     ],
 )
-def test_layers_come_off_whatever_their_order(text: str, folded: str) -> None:
+def test_nested_disguises_are_folded_in_any_order(text: str, folded: str) -> None:
     assert SEASONED.fold(text).text.lower() == folded
 
 
 U = "〓"
 
 
-def with_short_marks(text: str) -> str:
-    """Reduce each unknown word, which has one mark per letter, to one mark."""
+def with_collapsed_marks(text: str) -> str:
+    """Collapse each unknown word, which has one mark per letter, to a single mark."""
     return re.sub(f"{U}+", U, text)
 
 
@@ -158,14 +158,14 @@ IN_OTHER_SCRIPTS = {
 
 
 @pytest.mark.parametrize("text", IN_OTHER_SCRIPTS)
-def test_words_of_scripts_of_the_training_messages_stay(text: str) -> None:
+def test_words_in_scripts_of_training_messages_stay_unchanged(text: str) -> None:
     assert SEASONED.fold(text) == (text, False)
 
 
 @pytest.mark.parametrize(("text", "folded"), IN_OTHER_SCRIPTS.items())
-def test_words_of_other_scripts_are_unknown_and_mixed_ones_stay(text: str, folded: str) -> None:
+def test_foreign_words_become_unknown_and_mixed_script_words_stay(text: str, folded: str) -> None:
     once = FOLDER.fold(text)
-    assert (with_short_marks(once.text), once.disguised) == (folded, False)
+    assert (with_collapsed_marks(once.text), once.disguised) == (folded, False)
     assert len(once.text) == len(text)
     assert FOLDER.fold(once.text) == (once.text, False)
 
@@ -179,7 +179,7 @@ def test_words_of_other_scripts_are_unknown_and_mixed_ones_stay(text: str, folde
         "£500 or €20 – “now” ‘ok’",
     ],
 )
-def test_what_is_no_disguise_stays(folder: Folder, text: str) -> None:
+def test_undisguised_text_with_symbols_stays_unchanged(folder: Folder, text: str) -> None:
     assert folder.fold(text) == (text, False)
 
 
@@ -196,12 +196,12 @@ def test_what_is_no_disguise_stays(folder: Folder, text: str) -> None:
         "🏴\U000e0067\U000e007f",
     ],
 )
-def test_joiners_of_other_scripts_are_no_disguise(text: str) -> None:
+def test_script_specific_invisible_characters_are_no_disguise(text: str) -> None:
     assert not FOLDER.fold(text).disguised
 
 
 @pytest.mark.parametrize("invisible", "\u2061\u2062\u2063\u2064\u206a\ufff9\U0001d173\U0001d17a\U000e0041")
-def test_what_no_script_has_inside_words_is_a_disguise_in_all(invisible: str) -> None:
+def test_invisible_characters_of_no_script_are_always_disguise(invisible: str) -> None:
     assert FOLDER.fold(f"Дру{invisible}зья, скорее") == FOLDER.fold("Друзья, скорее")._replace(disguised=True)
 
 
@@ -216,35 +216,37 @@ PRICES = "GH₵514 GH₵ 5, ₦5,000 ₱500k 500ml℮ 100₱each 5₩on, грн�
         PRICES,
     ],
 )
-def test_shapes_in_real_words_stay_even_if_the_reading_is_a_word(text: str) -> None:
+def test_lookalike_letters_in_foreign_words_and_prices_stay(text: str) -> None:
     def known(word: str) -> bool:
-        return word not in {"smskn", "smska"}  # of two scripts, and no words
+        return word not in {"smskn", "smska"}  # mixed scripts, not real words
 
-    with_shapes, without = (Folder(tables, known) for tables in (SEASONED_TABLES, replace(SEASONED_TABLES, shapes={})))
-    assert with_shapes.fold(text) == without.fold(text)
+    with_shapes, without_shapes = (
+        Folder(tables, known) for tables in (SEASONED_TABLES, replace(SEASONED_TABLES, shapes={}))
+    )
+    assert with_shapes.fold(text) == without_shapes.fold(text)
 
 
-def test_words_by_shape_are_known_and_of_three_letters() -> None:
+def test_lookalike_words_must_be_known_with_three_letters() -> None:
     assert Folder(SEASONED_TABLES, {"to", "tor"}.__contains__).fold("тo тor") == ("тo tor", True)
     assert Folder(SEASONED_TABLES, {"to"}.__contains__).fold("тor").text == "тor"
 
 
-def test_prices_are_no_disguise() -> None:
+def test_currency_signs_in_prices_are_no_disguise() -> None:
     assert FOLDER.fold(PRICES.removesuffix(", грн₴")) == (PRICES.removesuffix(", грн₴"), False)
 
 
-def test_a_word_that_looks_latin_stays_among_words_of_its_script() -> None:
+def test_latin_lookalike_word_is_folded_only_in_latin_text() -> None:
     assert SEASONED.fold("сор это слово").text == "сор это слово"
     assert FOLDER.fold("сор это слово").text == "〓〓〓 〓〓〓 〓〓〓〓〓"
     assert FOLDER.fold("a сор on the beat").text == "a cop on the beat"
 
 
-def test_emoji_are_named_and_rows_of_one_are_one_name() -> None:
+def test_emoji_become_names_and_repeats_collapse() -> None:
     variants = NORMALIZER.variants("happy 🎉🎉🎉 day 🆓")
     assert (variants.text, variants.joined, variants.disguised) == ("happy  party popper  day  free ", None, False)
 
 
-def test_names_of_emoji_make_no_message_latin() -> None:
+def test_emoji_names_do_not_make_message_latin() -> None:
     seasoned = Normalizer(lambda: replace(TABLES, foreign=()), WORDS.__contains__)
     for normalizer, words in ((seasoned, "а у нас"), (NORMALIZER, "〓 〓 〓〓〓")):
         once = normalizer.variants("а у нас 🎉🎂😂🔥").text
@@ -257,14 +259,14 @@ FREQUENT = "aF1 \t.$&\b\u0e3f\u20a3\u20b1\u20a6\u20b9\u00a3\u20ac\u2018\u2026\u0
 
 @pytest.mark.parametrize("folder", [FOLDER, SEASONED])
 @given(text=st.text(st.sampled_from(FREQUENT), max_size=12))
-def test_the_short_way_for_prices_and_quotation_marks_gives_what_the_layers_give(folder: Folder, text: str) -> None:
+def test_fast_path_for_prices_and_quotes_matches_folding(folder: Folder, text: str) -> None:
     layers = folder._fold_layers(text)
     if folder._unchanged.fullmatch(text):
         assert layers == (text, False)
         assert folder._foreign_word.sub("", text) == text
 
 
-def test_prices_and_quotation_marks_take_the_short_way() -> None:
+def test_prices_and_quotation_marks_take_fast_path() -> None:
     for text in ("pay \u00a35.50 or \u20b9 200", "\u2018it\u2019s\u2019 \u2013 \u20b1500 \u2022"):
         assert FOLDER._unchanged.fullmatch(text)
     for text in ("\u20b1ay", "P\u20b1", "\u20b1\u20b1\u20b1", "caf\u00e9", "a & b"):

@@ -1,4 +1,4 @@
-"""Joining: only split or respelt words of the vocabulary change."""
+"""Joining changes only split or respelt words of the vocabulary."""
 
 import re
 
@@ -64,7 +64,7 @@ from tests.support.normalizers import JOINER, NORMALIZER, WORDS
         ("get fr ee pri ze now", "get free prize now"),
         ("s er vi ce", "service"),
         ("fr ee pr1ze", "free prize"),
-        # words of three letters, split by unusual separators
+        # three-letter words split by unusual separators
         ("wo*n w^on w|on w~o~n w_o_n", "won won won won won"),
         # combinations
         ("fr.33", "fr.33"),
@@ -72,12 +72,12 @@ from tests.support.normalizers import JOINER, NORMALIZER, WORDS
         ("a line\nwith s3xy\tc4sh", "a line\nwith sexy\tcash"),
     ],
 )
-def test_what_is_a_word_is_joined(text: str, joined: str) -> None:
+def test_disguised_words_of_vocabulary_are_restored(text: str, joined: str) -> None:
     assert JOINER.join(text) == joined
 
 
 @pytest.mark.parametrize("text", ["fr🎉ee", "f🎉r🎂e🎉e", "fr\u2764\ufe0fee", "fr🎉🎉ee"])
-def test_emoji_inside_a_word_are_left_out(text: str) -> None:
+def test_emoji_inside_word_are_removed(text: str) -> None:
     assert NORMALIZER.variants(text).joined == "free"
 
 
@@ -108,15 +108,15 @@ def test_emoji_inside_a_word_are_left_out(text: str) -> None:
         "fre zzz",
     ],
 )  # fmt: skip
-def test_what_is_none_stays(text: str) -> None:
+def test_text_without_disguised_words_stays_unchanged(text: str) -> None:
     assert JOINER.join(text) == text
 
 
-def test_only_words_of_the_vocabulary_are_made() -> None:
+def test_joining_with_empty_vocabulary_changes_nothing() -> None:
     assert Joiner(lambda word: False).join("s3xy F R E E cl-aim freee") == "s3xy F R E E cl-aim freee"
 
 
-def test_spaced_letters_become_the_fewest_words() -> None:
+def test_spaced_letters_become_fewest_vocabulary_words() -> None:
     words = {"the", "goo", "good", "night", "goodnight", "dni", "ght"}
     assert Joiner(words.__contains__).join("g o o d n i g h t") == "goodnight"
     assert Joiner((words - {"goodnight"}).__contains__).join("g o o d n i g h t") == "good night"
@@ -131,11 +131,11 @@ PIECES = st.sampled_from(
 @given(st.one_of(st.lists(PIECES, max_size=24).map("".join), st.text(max_size=40)))
 @example("f.r.e.e1")
 @example("x!!!1 a|1")
-def test_looking_first_misses_nothing(text: str) -> None:
-    quick = JOINER.join(text)
+def test_spaced_letters_precheck_does_not_change_result(text: str) -> None:
+    fast = JOINER.join(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(joining, "_may_be_spaced", lambda shape: True)
-        assert JOINER.join(text) == quick
+        assert JOINER.join(text) == fast
 
 
 FRAGMENTS = st.lists(
@@ -145,19 +145,19 @@ FRAGMENTS = st.lists(
 
 
 @given(st.lists(FRAGMENTS, max_size=6), FRAGMENTS, st.sampled_from([1, 2, 5, 20_000]))
-def test_what_was_seen_before_does_not_matter(before: list[str], text: str, bound: int) -> None:
+def test_bounded_word_cache_does_not_change_result(before: list[str], text: str, bound: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(joining, "_REMEMBERED", bound)
         joiner = Joiner(WORDS.__contains__)
-        for other in [*before, text]:
-            joiner.join(other)
+        for earlier in [*before, text]:
+            joiner.join(earlier)
             assert len(joiner._seen) <= bound
             assert all(len(word) <= 64 for word in joiner._seen)
         assert joiner.join(text) == Joiner(WORDS.__contains__).join(text)
 
 
 @given(FRAGMENTS)
-def test_only_neighbours_are_joined_and_nothing_else_is_lost(text: str) -> None:
+def test_joining_fragments_keeps_all_letters_in_order(text: str) -> None:
     """The letters are compared up to repetition; the only digit, in ``ca1l``, stands for an l."""
     joined = JOINER.join(text)
 
@@ -168,22 +168,22 @@ def test_only_neighbours_are_joined_and_nothing_else_is_lost(text: str) -> None:
 
 
 @given(FRAGMENTS)
-def test_beginning_only_beside_torn_words_misses_nothing(text: str) -> None:
-    quick = JOINER.join(text)
+def test_search_limit_beside_fragments_does_not_change_result(text: str) -> None:
+    fast = JOINER.join(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(joining, "_first_beside", lambda words, torn: 0)
-        assert JOINER.join(text) == quick
+        assert JOINER.join(text) == fast
 
 
 @given(st.lists(PIECES, max_size=24).map("".join))
-def test_addresses_are_defanged_only_where_something_stands_for_them(text: str) -> None:
+def test_refang_precheck_does_not_change_result(text: str) -> None:
     expected = joining._SCHEME.sub(r"http\1://", text)
     expected = joining._DEFANGED.sub(".", joining._SPELT_DOT.sub(".", expected))
     assert joining._refang(text) == expected
 
 
 @given(st.text())
-def test_a_shape_has_a_place_for_each_character(text: str) -> None:
+def test_text_shape_maps_each_character_and_keeps_spaces(text: str) -> None:
     shape = joining._shape(text)
     assert len(shape) == len(text)
     assert [match.start() for match in re.finditer(" ", text)] == [at for at, byte in enumerate(shape) if byte == 32]

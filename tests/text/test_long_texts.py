@@ -65,8 +65,8 @@ def _encoder(kind: str, max_length: int) -> TextEncoder:
         return TextEncoder(path.read_bytes(), path, max_length=max_length)
 
 
-def _whole(text: str, max_length: int, kind: str = "uncased") -> TokenIds:
-    """Tokenise the whole text and truncate the ids here, independently of the library's truncation."""
+def _expected_ids(text: str, max_length: int, kind: str = "uncased") -> TokenIds:
+    """Tokenise the whole text and truncate the ids without the tokenizers library."""
     ids = _tokenizer(kind).encode(text).ids
     return TokenIds([*ids[: max_length - 1], ids[-1]], True) if len(ids) > max_length else TokenIds(ids, False)
 
@@ -91,12 +91,12 @@ nasty_texts = st.lists(
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(texts=st.lists(nasty_texts, min_size=1, max_size=3), max_length=st.sampled_from([3, 4, 7, MAX_LENGTH]))
-def test_a_beginning_gives_what_the_whole_gives(kind: str, texts: list[str], max_length: int) -> None:
-    assert _encoder(kind, max_length).encode(texts) == [_whole(text, max_length, kind) for text in texts]
+def test_tokenising_prefix_gives_ids_of_whole_text(kind: str, texts: list[str], max_length: int) -> None:
+    assert _encoder(kind, max_length).encode(texts) == [_expected_ids(text, max_length, kind) for text in texts]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tokens_do_not_reach_over_a_boundary(kind: str) -> None:
+def test_tokens_never_span_text_boundary(kind: str) -> None:
     pattern = boundary_pattern(_tokenizer(kind))
     if pattern is None:
         return
@@ -113,7 +113,7 @@ def test_tokens_do_not_reach_over_a_boundary(kind: str) -> None:
         assert first + second == wholes[number], f"{texts[number]!r} at {cut}"
 
 
-def test_what_is_not_known_well_enough_has_no_boundaries() -> None:
+def test_unsupported_tokenizers_have_no_boundary_pattern() -> None:
     unknown = {kind for kind in KINDS if boundary_pattern(_tokenizer(kind)) is None}
     assert unknown == {"a special token that is a word of its own", "a token of the normalised text", "not BERT"}
 
@@ -147,13 +147,13 @@ LONG = 100_000
         pytest.param("[MASK" * (LONG // 5), id="almost special tokens"),
     ],
 )
-def test_long_texts(text: str) -> None:
+def test_long_texts_get_truncated_ids_of_whole_text(text: str) -> None:
     for size in (len(text), len(text) - 1, 1000, 257, 256, 255):
         [row] = _encoder("uncased", MAX_LENGTH).encode([text[:size]])
-        assert row == _whole(text[:size], MAX_LENGTH)
+        assert row == _expected_ids(text[:size], MAX_LENGTH)
 
 
-class Counting:
+class CountingTokenizer:
     """A tokenizer that counts the characters of its input."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -169,30 +169,30 @@ class Counting:
 
 
 @pytest.mark.parametrize(
-    ("text", "most"),
+    ("text", "limit"),
     [
         pytest.param("see you at 5 then " * 60_000, 300, id="words"),
         pytest.param("漢字" * 500_000, 300, id="ideographs"),
         pytest.param("😀!" * 500_000, 300, id="emoji between punctuation"),
-        # Dropped characters force retries up to the bound: two thirds more than tokenising it once.
+        # Dropped characters force retries up to the limit; the total is two thirds more than reading it once.
         pytest.param(" " * 1_000_000, READS * 5 // 3, id="spaces"),
         pytest.param("x" * 1_000_000, READS, id="one word"),
         pytest.param("😀" * 1_000_000, READS, id="emoji"),
     ],
 )
-def test_how_much_of_a_megabyte_is_tokenised(text: str, most: int) -> None:
+def test_megabyte_text_is_tokenised_only_up_to_limit(text: str, limit: int) -> None:
     encoder = TextEncoder(TOKENIZER.read_bytes(), TOKENIZER, max_length=MAX_LENGTH)
-    counting = encoder._tokenizer = Counting(encoder._tokenizer)
+    counting = encoder.tokenizer = CountingTokenizer(encoder.tokenizer)
     encoder.encode([text])
-    assert counting.characters <= most
+    assert counting.characters <= limit
 
 
 @pytest.mark.parametrize("character", ["x", "😀", " ", "\u0301", "\x07", "漢", "!"])
-def test_what_lies_beyond_the_bound_is_not_read_but_told(character: str) -> None:
+def test_text_beyond_read_limit_is_ignored_and_flagged_truncated(character: str) -> None:
     encoder = _encoder("uncased", MAX_LENGTH)
     within, beyond = character * READS, character * READS + "you"
-    assert encoder.encode([within]) == [_whole(within, MAX_LENGTH)]
-    expected = _whole(within, MAX_LENGTH)._replace(truncated=True)
+    assert encoder.encode([within]) == [_expected_ids(within, MAX_LENGTH)]
+    expected = _expected_ids(within, MAX_LENGTH)._replace(truncated=True)
     assert encoder.encode(["see", beyond, "you"])[1] == expected
     tables = TOKENIZER.with_name("normalizer.json")
     for normalizer in (None, Normalizer.parse(tables.read_bytes(), tables, encoder.is_word)):
@@ -202,6 +202,6 @@ def test_what_lies_beyond_the_bound_is_not_read_but_told(character: str) -> None
         assert rows[1] == rows[2]
 
 
-def test_long_and_short_messages_keep_their_places() -> None:
+def test_batch_of_mixed_lengths_keeps_message_order() -> None:
     texts = ["see you", "", "free " * 5000, "ok", " " * 5000, "x" * 3000 + " win", "at 5"] * 3
-    assert _encoder("uncased", MAX_LENGTH).encode(texts) == [_whole(text, MAX_LENGTH) for text in texts]
+    assert _encoder("uncased", MAX_LENGTH).encode(texts) == [_expected_ids(text, MAX_LENGTH) for text in texts]

@@ -32,11 +32,11 @@ from tests.text.disguised_texts import BORDERS, KNOWN_TO_THE_NORMALIZER, WORDS, 
 TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
 PATH = Path("tokenizer.json")
 MAX_LENGTH = 32
-LIBRARY_READS = 8192  # characters
-ENOUGH = 512  # messages from which on the library is used
+LIBRARY_READS = 8192  # characters of a text
+MANY = 512  # messages of one thread
 
 pytestmark = pytest.mark.skipif(
-    open_native_encoder(small_tokenizer(), (), max_length=MAX_LENGTH, threads=1) is None,
+    open_native_encoder(small_tokenizer().to_str().encode(), (), max_length=MAX_LENGTH, threads=1) is None,
     reason="this installation lacks the text library, which needs Linux on x86-64 or ARM64",
 )
 
@@ -58,24 +58,17 @@ def _variant_encoder(
 def _general(*, normalizes: bool = True, max_length: int = MAX_LENGTH) -> VariantEncoder:
     """Return an encoder that never uses the library."""
     encoder = _variant_encoder(normalizes=normalizes, max_length=max_length)
-    encoder._until_native = 0
-    return encoder
-
-
-def _opened(encoder: VariantEncoder) -> VariantEncoder:
-    """Return the encoder after so many messages that it uses the library."""
-    encoder.encode([""] * ENOUGH)
-    assert encoder._native is not None
+    encoder._native = None
     return encoder
 
 
 @cache
 def _native(*, normalizes: bool = True, max_length: int = MAX_LENGTH) -> VariantEncoder:
-    return _opened(_variant_encoder(normalizes=normalizes, max_length=max_length))
+    return _variant_encoder(normalizes=normalizes, max_length=max_length)
 
 
-def _library() -> NativeEncoder:
-    library = _native()._native
+def _library(encoder: VariantEncoder | None = None) -> NativeEncoder:
+    library = (encoder or _native())._native
     assert library is not None
     return library
 
@@ -96,23 +89,23 @@ def _knows(word: str) -> bool:
 @pytest.mark.parametrize("normalizes", [True, False])
 @settings(max_examples=200)
 @given(messages=st.lists(texts, max_size=6), max_length=st.sampled_from([3, 4, 8, MAX_LENGTH, 512]))
-def test_all_messages_have_the_rows_of_the_general_path(normalizes: bool, messages: list[str], max_length: int) -> None:
+def test_native_rows_equal_those_of_general_path(normalizes: bool, messages: list[str], max_length: int) -> None:
     setting = {"normalizes": normalizes, "max_length": max_length}
     _assert_equal(_native(**setting), _general(**setting), messages)
 
 
 @pytest.mark.parametrize("around", ["{}", "see {} you", "you\t{}\nx", "{}, {}."])
-def test_borders_of_the_rules(around: str) -> None:
+def test_native_rows_equal_general_path_at_rule_limits(around: str) -> None:
     messages = [around.replace("{}", text) for text in BORDERS]
     _assert_equal(_native(), _general(), messages)
     _assert_equal(_native(normalizes=False), _general(normalizes=False), messages)
 
 
-def test_which_unchanged_texts_are_left_out() -> None:
-    """Words that read as themselves, schemes without an address, spaced letters that are no word, brackets of dots."""
+def test_native_library_skips_only_known_unchanged_texts() -> None:
+    """Skipped: words that read as themselves, schemes without address, spaced letters of no word, bracketed dots."""
     lengths = _library().encode(BORDERS, joining=True).lengths.tolist()
-    left_out = [text for text, length in zip(BORDERS, lengths, strict=True) if not length]
-    assert {text for text in left_out if Joiner(_knows).join(text) == text} == {
+    skipped = [text for text, length in zip(BORDERS, lengths, strict=True) if not length]
+    assert {text for text in skipped if Joiner(_knows).join(text) == text} == {
         *("2nite", "win2u", "hxxp", "h**p", "HXXPS", "see ( dot com"),
         *("m e e", "f r e e1", "1f r e e", "f r e ex", "xf r e e", "u r a", "y y y", "a i a"),
     }
@@ -120,8 +113,8 @@ def test_which_unchanged_texts_are_left_out() -> None:
 
 @settings(max_examples=300)
 @given(messages=st.lists(ascii_texts, min_size=1, max_size=4))
-def test_what_joining_changes_is_left_out(messages: list[str]) -> None:
-    """And tokens are those of the whole message by the tokenizers library, truncated here."""
+def test_native_library_skips_texts_that_joining_changes(messages: list[str]) -> None:
+    """Other messages get the truncated ids that the tokenizers library gives for the whole message."""
     rows = _library().encode(messages, joining=True)
     for message, ids, truncated in zip(messages, rows.to_lists(), rows.truncated.tolist(), strict=True):
         if ids:
@@ -133,8 +126,8 @@ def test_what_joining_changes_is_left_out(messages: list[str]) -> None:
 
 @settings(max_examples=300)
 @given(message=ascii_texts)
-def test_hardly_any_unchanged_message_is_left_out(message: str) -> None:
-    """Exceptions: spaced or dotted letters that are no word, an untranslated "dot", and brackets of special tokens."""
+def test_native_library_skips_few_unchanged_messages(message: str) -> None:
+    """Exceptions: spaced or dotted letters that form no word, an unchanged "dot", brackets of special tokens."""
     [length] = _library().encode([message], joining=True).lengths.tolist()
     if not length and Joiner(_knows).join(message) == message:
         from spam_edge.text.normalization.joining import _SPACED
@@ -146,11 +139,11 @@ def test_hardly_any_unchanged_message_is_left_out(message: str) -> None:
         assert is_exception or any(word in message.lower() for word in ("hxxp", "h**p"))
 
 
-def test_each_character() -> None:
-    """Alone, in a word, behind a number, and before one; all planes with letters, and what Python splits at."""
+def test_native_rows_equal_general_path_for_each_character() -> None:
+    """Each character stands alone, inside a word, and before and after a digit."""
     characters = [chr(code) for code in (*range(0xD800), *range(0xE000, 0xE100), *range(0xFE00, 0x10100), 0x1F600)]
     messages = [f"{c} fr{c}ee {c}5 5{c} you" for c in characters]
-    assert len(messages) > ENOUGH
+    assert len(messages) > MANY
     _assert_equal(_variant_encoder(normalizes=False), _general(normalizes=False), messages)
     chosen = [*messages[:0x300], *messages[0x2000:0x2100], *messages[0x20A0:0x20D0]]
     _assert_equal(_variant_encoder(), _general(), chosen)
@@ -185,7 +178,7 @@ EDGES = {
 
 @pytest.mark.parametrize("name", EDGES)
 @pytest.mark.parametrize("normalizes", [True, False])
-def test_edges(name: str, normalizes: bool) -> None:
+def test_native_rows_equal_general_path_for_edge_cases(name: str, normalizes: bool) -> None:
     messages = [EDGES[name], "free", EDGES[name] + " free", EDGES[name][:-1]]
     _assert_equal(_native(normalizes=normalizes), _general(normalizes=normalizes), messages)
 
@@ -205,34 +198,23 @@ def real_tokenizer() -> Tokenizer:
 
 
 @pytest.mark.parametrize("normalizes", [True, False])
-def test_the_packaged_corpus(corpus: list[str], real_tokenizer: Tokenizer, normalizes: bool) -> None:
+def test_native_rows_equal_general_path_on_packaged_corpus(
+    corpus: list[str], real_tokenizer: Tokenizer, normalizes: bool
+) -> None:
     setting = {"normalizes": normalizes, "max_length": 128, "tokenizer": real_tokenizer}
     general = _variant_encoder(**setting)
-    general._until_native = 0
+    general._native = None
     for threads in (1, 2):
         _assert_equal(_variant_encoder(**setting, threads=threads), general, corpus)
 
 
-def test_the_library_handles_most_of_the_corpus(corpus: list[str], real_tokenizer: Tokenizer) -> None:
-    library = _opened(_variant_encoder(max_length=128, tokenizer=real_tokenizer))._native
-    assert library is not None
+def test_native_library_encodes_most_of_corpus(corpus: list[str], real_tokenizer: Tokenizer) -> None:
+    library = _library(_variant_encoder(max_length=128, tokenizer=real_tokenizer))
     assert (library.encode(corpus, joining=False).lengths > 0).mean() > 0.9
     assert (library.encode(corpus, joining=True).lengths > 0).mean() > 0.85
 
 
-def test_few_messages_do_not_wait_for_the_tables_of_the_library() -> None:
-    encoder = _variant_encoder()
-    encoder.encode(["free"] * (ENOUGH - 1))
-    assert encoder._native is None
-    encoder.encode(["free"])
-    assert encoder._native is not None
-
-
-def test_many_messages_at_once_use_it_at_once() -> None:
-    _opened(_variant_encoder())
-
-
-def test_no_message() -> None:
+def test_empty_batch_is_encoded_like_general_path() -> None:
     for normalizes in (True, False):
         _assert_equal(_native(normalizes=normalizes), _general(normalizes=normalizes), [])
 
@@ -245,19 +227,19 @@ def test_no_message() -> None:
         (["fine", "x\ud800"], "message 1 is not valid Unicode: lone surrogate at character 1"),
     ],
 )
-def test_what_is_no_text_is_refused(messages: list[str], words: str) -> None:
+def test_native_encoder_refuses_invalid_messages(messages: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         _native().encode(messages)
 
 
-def test_a_text_that_lies_about_its_length_is_read_as_it_is() -> None:
-    class Lying(str):
+def test_str_subclass_with_wrong_length_is_encoded_correctly() -> None:
+    class WrongLength(str):
         __slots__ = ()
 
         def __len__(self) -> int:
             return 1000
 
-    rows = _library().encode([Lying("free"), "you"], joining=False)
+    rows = _library().encode([WrongLength("free"), "you"], joining=False)
     assert rows.to_lists() == [small_tokenizer().encode(text).ids for text in ("free", "you")]
 
 
@@ -302,10 +284,10 @@ UNSUPPORTED: dict[str, Callable[[], Tokenizer]] = {
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
-def test_other_tokenizers_take_the_general_path(name: str) -> None:
+def test_unsupported_tokenizers_take_general_path(name: str) -> None:
     tokenizer = UNSUPPORTED[name]()
-    assert open_native_encoder(tokenizer, (), max_length=MAX_LENGTH, threads=1) is None
-    messages = ["Free winners~~s, you", "fr33", "x" * 200] * ENOUGH
+    assert open_native_encoder(tokenizer.to_str().encode(), (), max_length=MAX_LENGTH, threads=1) is None
+    messages = ["Free winners~~s, you", "fr33", "x" * 200] * MANY
     encoder = _variant_encoder(tokenizer=tokenizer, normalizes=False)
     assert encoder.encode(messages).rows.to_lists() == [row.ids for row in encoder._encoder.encode(messages)]
     assert encoder._native is None
@@ -324,35 +306,44 @@ SUPPORTED: dict[str, Callable[[], Tokenizer]] = {
 
 
 @pytest.mark.parametrize("name", SUPPORTED)
-def test_other_supported_tokenizers(name: str) -> None:
-    messages = ["Free winners, yöu", "fr33 # ## ### a##b", "x" * 99, "see [NEW] you", "漢you", "winner winne"] * ENOUGH
+def test_supported_tokenizer_variants_use_native_library(name: str) -> None:
+    messages = [
+        "Free winners, yöu",
+        "fr33 # ## ### a##b",
+        "x" * 99,
+        "see [NEW] you",
+        "漢you",
+        "winner winne",
+    ] * MANY
     encoder = _variant_encoder(tokenizer=SUPPORTED[name](), normalizes=False)
     assert encoder.encode(messages).rows.to_lists() == [row.ids for row in encoder._encoder.encode(messages)]
     assert encoder._native is not None
 
 
-def test_rows_without_room_for_a_token_take_the_general_path() -> None:
-    assert open_native_encoder(small_tokenizer(), (), max_length=2, threads=1) is None
+def test_max_length_without_room_for_token_disables_native_library() -> None:
+    assert open_native_encoder(small_tokenizer().to_str().encode(), (), max_length=2, threads=1) is None
 
 
 @pytest.mark.parametrize("content", [None, b"no library"])
-def test_without_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None) -> None:
+def test_missing_or_invalid_native_library_falls_back_to_general_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
     monkeypatch.setattr(native, "FOLDER", tmp_path)
     if content is not None:
         for machine in ("x86_64", "aarch64"):
             (tmp_path / f"libspam_text_{machine}.so").write_bytes(content)
     encoder = _variant_encoder()
-    _assert_equal(encoder, _general(), ["free", "fr33"] * ENOUGH)
+    _assert_equal(encoder, _general(), ["free", "fr33"] * MANY)
     assert encoder._native is None
 
 
-def test_broken_tables_fail_for_the_messages_that_need_them_alone() -> None:
+def test_broken_normalizer_tables_fail_only_for_dependent_messages() -> None:
     def fail() -> Tables:
         raise BundleIntegrityError("broken")
 
-    encoder = _variant_encoder()
-    encoder._normalizer = Normalizer(fail, encoder._encoder.is_word)
-    assert len(encoder.encode(["free"] * ENOUGH).rows) == ENOUGH
+    tokenizer = TextEncoder(small_tokenizer().to_str().encode(), PATH, max_length=MAX_LENGTH)
+    encoder = VariantEncoder(tokenizer, Normalizer(fail, tokenizer.is_word))
+    assert len(encoder.encode(["free"] * MANY).rows) == MANY
     assert encoder._native is None
     with pytest.raises(BundleIntegrityError, match="broken"):
         encoder.encode(["unheard"])
@@ -361,13 +352,13 @@ def test_broken_tables_fail_for_the_messages_that_need_them_alone() -> None:
 MIXED = [*WORDS, "pr1ze", "é", "£5", "see you"] * 40
 
 
-def test_several_threads_give_the_rows_of_one() -> None:
+def test_multithreaded_rows_equal_single_threaded_rows() -> None:
     for count in (1023, 1024, len(MIXED)):
-        _assert_equal(_opened(_variant_encoder(threads=4)), _general(), MIXED[:count])
+        _assert_equal(_variant_encoder(threads=4), _general(), MIXED[:count])
 
 
-def test_threads_are_used_for_many_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = _opened(_variant_encoder(threads=3))
+def test_threads_start_only_for_large_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = _variant_encoder(threads=3)
     started: list[threading.Thread] = []
     start = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", lambda thread: (started.append(thread), start(thread))[1])
@@ -378,8 +369,8 @@ def test_threads_are_used_for_many_messages(monkeypatch: pytest.MonkeyPatch) -> 
     assert not any(thread.is_alive() for thread in started)
 
 
-def test_refused_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = _opened(_variant_encoder(threads=4))
+def test_thread_start_failure_does_not_change_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = _variant_encoder(threads=4)
     started: list[threading.Thread] = []
     start = threading.Thread.start
 
@@ -395,17 +386,17 @@ def test_refused_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(started) == 1
 
 
-def test_calls_from_several_threads() -> None:
+def test_concurrent_encode_calls_give_identical_rows() -> None:
     encoder = _variant_encoder(threads=2)
     expected = _as_lists(_general().encode(MIXED))
     with ThreadPoolExecutor(4) as pool:
-        assert all(_as_lists(found) == expected for found in pool.map(encoder.encode, [MIXED] * 8))
+        assert all(_as_lists(encoded) == expected for encoded in pool.map(encoder.encode, [MIXED] * 8))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_process_has_its_own_threads() -> None:
-    encoder = _opened(_variant_encoder(threads=2))
+def test_forked_process_encodes_identical_rows_with_threads() -> None:
+    encoder = _variant_encoder(threads=2)
     expected = _as_lists(encoder.encode(MIXED))
     child = os.fork()
     if not child:

@@ -61,7 +61,7 @@ TEXTS = st.one_of(st.text(), st.lists(STRANGE, max_size=20).map("".join))
 @example("SMSка привет всегда")
 @example("[SEP[SEP]]")
 @example("Ф₱RIZE")
-def test_every_text_has_views_and_the_first_is_left_as_it_is(text: str) -> None:
+def test_text_variants_are_valid_and_idempotent(text: str) -> None:
     variants = NORMALIZER.variants(text)
     for variant in (variants.text, variants.joined or ""):
         variant.encode()  # no lone surrogate
@@ -72,11 +72,11 @@ def test_every_text_has_views_and_the_first_is_left_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a [SEP] b", "a ［SEP］ b", "a [S\u200bEP] b", "a &#91;SEP] b", "a [ＳＥＰ] b"])
-def test_marks_of_the_tokenizer_are_read_as_letters(text: str) -> None:
+def test_special_tokens_in_text_are_split_up(text: str) -> None:
     assert NORMALIZER.variants(text).text == "a [ SEP ] b"
 
 
-def test_one_unknown_word_does_not_keep_others_from_being_folded() -> None:
+def test_unknown_word_does_not_prevent_folding_of_others() -> None:
     text = "claim your сор now"
     assert NORMALIZER.variants(text).text == "claim your cop now"
     for mark in (UNKNOWN, "[UNK]"):
@@ -88,18 +88,18 @@ def test_one_unknown_word_does_not_keep_others_from_being_folded() -> None:
         lambda text: not SPECIAL_TOKENS.search(text)
     )
 )
-def test_plain_ascii_is_its_own_first_view(text: str) -> None:
+def test_plain_ascii_text_stays_unchanged(text: str) -> None:
     variants = NORMALIZER.variants(text)
     assert (variants.text, variants.disguised) == (text, False)
 
 
 @given(TEXTS)
-def test_a_second_view_is_another_text(text: str) -> None:
+def test_joined_variant_differs_from_plain_variant(text: str) -> None:
     variants = NORMALIZER.variants(text)
     assert variants.joined != variants.text
 
 
-def _turned_over(layers: int) -> str:
+def _nested_overrides(layers: int) -> str:
     """Return nested overrides: the reversed content of each starts with the entity of the next."""
     text = "x"
     for _ in range(layers):
@@ -129,7 +129,7 @@ HOSTILE = {
     "nested ampersands": "&" + "amp;" * READS,
     "nested fullwidth ampersands": "&" + "#xFF06;" * READS,
     "nested overrides": "\u202e" * (READS // 2) + "abc" + "\u202c" * READS,
-    "overrides of entities": _turned_over(READS // 7 - 1),
+    "overrides of entities": _nested_overrides(READS // 7 - 1),
     "letters that may be others": "aΙΙΙΙΙΙ " * READS,
     "too many of them": ("a" + "Ι" * 16 + " ") * READS,
     "a long word of them": "а" * (READS - 6) + "ΙΙΙΙΙΙ",
@@ -155,20 +155,20 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=map(ascii, HOSTILE))
-def test_hostile_texts_take_milliseconds(text: str) -> None:
+def test_hostile_texts_are_normalised_in_bounded_time(text: str) -> None:
     seconds = []
     for _ in range(3):  # the minimum excludes disturbance by other processes
         began = time.thread_time()
         variants = NORMALIZER.variants(text)
         seconds.append(time.thread_time() - began)
-    assert min(seconds) < 1  # at most 0.08 on a core of 2023; a quadratic algorithm takes several seconds
+    assert min(seconds) < 1  # at most 0.08 on a CPU of 2023; a quadratic algorithm takes several seconds
     first = NORMALIZER.variants(text[:READS]).text[:READS]
     assert NORMALIZER.variants(first).text == first
     assert variants.text.endswith(text[READS:])
 
 
 @pytest.mark.parametrize("word", ["fr33 ", "fr\u200bee ", "plain "])
-def test_what_stands_far_behind_stays(word: str) -> None:
+def test_text_beyond_read_limit_stays_unchanged(word: str) -> None:
     rest = "&amp; s3xy ｆｒｅｅ"
     text = (word * READS)[:READS] + rest
     variants = NORMALIZER.variants(text)
@@ -177,7 +177,7 @@ def test_what_stands_far_behind_stays(word: str) -> None:
     assert NORMALIZER.variants((word * READS)[:READS]).text == variants.text[: -len(rest)]
 
 
-def test_the_tables_are_read_once_and_only_when_needed() -> None:
+def test_normalizer_tables_are_read_once_when_needed() -> None:
     reads = []
 
     def read() -> Tables:
@@ -193,7 +193,7 @@ def test_the_tables_are_read_once_and_only_when_needed() -> None:
     assert reads == [1]
 
 
-def test_words_of_the_training_messages_are_known() -> None:
+def test_training_words_in_tables_count_as_known() -> None:
     text = "lepak lah, le pak l3pak"
     assert Normalizer(lambda: TABLES, set().__contains__).variants(text).joined is None
     knowing = Normalizer(lambda: replace(TABLES, words=frozenset({"lepak", "lah"})), set().__contains__)
@@ -201,7 +201,7 @@ def test_words_of_the_training_messages_are_known() -> None:
 
 
 @pytest.mark.parametrize("text", ["£5", "other"])
-def test_the_tables_wait_for_a_message_that_needs_them(text: str) -> None:
+def test_unreadable_tables_fail_only_for_dependent_texts(text: str) -> None:
     def read() -> Tables:
         raise LookupError
 
@@ -211,14 +211,14 @@ def test_the_tables_wait_for_a_message_that_needs_them(text: str) -> None:
         normalizer.variants(text)
 
 
-def test_reading_the_tables_gives_what_was_written(tmp_path: Path) -> None:
+def test_normalizer_tables_survive_json_round_trip(tmp_path: Path) -> None:
     assert TABLES.to_json() == PATH.read_text(encoding="utf-8")
     path = tmp_path / "normalizer.json"
     path.write_text(TABLES.to_json(), encoding="utf-8")
     assert Tables.read(path) == TABLES
 
 
-def test_tables_of_the_first_version_keep_their_rules(tmp_path: Path) -> None:
+def test_version_1_tables_keep_original_rules(tmp_path: Path) -> None:
     data = json.loads(PATH.read_text(encoding="utf-8"))
     del data["shapes"]
     data["version"] = 1
@@ -231,7 +231,7 @@ def test_tables_of_the_first_version_keep_their_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "cannot be read"),
         ("rubbish", "does not start with its version"),
@@ -240,11 +240,11 @@ def test_tables_of_the_first_version_keep_their_rules(tmp_path: Path) -> None:
         ('{"version": 0, "invisible": ""}', r"has version 0, this spam-edge supports 1 to 2; install"),
     ],
 )
-def test_what_cannot_be_used_is_said_at_once(tmp_path: Path, content: str | None, said: str) -> None:
+def test_unusable_tables_file_is_refused_on_open(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "normalizer.json"
     if content is not None:
         path.write_text(content, encoding="utf-8")
-    with pytest.raises(BundleIntegrityError, match=said):
+    with pytest.raises(BundleIntegrityError, match=message):
         Normalizer.open(path, {"free"}.__contains__)
 
 
@@ -263,9 +263,7 @@ def test_what_cannot_be_used_is_said_at_once(tmp_path: Path, content: str | None
         lambda data: data.update(invisible=None),
     ],
 )
-def test_what_is_wrong_inside_is_said_when_it_is_needed(
-    tmp_path: Path, change: Callable[[dict[str, Any]], object]
-) -> None:
+def test_malformed_tables_are_refused_on_first_use(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path = tmp_path / "normalizer.json"
     data = json.loads(PATH.read_text(encoding="utf-8"))
     change(data)
@@ -276,18 +274,18 @@ def test_what_is_wrong_inside_is_said_when_it_is_needed(
         normalizer.variants("frее")
 
 
-def test_only_the_standard_library_is_needed() -> None:
+def test_normalization_imports_only_standard_library() -> None:
     code = (
         "import sys; before = set(sys.modules); import spam_edge.text.normalization\n"
         "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
         "print(sorted(new - sys.stdlib_module_names))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "['spam_edge']\n"
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert completed.stdout == "['spam_edge']\n"
 
 
 @given(st.sets(st.characters(exclude_categories=("Cs",)), min_size=1))
-def test_a_class_of_characters_matches_these_alone(characters: set[str]) -> None:
+def test_character_class_matches_exactly_given_characters(characters: set[str]) -> None:
     pattern = re.compile(f"[{character_class(characters)}]")
     candidates = characters | {chr(min(ord(character) + step, 0x10FFFF)) for character in characters for step in (1, 2)}
     assert {character for character in candidates if pattern.fullmatch(character)} == characters

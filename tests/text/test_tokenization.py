@@ -35,7 +35,7 @@ def original() -> PreTrainedTokenizerFast:
 
 
 @given(texts=st.lists(any_text, min_size=1, max_size=5))
-def test_ids_equal_those_of_transformers(
+def test_token_ids_equal_transformers_output(
     encoder: TextEncoder, original: PreTrainedTokenizerFast, texts: list[str]
 ) -> None:
     expected = original(texts, truncation=True, max_length=MAX_LENGTH)["input_ids"]
@@ -43,7 +43,7 @@ def test_ids_equal_those_of_transformers(
 
 
 @given(text=any_text)
-def test_truncated_is_said_of_exactly_the_long_ones(
+def test_truncated_flag_is_set_for_exactly_long_texts(
     encoder: TextEncoder, original: PreTrainedTokenizerFast, text: str
 ) -> None:
     untruncated = len(original(text, truncation=False, verbose=False)["input_ids"])
@@ -52,7 +52,7 @@ def test_truncated_is_said_of_exactly_the_long_ones(
     assert len(row.ids) == min(untruncated, MAX_LENGTH)
 
 
-def test_padding_and_truncation_in_the_file_are_ignored(tmp_path: Path, encoder: TextEncoder) -> None:
+def test_padding_and_truncation_of_tokenizer_file_are_ignored(tmp_path: Path, encoder: TextEncoder) -> None:
     tokenizer = Tokenizer.from_file(str(TINY / "tokenizer.json"))
     tokenizer.enable_padding(length=64)
     tokenizer.enable_truncation(4)
@@ -63,7 +63,7 @@ def test_padding_and_truncation_in_the_file_are_ignored(tmp_path: Path, encoder:
     assert padded.encode(texts) == encoder.encode(texts)
 
 
-def test_the_empty_message_keeps_its_two_special_tokens(encoder: TextEncoder) -> None:
+def test_empty_message_has_two_special_tokens(encoder: TextEncoder) -> None:
     [row] = encoder.encode([""])
     assert len(row.ids) == 2
     assert encoder.encode([]) == []
@@ -78,6 +78,6 @@ def test_the_empty_message_keeps_its_two_special_tokens(encoder: TextEncoder) ->
         (["fine", "x\ud800"], "message 1 is not valid Unicode: lone surrogate at character 1"),
     ],
 )
-def test_what_is_no_text_is_refused(encoder: TextEncoder, texts: list[str], words: str) -> None:
+def test_invalid_messages_are_refused_with_position(encoder: TextEncoder, texts: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         encoder.encode(texts)

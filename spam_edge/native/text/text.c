@@ -3,12 +3,18 @@
 
 #include "characters.h"
 #include "joining.h"
+#include "vocabulary_json.h"
 #include "wordpiece.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
+
+EXPORTED size_t SpamTextRead(const char *json, size_t size, const uint32_t stand_ins[STAND_INS], char *words,
+                             size_t *words_size, int32_t *ids, size_t *count) {
+    return read_vocabulary(json, size, stand_ins, words, words_size, ids, count);
+}
 
 EXPORTED int SpamTextBuild(Tables *tables) { return build_vocabulary(tables); }
 

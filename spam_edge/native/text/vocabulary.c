@@ -29,17 +29,18 @@ static uint32_t hash_of(uint32_t hash, const char *word, size_t size) {
     return hash;
 }
 
-static void add_word(Tables *tables, size_t start, size_t size, int32_t id) {
+/* Returns 0, or -1 if a word with an id is not the first of its kind. */
+static int add_word(Tables *tables, size_t start, size_t size, int32_t id) {
     const char *word = tables->words + start;
     const int piece = size > 2 && word[0] == '#' && word[1] == '#';
     if (piece) start += 2, size -= 2, word += 2;
     const uint32_t hash = hash_of(piece ? HASH_OF_PIECES : HASH_OF_WORDS, word, size);
     const size_t slot = slot_of(tables, hash, piece, word, size);
-    if (!tables->tags[slot]) {
-        tables->tags[slot] = tag_of(hash);
-        tables->slots[slot] = (Slot){(uint32_t)start, id};
-    }
+    if (tables->tags[slot]) return id == NO_TOKEN ? 0 : -1;
+    tables->tags[slot] = tag_of(hash);
+    tables->slots[slot] = (Slot){(uint32_t)start, id};
     if (size > tables->longest) tables->longest = size;
+    return 0;
 }
 
 int build_vocabulary(Tables *tables) {
@@ -53,7 +54,7 @@ int build_vocabulary(Tables *tables) {
         const char *end = memchr(tables->words + start, '\n', tables->size - start);
         if (!end) return -1;
         const size_t size = (size_t)(end - tables->words) - start;
-        if (size) add_word(tables, start, size, tables->ids[i]);
+        if (size && add_word(tables, start, size, tables->ids[i])) return -1;
         start += size + 1;
     }
     return start == tables->size ? 0 : -1;

@@ -41,7 +41,8 @@ static inline uint32_t hash_with(uint32_t hash, char character) {
     return (hash ^ (unsigned char)character) * 16777619u;
 }
 
-/* Fills slots, tags and `longest`. Of equal words the first counts. Returns 0, or -1 if the words do not fit `count`. */
+/* Fills slots, tags and `longest`. Of equal words the first counts, and the others must have no id.
+ * Returns 0, or -1 if that or `count` does not fit the words. */
 int build_vocabulary(Tables *tables);
 
 /* Returns the id of a word or, with a hash from HASH_OF_PIECES, of a piece; NO_TOKEN or NOT_FOUND if it has none. */

@@ -47,8 +47,8 @@ class Normalizer:
     """Normalises messages to text variants.
 
     Args:
-        parse_tables: parses the tables; called once, for the first message that needs them. ASCII text made of
-            vocabulary words does not.
+        parse_tables: parses the tables; called once, when they are first needed. ASCII text made of vocabulary words
+            does not need them.
         is_word: returns whether a lower-case word is in the tokenizer's vocabulary.
     """
 
