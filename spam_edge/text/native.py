@@ -115,8 +115,9 @@ class NativeEncoder:
         )
         self._max_length = max_length
         self._threads = threads
-        self._encode = library.SpamTextEncode
-        if library.SpamTextBuild(ctypes.byref(self._tables)):
+        self._pointer = ctypes.byref(self._tables)
+        self._encode, self._knows = library.SpamTextEncode, library.SpamTextKnows
+        if library.SpamTextBuild(self._pointer):
             raise ValueError("a word contains a line feed, or the vocabulary has it twice")
 
     def encode(self, texts: Sequence[str], *, joining: bool) -> TokenRows:
@@ -132,6 +133,10 @@ class NativeEncoder:
         parts = self._encode_all(chunks, joining, threads)
         ids, lengths, truncated = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return TokenRows.consecutive(ids, lengths, truncated)
+
+    def knows(self, word: str) -> bool:
+        """Return whether the tokenizer or the normaliser knows a word of lower-case ASCII letters and digits."""
+        return bool(self._knows(self._pointer, word.encode(), len(word)))
 
     def fold(self, text: str, normalizer: Normalizer) -> tuple[str, bool]:
         """Fold a message for :meth:`encode`, and return whether it was disguised.
@@ -168,7 +173,7 @@ class NativeEncoder:
         lengths = np.empty(len(texts), dtype=np.int32)
         truncated = np.empty(len(texts), dtype=np.bool_)
         used = self._encode(
-            ctypes.byref(self._tables), joining, content, sizes.ctypes.data, len(texts), ids.ctypes.data, len(ids),
+            self._pointer, joining, content, sizes.ctypes.data, len(texts), ids.ctypes.data, len(ids),
             lengths.ctypes.data, truncated.ctypes.data,
         )  # fmt: skip
         return ids[:used].astype(np.int64), lengths.astype(np.intp), truncated
@@ -219,6 +224,7 @@ def _library(path: Path) -> ctypes.CDLL | None:
         library.SpamTextRead.argtypes = [ctypes.c_char_p, size, pointer, pointer, pointer, pointer, pointer]
         library.SpamTextRead.restype = size
         library.SpamTextBuild.argtypes = [tables]
+        library.SpamTextKnows.argtypes = [tables, ctypes.c_char_p, size]
         arrays: list[Any] = [ctypes.c_char_p, pointer, size, pointer, size, pointer, pointer]
         library.SpamTextEncode.argtypes = [tables, ctypes.c_int, *arrays]
         library.SpamTextEncode.restype = size

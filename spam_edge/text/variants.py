@@ -63,6 +63,8 @@ class VariantEncoder:
         self._native = self._open_native()
         if self._native is None:
             encoder.parse()
+        elif normalizer:
+            normalizer.look_up_with(self._native.knows)
 
     def encode(self, texts: Sequence[str]) -> EncodedVariants:
         """Return the token rows of messages.

@@ -79,10 +79,10 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 def contents(output: Path) -> dict[str, bytes]:
     """Return the output files of a job by name, without the journal."""
     if output.is_file():
-        found = [path for path in output.parent.iterdir() if path.name.startswith(output.name)]
+        paths = [path for path in output.parent.iterdir() if path.name.startswith(output.name)]
     else:
-        found = [path for path in output.iterdir() if path.is_file()]
-    return {path.name: path.read_bytes() for path in found}
+        paths = [path for path in output.iterdir() if path.is_file()]
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def proc_fields(pid: int | str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Bad rows with fail, skip and null, and truncated files."""
+"""Bad rows under ``--on-error`` fail, skip and null; truncated and damaged files."""
 
 import json
 from pathlib import Path
@@ -51,11 +51,13 @@ def files(tmp_path: Path) -> Path:
     ("name", "first"),
     [("in.csv", r"in\.csv:3: 3 fields"), ("in.jsonl", r":2: invalid JSON"), ("in.parquet", ":2: .* utf-8")],
 )
-def test_fail_names_the_place(files: Path, run_job: RunJob, name: str, first: str) -> None:
+def test_on_error_fail_names_location_and_keeps_earlier_parts(
+    files: Path, run_job: RunJob, name: str, first: str
+) -> None:
     with pytest.raises(InputError, match=f"{first}.*--on-error skip"):
         run_job(files / name, output=files / "out", part_rows=1)
-    done = [path.name for path in (files / "out").glob("part*")]
-    assert done == [f"part-00000-in.{name[3:]}"]  # the part before the bad row is kept for --resume
+    parts = [path.name for path in (files / "out").glob("part*")]
+    assert parts == [f"part-00000-in.{name[3:]}"]  # the part before the bad row is kept for --resume
 
 
 def reasons(path: Path, place: str = "line") -> dict[int, str]:
@@ -63,13 +65,13 @@ def reasons(path: Path, place: str = "line") -> dict[int, str]:
 
 
 @pytest.mark.parametrize("part_rows", [1, 100])
-def test_skip_leaves_them_out(files: Path, run_job: RunJob, part_rows: int) -> None:
+def test_on_error_skip_omits_bad_rows_and_lists_rejects(files: Path, run_job: RunJob, part_rows: int) -> None:
     for name, expected in (("in.csv", CSV_REASONS), ("in.jsonl", JSONL_REASONS)):
         output = files / f"out-{name}"
         report = run_job(files / name, output=output, on_error="skip", part_rows=part_rows)
-        found = reasons(files / f"out-{name}.rejects.jsonl")
-        assert found.keys() == expected.keys()
-        assert all(expected[line] in found[line] for line in found)
+        actual = reasons(files / f"out-{name}.rejects.jsonl")
+        assert actual.keys() == expected.keys()
+        assert all(expected[line] in actual[line] for line in actual)
         assert (report.errors, report.written, report.rows) == (len(expected), 2, len(expected) + 2)
         assert sum(report.errors_by_reason.values()) == len(expected)
     assert [row[0] for row in read_csv(files / "out-in.csv")[1:]] == ["1", "6"]
@@ -79,7 +81,7 @@ def test_skip_leaves_them_out(files: Path, run_job: RunJob, part_rows: int) -> N
     assert reasons(files / "out.parquet.rejects.jsonl", "row").keys() == {2}
 
 
-def test_null_keeps_their_place(files: Path, run_job: RunJob) -> None:
+def test_on_error_null_keeps_bad_rows_without_verdict(files: Path, run_job: RunJob) -> None:
     for name in ("in.csv", "in.jsonl", "in.parquet"):
         run_job(files / name, output=files / f"out-{name}", on_error="null")
     unknown = [""] * 5
@@ -92,14 +94,14 @@ def test_null_keeps_their_place(files: Path, run_job: RunJob) -> None:
     table = pq.read_table(files / "out-in.parquet")
     assert table["id"].to_pylist() == [1, 2, 3, 4]
     assert [label is None for label in table["label"].to_pylist()] == [False, True, True, False]
-    for output in ("parquet.csv", "parquet.jsonl"):  # text formats cannot hold invalid UTF-8
+    for output in ("parquet.csv", "parquet.jsonl"):  # text formats cannot represent invalid UTF-8
         with pytest.raises(InputError, match=r"rows from 1 on cannot be written as .*--format parquet"):
             run_job(files / "in.parquet", output=files / output, on_error="null")
     run_job(files / "in.csv", output=files / "csv.parquet", on_error="null")
     assert pq.read_table(files / "csv.parquet")["id"].to_pylist() == ["1", None, None, None, None, "6"]
 
 
-def test_a_folder_has_the_rejects_of_all_inputs(files: Path, run_job: RunJob) -> None:
+def test_output_folder_has_one_reject_file_for_all_inputs(files: Path, run_job: RunJob) -> None:
     report = run_job(files / "in.csv", files / "in.jsonl", output=files / "out", on_error="skip", output_format="jsonl")
     assert len(read_jsonl(files / "out" / "rejects.jsonl")) == report.errors == 9
     assert report.errors_by_reason == {
@@ -120,7 +122,7 @@ def test_a_folder_has_the_rejects_of_all_inputs(files: Path, run_job: RunJob) ->
         ('",9,9\nfine,10\n', "one record has the lines 3 to 33, which look like records"),
     ],
 )
-def test_a_quote_that_swallows_rows_is_never_left_out(
+def test_unclosed_quote_that_swallows_rows_always_fails(
     tmp_path: Path, run_job: RunJob, on_error: str, end: str, reason: str
 ) -> None:
     swallowed = "WINNER!! Claim your prize,3\n" * 29
@@ -130,14 +132,14 @@ def test_a_quote_that_swallows_rows_is_never_left_out(
     assert [path.name for path in (tmp_path / "out").glob("part*")] == ["part-00000-in.csv"]
 
 
-def test_a_broken_quote_of_a_few_lines_is_one_bad_row(tmp_path: Path, run_job: RunJob) -> None:
+def test_broken_quote_over_few_lines_is_one_bad_row(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "in.csv").write_text('text,n\nfirst,1\n"two\nlines "here"",2\nlast,3\n')
     report = run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", on_error="skip")
     assert (report.written, report.errors) == (2, 1)
     assert "in the lines 3 to 4: is a quote not closed?" in reasons(tmp_path / "out.csv.rejects.jsonl")[3]
 
 
-def test_the_only_key_of_the_first_object_is_not_the_text(tmp_path: Path, run_job: RunJob) -> None:
+def test_single_json_key_is_not_taken_as_text_column(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "in.jsonl").write_text('{"id": "WINNER"}\n{"id": "a2", "text": "hi"}\n')
     with pytest.raises(InputError, match=r"in\.jsonl:1: the object has no key 'text'"):
         run_job(tmp_path / "in.jsonl", output=tmp_path / "out.jsonl")
@@ -149,7 +151,7 @@ def test_the_only_key_of_the_first_object_is_not_the_text(tmp_path: Path, run_jo
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_a_file_that_ends_too_soon(tmp_path: Path, run_job: RunJob, suffix: str) -> None:
+def test_truncated_compressed_file_fails_after_complete_parts(tmp_path: Path, run_job: RunJob, suffix: str) -> None:
     whole = write_jsonl(tmp_path / "in.jsonl", [*messages(20_000)])
     packed = pa.compress(whole.read_bytes(), {".gz": "gzip", ".zst": "zstd"}[suffix], asbytes=True)
     (tmp_path / f"in.jsonl{suffix}").write_bytes(packed[: len(packed) * 2 // 3])
@@ -161,7 +163,7 @@ def test_a_file_that_ends_too_soon(tmp_path: Path, run_job: RunJob, suffix: str)
         assert len(stream.read().splitlines()) == 1000
 
 
-def test_parquet_that_is_damaged(tmp_path: Path, run_job: RunJob) -> None:
+def test_damaged_parquet_file_is_refused(tmp_path: Path, run_job: RunJob) -> None:
     pq.write_table(pa.table({"text": messages(3000)}), tmp_path / "in.parquet", row_group_size=1000)
     content = bytearray((tmp_path / "in.parquet").read_bytes())
     (tmp_path / "short.parquet").write_bytes(content[:-100])
@@ -176,7 +178,7 @@ def test_parquet_that_is_damaged(tmp_path: Path, run_job: RunJob) -> None:
     assert len(list((tmp_path / "out").glob("part*"))) == 2
 
 
-def test_a_column_that_is_not_text(tmp_path: Path, run_job: RunJob) -> None:
+def test_text_column_of_other_type_is_refused(tmp_path: Path, run_job: RunJob) -> None:
     pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "in.parquet")
     with pytest.raises(InputError, match="column 'text' holds int64, not text; name another with --text-column"):
         run_job(tmp_path / "in.parquet", output=tmp_path / "out")
@@ -188,10 +190,10 @@ def test_a_column_that_is_not_text(tmp_path: Path, run_job: RunJob) -> None:
 @pytest.mark.parametrize(
     ("name", "first"), [("in.tsv", "ham\thi"), ("in.tsv.gz", "SPAM\ttext"), ("in.txt", '"ham"\t"hi"')]
 )
-def test_labelled_messages_without_a_header_are_refused(tmp_path: Path, run_job: RunJob, name: str, first: str) -> None:
+def test_headerless_labelled_messages_are_refused(tmp_path: Path, run_job: RunJob, name: str, first: str) -> None:
     content = f"{first}\nham\tsee you\n".encode()
-    packed = pa.compress(content, "gzip", asbytes=True) if name.endswith(".gz") else content
-    (tmp_path / name).write_bytes(packed)
+    compressed = pa.compress(content, "gzip", asbytes=True) if name.endswith(".gz") else content
+    (tmp_path / name).write_bytes(compressed)
     with pytest.raises(InputError, match=rf"{name}, line 1: '\w+' is a label, not a column name; .*label<TAB>text"):
         run_job(tmp_path / name, output=tmp_path / "out", reading=ReadOptions(input_format="tsv"), on_error="skip")
     assert not (tmp_path / "out").exists()

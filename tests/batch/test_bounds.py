@@ -1,4 +1,4 @@
-"""One row never ends a job: messages, lines and values beyond the bounds."""
+"""Overlong messages, lines and values: a single row never ends a job."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ LONG = "😀" * READS
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-def test_a_long_message_is_read_to_the_bound(
+def test_long_message_is_scored_up_to_length_limit(
     tmp_path: Path, run_job: RunJob, classifier: SpamClassifier, kind: str
 ) -> None:
     source, texts = tmp_path / f"in.{kind}", ["hi", LONG, LONG + "!", "see you"]
@@ -41,7 +41,7 @@ def test_a_long_message_is_read_to_the_bound(
 
 @pytest.fixture
 def overlong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write a file per format whose third row is beyond the bound, which is lowered."""
+    """Lower the length limit and write one file per format whose third row exceeds it."""
     monkeypatch.setattr(lines, "LONGEST_LINE", 1_000)
     monkeypatch.setattr(extraction, "LONGEST_LINE", 1_000)
     texts = ["one", "two", "x" * 200_000, "four"]
@@ -53,24 +53,24 @@ def overlong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-PLACES = {"in.csv": 4, "in.jsonl": 3, "in.parquet": 3, "coded.parquet": 3}
+BAD_LINES = {"in.csv": 4, "in.jsonl": 3, "in.parquet": 3, "coded.parquet": 3}
 
 
-@pytest.mark.parametrize("name", PLACES)
-def test_a_row_beyond_the_bound_is_a_bad_row(
+@pytest.mark.parametrize("name", BAD_LINES)
+def test_overlong_row_is_treated_as_bad_row(
     overlong: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("spam_edge.batch.reading.parquet.LONGEST_LINE", 1_000)
-    source, place = overlong / name, PLACES[name]
-    with pytest.raises(InputError, match=rf"{name}:{place}: .*longer than 1,000 .*--on-error skip omits bad rows"):
+    source, line = overlong / name, BAD_LINES[name]
+    with pytest.raises(InputError, match=rf"{name}:{line}: .*longer than 1,000 .*--on-error skip omits bad rows"):
         run_job(source, output=overlong / "fail", part_rows=1)
-    with pytest.raises(InputError, match=rf"{name}:{place}: "):
+    with pytest.raises(InputError, match=rf"{name}:{line}: "):
         run_job(source, output=overlong / "fail", part_rows=1, resume=True)
     report = run_job(source, output=overlong / "skip", on_error="skip", output_format="parquet")
     assert (report.errors_by_reason, report.written) == ({"length": 1}, 3)
     [reject] = read_jsonl(overlong / "skip" / "rejects.jsonl")
     assert "longer than 1,000" in reject["reason"]
-    assert place in reject.values()
+    assert line in reject.values()
     run_job(source, output=overlong / "null", on_error="null", output_format="parquet")
     [part] = (overlong / "null").glob("part*")
     labels = pq.read_table(part)["label"].to_pylist()
@@ -79,15 +79,15 @@ def test_a_row_beyond_the_bound_is_a_bad_row(
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="limits the address space as on Linux")
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_worker_survives_millions_of_emoji(tmp_path: Path, tiny_bundle: Path, workers: str) -> None:
+def test_worker_survives_huge_message_under_memory_limit(tmp_path: Path, tiny_bundle: Path, workers: str) -> None:
     texts = [*messages(3), "😀" * 3_000_000, *messages(3)]
     rows = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
     (tmp_path / "in.jsonl").write_text(rows, encoding="utf-8")
     command = [sys.executable, "-m", "spam_edge", "batch", "in.jsonl", "-o", "out.jsonl", "--workers", workers]
     limited = ["sh", "-c", 'ulimit -d 700000 && exec "$@"', "sh", *command]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*limited, "--model", str(tiny_bundle), "--device", "cpu"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert completed.returncode == 0, completed.stderr
     assert [row["truncated"] for row in read_jsonl(tmp_path / "out.jsonl")] == [False] * 3 + [True] + [False] * 3

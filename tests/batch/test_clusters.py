@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals of POSIX"),
 ]
 ROWS, PART_ROWS = 10_500, 1_500
-TERMINAL = [sys.executable, "-m", "spam_edge", "batch", "in.csv", "--part-rows", str(PART_ROWS), "--device", "cpu"]
+COMMAND = [sys.executable, "-m", "spam_edge", "batch", "in.csv", "--part-rows", str(PART_ROWS), "--device", "cpu"]
 
 
 def _needs(cluster: str) -> None:
@@ -72,11 +72,11 @@ def command(monkeypatch: pytest.MonkeyPatch, source: Path, tiny_bundle: Path) ->
     monkeypatch.chdir(source.parent)
     monkeypatch.setenv("SPAM_EDGE_MODEL", str(tiny_bundle))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    return TERMINAL
+    return COMMAND
 
 
-def opening(cluster: str, kind: type[Model], budget: int | None = None, **more: Any) -> OpenEngine:
-    """Return a factory of engines whose workers open another ``Model`` class; another budget forces a new session."""
+def engine_opener(cluster: str, kind: type[Model], budget: int | None = None, **more: Any) -> OpenEngine:
+    """Return an engine factory whose workers open ``kind``; a different token budget forces a new session."""
 
     def open_engine(model: Model, count: int | None) -> Engine:
         values = {field.name: getattr(model, field.name) for field in fields(Model)}
@@ -86,17 +86,17 @@ def opening(cluster: str, kind: type[Model], budget: int | None = None, **more: 
     return open_engine
 
 
-def counts(report: BatchReport) -> BatchReport:
+def without_run_fields(report: BatchReport) -> BatchReport:
     same = {"seconds": 0.0, "rows_per_second": 0.0, "engine": "", "workers": 0, "output": "", "parts_resumed": 0}
     return replace(report, **same)
 
 
-def test_the_same_to_the_byte(
+def test_cluster_output_is_byte_identical_to_local_output(
     cluster: str, run: RunJob, tmp_path: Path, local: Any, loads: Callable[[], dict[int, int]]
 ) -> None:
-    report = run(open_engine=opening(cluster, workers.CountedModel, budget=4000))
+    report = run(open_engine=engine_opener(cluster, workers.CountedModel, budget=4000))
     assert (report.engine, report.workers) == (cluster, 2)
-    assert counts(report) == counts(local[0])
+    assert without_run_fields(report) == without_run_fields(local[0])
     assert contents(tmp_path / "out") == local[1]
     opened = loads()
     assert set(opened.values()) == {1}
@@ -104,7 +104,9 @@ def test_the_same_to_the_byte(
 
 
 @pytest.mark.usefixtures("loads")
-def test_a_worker_that_is_killed(cluster: str, run: RunJob, tmp_path: Path, local: Any, load_files: Path) -> None:
+def test_killed_cluster_workers_are_replaced(
+    cluster: str, run: RunJob, tmp_path: Path, local: Any, load_files: Path
+) -> None:
     killed: set[int] = set()
 
     def kill(progress: Progress) -> None:
@@ -113,32 +115,32 @@ def test_a_worker_that_is_killed(cluster: str, run: RunJob, tmp_path: Path, loca
             for worker in killed:
                 os.kill(worker, signal.SIGKILL)
 
-    report = run(open_engine=opening(cluster, workers.CountedModel, budget=5000), progress=kill)
-    assert counts(report) == counts(local[0])
+    report = run(open_engine=engine_opener(cluster, workers.CountedModel, budget=5000), progress=kill)
+    assert without_run_fields(report) == without_run_fields(local[0])
     assert contents(tmp_path / "out") == local[1]
     opened = load_counts.loads(load_files)
     assert set(opened.values()) == {1}
     assert killed
-    assert set(opened) - killed  # other workers replaced them
+    assert set(opened) - killed  # new workers replaced the killed ones
 
 
-def test_workers_that_keep_dying(cluster: str, run: RunJob, tmp_path: Path, local: Any) -> None:
+def test_repeatedly_dying_workers_fail_resumable_job(cluster: str, run: RunJob, tmp_path: Path, local: Any) -> None:
     marker = tmp_path / "die"
 
-    def begin_to_die(progress: Progress) -> None:
+    def let_workers_die(progress: Progress) -> None:
         if progress.rows > PART_ROWS:
             marker.touch()
 
-    open_engine = opening(cluster, workers.MortalModel, marker=marker)
+    open_engine = engine_opener(cluster, workers.MortalModel, marker=marker)
     with pytest.raises(WorkerError, match=rf"reported by {cluster}; .*--resume") as caught:
-        run(open_engine=open_engine, progress=begin_to_die)
+        run(open_engine=open_engine, progress=let_workers_die)
     assert "\n" not in str(caught.value)
     report = run(resume=True, workers=1)  # with the local engine
     assert report.parts_resumed >= 1
     assert contents(tmp_path / "out") == local[1]
 
 
-def test_begun_here_killed_and_resumed_there(
+def test_killed_local_job_resumes_on_cluster(
     cluster: str, run: RunJob, tmp_path: Path, local: Any, command: list[str]
 ) -> None:
     output = tmp_path / "out"
@@ -148,7 +150,7 @@ def test_begun_here_killed_and_resumed_there(
         process.kill()
     report = run(resume=True, open_engine=engine_named(cluster))
     assert 2 <= report.parts_resumed < 7
-    assert counts(report) == counts(local[0])
+    assert without_run_fields(report) == without_run_fields(local[0])
     assert contents(output) == local[1]
 
 
@@ -169,7 +171,7 @@ def replace_bundle(bundle: Path) -> None:
         (shutil.rmtree, "no bundle"),
     ],
 )
-def test_workers_with_another_bundle_or_none(
+def test_workers_with_changed_or_missing_bundle_raise_error(
     cluster: str, run: RunJob, bundle_copy: Path, damage: Callable[[Path], None], message: str
 ) -> None:
     def open_engine(model: Model, count: int | None) -> Engine:
@@ -184,28 +186,30 @@ def test_workers_with_another_bundle_or_none(
     assert "\n" not in str(caught.value)
 
 
-def test_workers_that_lack_a_package(cluster: str, run: RunJob) -> None:
+def test_missing_package_on_workers_raises_worker_error(cluster: str, run: RunJob) -> None:
     with pytest.raises(WorkerError, match=r"No module named 'installed_nowhere'.*its workers need spam-edge") as caught:
-        run(open_engine=opening(cluster, workers.StrangeModel))
+        run(open_engine=engine_opener(cluster, workers.StrangeModel))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("cluster_name", ["ray", "spark"])
-def test_the_command_starts_and_ends_its_own(cluster_name: str, command: list[str], tmp_path: Path, local: Any) -> None:
+def test_command_starts_own_cluster_and_writes_identical_output(
+    cluster_name: str, command: list[str], tmp_path: Path, local: Any
+) -> None:
     _needs(cluster_name)
     arguments = ["-o", str(tmp_path / "out"), "--engine", cluster_name, "--workers", "2", "--report", "-"]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)  # the report is the only output
+    completed = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    report = json.loads(completed.stdout)  # the report is the only output
     assert (report["engine"], report["workers"], report["rows"]) == (cluster_name, 2, ROWS)
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in completed.stderr
     assert contents(tmp_path / "out") == local[1]
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
-@pytest.mark.parametrize(("cluster_name", "number"), [("ray", signal.SIGTERM), ("spark", signal.SIGINT)])
-def test_signals_end_the_command_and_all_it_started(
-    cluster_name: str, number: int, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("cluster_name", "signal_number"), [("ray", signal.SIGTERM), ("spark", signal.SIGINT)])
+def test_signal_ends_command_and_all_cluster_processes(
+    cluster_name: str, signal_number: int, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _needs(cluster_name)
     monkeypatch.setenv("SPAM_EDGE_TEST_RUN", mark := str(tmp_path))
@@ -214,15 +218,15 @@ def test_signals_end_the_command_and_all_it_started(
         [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         wait_for(tmp_path / "out" / ".spam-edge" / "part-00000.json", process)
-        os.killpg(process.pid, number)  # a terminal signals the whole group
-        out, said = process.communicate(timeout=TIMEOUT)
-    assert (process.returncode, out) == (128 + number, "")
-    assert "--resume continues the job" in said
-    assert "Traceback" not in said
-    wait_until(lambda: not any(marked(path, mark) for path in Path("/proc").glob("[0-9]*/environ")))
+        os.killpg(process.pid, signal_number)  # a terminal signals the whole group
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, stdout) == (128 + signal_number, "")
+    assert "--resume continues the job" in stderr
+    assert "Traceback" not in stderr
+    wait_until(lambda: not any(has_marker(path, mark) for path in Path("/proc").glob("[0-9]*/environ")))
 
 
-def marked(environment: Path, mark: str) -> bool:
+def has_marker(environment: Path, mark: str) -> bool:
     try:
         return f"SPAM_EDGE_TEST_RUN={mark}".encode() in environment.read_bytes()
     except OSError:  # the process ended or belongs to another user
@@ -230,20 +234,22 @@ def marked(environment: Path, mark: str) -> bool:
 
 
 @pytest.mark.parametrize(("cluster_name", "module"), [("ray", "ray"), ("spark", "pyspark")])
-def test_without_the_extra(cluster_name: str, module: str, command: list[str], tmp_path: Path) -> None:
+def test_missing_cluster_package_prints_install_command(
+    cluster_name: str, module: str, command: list[str], tmp_path: Path
+) -> None:
     code = f"import sys; sys.modules[{module!r}] = None; from spam_edge.cli import main; main()"
     arguments = [*command[3:], "-o", str(tmp_path / "out"), "--engine", cluster_name]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"Error: {module} cannot be imported (")
-    assert done.stderr.endswith(f"; pip install 'spam-edge[{cluster_name}]'\n")
-    assert done.stderr.count("\n") == 1
+    completed = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert completed.stderr.startswith(f"Error: {module} cannot be imported (")
+    assert completed.stderr.endswith(f"; pip install 'spam-edge[{cluster_name}]'\n")
+    assert completed.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch, run: RunJob) -> None:
+def test_unreachable_ray_address_raises_worker_error(monkeypatch: pytest.MonkeyPatch, run: RunJob) -> None:
     _needs("ray")
-    monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests may have started it in this process
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # another test may have initialised Ray in this process
     with socket.socket() as closed:  # bound but not listening
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
@@ -252,7 +258,7 @@ def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch, run: RunJob) -> 
             run(open_engine=engine_named("ray"))
 
 
-def test_the_names_of_the_command_are_those_of_the_library() -> None:
+def test_command_engine_names_match_library() -> None:
     from spam_edge.cli.batch import ENGINES
 
     assert all(engine_named(name) for name in ENGINES)

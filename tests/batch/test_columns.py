@@ -31,15 +31,19 @@ def verdicts_of(table: pa.Table) -> list[tuple[Any, Any, Any]]:
 
 @pytest.mark.parametrize("kind", ["csv", "tsv"])
 @pytest.mark.parametrize("compression", ["", ".gz", ".zst"])
-def test_csv_keeps_its_columns(tmp_path: Path, run_job: RunJob, judged: Judged, kind: str, compression: str) -> None:
+def test_csv_columns_are_unchanged_and_verdicts_appended(
+    tmp_path: Path, run_job: RunJob, judged: Judged, kind: str, compression: str
+) -> None:
     texts = [*messages(3000), "", "long word " * 400, "a\rb"]
     delimiter = "\t" if kind == "tsv" else ","
     source = write_csv(tmp_path / f"in.{kind}", texts, delimiter=delimiter)
     before = read_csv(source, delimiter)
     if compression:
-        packed = source.with_name(source.name + compression)
-        packed.write_bytes(pa.compress(source.read_bytes(), {".gz": "gzip", ".zst": "zstd"}[compression], asbytes=True))
-        source = packed
+        compressed = source.with_name(source.name + compression)
+        compressed.write_bytes(
+            pa.compress(source.read_bytes(), {".gz": "gzip", ".zst": "zstd"}[compression], asbytes=True)
+        )
+        source = compressed
     run_job(source, output=tmp_path / f"out.{kind}{compression}", part_rows=1100)
     with pa.input_stream(str(tmp_path / f"out.{kind}{compression}")) as stream:  # several concatenated members
         (tmp_path / "plain").write_bytes(stream.read())
@@ -50,7 +54,7 @@ def test_csv_keeps_its_columns(tmp_path: Path, run_job: RunJob, judged: Judged, 
     assert {truncated for *_, truncated in rows} == {"true", "false"}
 
 
-def test_json_stays_as_it_was_written(tmp_path: Path, run_job: RunJob, judged: Judged) -> None:
+def test_json_lines_are_kept_verbatim_with_verdicts_appended(tmp_path: Path, run_job: RunJob, judged: Judged) -> None:
     lines = [
         '{"z": 12345678901234567890123, "text": "Free prize", "one": 1.0,  "deep": {"b": [1e5, null], "a": "\\u00fc"}}',
         '{"text":"see you","z":1}',
@@ -64,8 +68,8 @@ def test_json_stays_as_it_was_written(tmp_path: Path, run_job: RunJob, judged: J
     written = (tmp_path / "out.jsonl").read_text().splitlines()
     expected = [lines[0], lines[1], '{"text": "bare \\"string\\""}', lines[3], lines[5]]
     assert [line.split(', "label": ')[0] for line in written] == [line[:-1].rstrip() for line in expected]
-    found = [json.loads(line) for line in written]
-    scores = [tuple(row[name] for name in VERDICT) for row in found]
+    rows = [json.loads(line) for line in written]
+    scores = [tuple(row[name] for name in VERDICT) for row in rows]
     assert [(a, None if b is None else np.float32(b), c) for a, b, c in scores] == judged(
         ["Free prize", "see you", 'bare "string"', None, ""]
     )
@@ -99,7 +103,9 @@ def table_of(texts: list[str | None]) -> pa.Table:
 
 
 @pytest.mark.parametrize("single", [True, False])
-def test_parquet_keeps_types_and_metadata(tmp_path: Path, run_job: RunJob, judged: Judged, single: bool) -> None:
+def test_parquet_types_and_metadata_are_preserved(
+    tmp_path: Path, run_job: RunJob, judged: Judged, single: bool
+) -> None:
     texts: list[str | None] = [*messages(2500), None, ""]
     table = table_of(texts)
     pq.write_table(table, tmp_path / "in.parquet", row_group_size=700)
@@ -107,17 +113,17 @@ def test_parquet_keeps_types_and_metadata(tmp_path: Path, run_job: RunJob, judge
     run_job(tmp_path / "in.parquet", output=output, part_rows=900)
     files = [output] if single else sorted(output.glob("*.parquet"))
     assert [pq.ParquetFile(file).num_row_groups for file in files] == ([3] if single else [1, 1, 1])
-    found = pa.concat_tables(pq.read_table(file, partitioning=None) for file in files)
-    assert found.select(table.column_names).cast(table.schema).equals(table)
-    assert found.schema.remove_metadata().equals(
+    actual = pa.concat_tables(pq.read_table(file, partitioning=None) for file in files)
+    assert actual.select(table.column_names).cast(table.schema).equals(table)
+    assert actual.schema.remove_metadata().equals(
         pa.schema([*table.schema, ("label", pa.string()), ("spam_score", pa.float32()), ("truncated", pa.bool_())])
     )
-    assert found.schema.metadata[b"made by"] == b"a test"
-    assert found.schema.field("id").metadata[b"unit"] == b"none"
-    assert verdicts_of(found) == judged(texts)
+    assert actual.schema.metadata[b"made by"] == b"a test"
+    assert actual.schema.field("id").metadata[b"unit"] == b"none"
+    assert verdicts_of(actual) == judged(texts)
 
 
-def test_csv_and_json_become_parquet(tmp_path: Path, run_job: RunJob, judged: Judged) -> None:
+def test_csv_and_json_inputs_convert_to_parquet(tmp_path: Path, run_job: RunJob, judged: Judged) -> None:
     texts = messages(30)
     write_csv(tmp_path / "in.csv", texts)
     run_job(tmp_path / "in.csv", output=tmp_path / "csv.parquet", part_rows=7)
@@ -132,7 +138,7 @@ def test_csv_and_json_become_parquet(tmp_path: Path, run_job: RunJob, judged: Ju
     assert verdicts_of(table) == judged([*texts])
 
 
-def test_json_without_one_type_is_no_parquet(tmp_path: Path, run_job: RunJob) -> None:
+def test_json_with_mixed_types_is_refused_as_parquet(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "a", "n": 1}\n{"text": "b", "n": {"deep": "x"}}\n')
     for rows in (1, 2):
         with pytest.raises(InputError, match=r"in\.jsonl: lines .* one type per column .*--format jsonl"):
@@ -140,7 +146,7 @@ def test_json_without_one_type_is_no_parquet(tmp_path: Path, run_job: RunJob) ->
         assert not (tmp_path / f"out{rows}.parquet").exists()
 
 
-def test_parquet_becomes_text_where_nothing_is_lost(tmp_path: Path, run_job: RunJob, judged: Judged) -> None:
+def test_parquet_converts_to_text_formats_only_without_loss(tmp_path: Path, run_job: RunJob, judged: Judged) -> None:
     texts: list[str | None] = [*messages(9), None, ""]
     day = datetime.date(2024, 2, 29)
     table = pa.table({"text": texts, "day": [day] * 11, "n": [2**60 + number for number in range(11)]})
@@ -148,8 +154,10 @@ def test_parquet_becomes_text_where_nothing_is_lost(tmp_path: Path, run_job: Run
     run_job(tmp_path / "in.parquet", output=tmp_path / "out.csv", part_rows=4)
     rows = read_csv(tmp_path / "out.csv")
     assert [row[:3] for row in rows[1:]] == [[text or "", "2024-02-29", str(2**60 + n)] for n, text in enumerate(texts)]
-    found = [tuple(row[3:]) for row in rows[1:]]
-    assert [(a or None, np.float32(b) if b else None, c == "true" if c else None) for a, b, c in found] == judged(texts)
+    verdicts = [tuple(row[3:]) for row in rows[1:]]
+    assert [(a or None, np.float32(b) if b else None, c == "true" if c else None) for a, b, c in verdicts] == judged(
+        texts
+    )
     assert (tmp_path / "out.csv").read_text().splitlines()[-2].startswith(",2024")  # null is unquoted, unlike ""
     with pytest.raises(JobError, match=r"column 'day' \(date32\[day\]\) cannot be written as jsonl; use .* parquet"):
         run_job(tmp_path / "in.parquet", output=tmp_path / "out.jsonl")
@@ -162,7 +170,7 @@ def test_parquet_becomes_text_where_nothing_is_lost(tmp_path: Path, run_job: Run
 
 
 @pytest.mark.parametrize(("kind", "delimiter"), [("csv", ","), ("tsv", "\t")])
-def test_flat_json_becomes_csv(tmp_path: Path, run_job: RunJob, kind: str, delimiter: str) -> None:
+def test_flat_json_converts_to_csv_and_tsv(tmp_path: Path, run_job: RunJob, kind: str, delimiter: str) -> None:
     lines = ['{"text": "hi, \\"you\\"", "n": 1.10, "ok": true}', '{"n": 12345678901234567890123, "text": null}', '"no"']
     lines.append('{"text": "a\\nb\\r", "ok": null, "n": -1e400}')
     (tmp_path / "in.jsonl").write_text("\n".join(lines[:2] + lines[3:]) + "\n")
@@ -193,7 +201,7 @@ def test_flat_json_becomes_csv(tmp_path: Path, run_job: RunJob, kind: str, delim
         ('{"text": "a", "n": "\\ud800"}', r"key 'n' holds a lone surrogate"),
     ],
 )
-def test_json_that_no_csv_holds_is_refused(tmp_path: Path, run_job: RunJob, second: str, reason: str) -> None:
+def test_json_that_csv_cannot_represent_is_refused(tmp_path: Path, run_job: RunJob, second: str, reason: str) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "hi", "n": 1}\n' + second + "\n")
     with pytest.raises(InputError, match=rf"in\.jsonl:2: {reason}; use --format jsonl or parquet"):
         run_job(tmp_path / "in.jsonl", output=tmp_path / "out.csv")
@@ -201,7 +209,7 @@ def test_json_that_no_csv_holds_is_refused(tmp_path: Path, run_job: RunJob, seco
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_key_that_is_no_column_name_is_refused(tmp_path: Path, run_job: RunJob, kind: str) -> None:
+def test_json_key_with_lone_surrogate_is_refused_as_column(tmp_path: Path, run_job: RunJob, kind: str) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "hi", "\\ud800": 1}\n')
     with pytest.raises(JobError, match="lone surrogate in its name"):
         run_job(tmp_path / "in.jsonl", output=tmp_path / f"out.{kind}")
@@ -209,7 +217,7 @@ def test_a_key_that_is_no_column_name_is_refused(tmp_path: Path, run_job: RunJob
 
 
 @pytest.mark.parametrize("source", ["in.csv", "in.jsonl", "in.parquet"])
-def test_a_spreadsheet_gets_no_formula(tmp_path: Path, run_job: RunJob, source: str) -> None:
+def test_spreadsheet_safe_output_neutralises_formula_cells(tmp_path: Path, run_job: RunJob, source: str) -> None:
     cells = ["=1+1", "+49 170", "-5", "@A1", "\tx", "\rx", "hi"]
     match source:
         case "in.csv":
@@ -227,7 +235,7 @@ def test_a_spreadsheet_gets_no_formula(tmp_path: Path, run_job: RunJob, source: 
         run_job(tmp_path / source, output=tmp_path / "out.jsonl", spreadsheet_safe=True)
 
 
-def test_a_column_of_the_same_name(tmp_path: Path, run_job: RunJob) -> None:
+def test_verdict_column_name_conflict_requires_prefix(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "in.csv").write_text("text,label\nhi,mine\n")
     with pytest.raises(JobError, match="column 'label' already exists; --column-prefix"):
         run_job(tmp_path / "in.csv", output=tmp_path / "out.csv")
@@ -242,8 +250,8 @@ def test_a_column_of_the_same_name(tmp_path: Path, run_job: RunJob) -> None:
 KAGGLE = 'v1,v2,,,\nham,"Go until jurong point, crazy..",,,\nspam,Free entry now,,,x\n'
 
 
-def test_empty_column_names_are_kept(tmp_path: Path, run_job: RunJob) -> None:
-    """The usual copy of the SMS Spam Collection has three."""
+def test_empty_column_names_are_kept_in_csv_only(tmp_path: Path, run_job: RunJob) -> None:
+    """The common CSV copy of the SMS Spam Collection has three unnamed columns."""
     (tmp_path / "in.csv").write_text(KAGGLE)
     reading = ReadOptions(text_column="v2")
     run_job(tmp_path / "in.csv", output=tmp_path / "out.csv", reading=reading, part_rows=1)
@@ -260,7 +268,7 @@ def test_empty_column_names_are_kept(tmp_path: Path, run_job: RunJob) -> None:
         assert not (tmp_path / name).exists()
 
 
-def test_two_columns_of_one_name_in_parquet_are_kept(tmp_path: Path, run_job: RunJob) -> None:
+def test_duplicate_parquet_column_names_are_kept(tmp_path: Path, run_job: RunJob) -> None:
     pq.write_table(pa.table([["hi"], [1], [2]], names=["text", "a", "a"]), tmp_path / "in.parquet")
     run_job(tmp_path / "in.parquet", output=tmp_path / "out.parquet")
     table = pq.ParquetFile(tmp_path / "out.parquet").read()
@@ -271,7 +279,7 @@ def test_two_columns_of_one_name_in_parquet_are_kept(tmp_path: Path, run_job: Ru
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.parquet"])
-def test_two_columns_of_the_name_of_the_text_are_refused(tmp_path: Path, run_job: RunJob, name: str) -> None:
+def test_duplicate_text_column_is_refused(tmp_path: Path, run_job: RunJob, name: str) -> None:
     (tmp_path / "in.csv").write_text("v2,v2\nhi,you\n")
     pq.write_table(pa.table([["hi"], ["you"]], names=["v2", "v2"]), tmp_path / "in.parquet")
     with pytest.raises(InputError, match="there is more than one column 'v2'; rename all but one"):
@@ -282,7 +290,7 @@ def test_two_columns_of_the_name_of_the_text_are_refused(tmp_path: Path, run_job
     ("content", "delimiter", "other"),
     [("id;text\n1;a, b\n", None, ";"), ("sep=;\nid;text\n1;a, b\n", None, ";"), ("id#text\n1#a, b\n", "#", None)],
 )
-def test_other_delimiters_become_commas(
+def test_other_delimiters_become_commas_and_are_checked_on_resume(
     tmp_path: Path, run_job: RunJob, content: str, delimiter: str | None, other: str | None
 ) -> None:
     (tmp_path / "in.csv").write_text(content)
@@ -295,7 +303,7 @@ def test_other_delimiters_become_commas(
 
 
 @pytest.mark.parametrize("option", [{"delimiter": ","}, {"long_cells": True}])
-def test_options_of_tables_are_for_tables(tmp_path: Path, run_job: RunJob, option: dict[str, Any]) -> None:
+def test_csv_options_are_refused_for_other_formats(tmp_path: Path, run_job: RunJob, option: dict[str, Any]) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "hi"}\n')
     pq.write_table(pa.table({"text": ["hi"]}), tmp_path / "in.parquet")
     for name in ("in.jsonl", "in.parquet"):
@@ -305,7 +313,7 @@ def test_options_of_tables_are_for_tables(tmp_path: Path, run_job: RunJob, optio
             list(read_windows(tmp_path / name, ReadOptions(**option)))
 
 
-def test_a_long_cell_is_one_row_if_it_may_be(tmp_path: Path, run_job: RunJob) -> None:
+def test_long_multiline_cell_requires_long_cells_option(tmp_path: Path, run_job: RunJob) -> None:
     text = "\n".join(["see you"] * 150)
     (tmp_path / "in.csv").write_text(f'text\n"{text}"\n')
     with pytest.raises(InputError, match="--long-cells"):
@@ -315,7 +323,7 @@ def test_a_long_cell_is_one_row_if_it_may_be(tmp_path: Path, run_job: RunJob) ->
 
 
 @pytest.mark.parametrize("content", ['\v{"text": "hi"}', '{"text": "hi"}\v', '\u00a0"hi"', '"hi"\u2028'])
-def test_blanks_that_json_does_not_know_are_bad_rows(tmp_path: Path, run_job: RunJob, content: str) -> None:
+def test_non_json_whitespace_makes_bad_row(tmp_path: Path, run_job: RunJob, content: str) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text(f' {{"text": "see you"}}\t\r\n{content}\n', encoding="utf-8")
     report = run_job(path, output=tmp_path / "out.jsonl", on_error="skip")
@@ -324,7 +332,7 @@ def test_blanks_that_json_does_not_know_are_bad_rows(tmp_path: Path, run_job: Ru
     assert ([message.text for message in window.messages], [row.line for row in window.bad]) == (["see you"], [2])
 
 
-def test_a_column_name_that_is_not_utf8(tmp_path: Path, run_job: RunJob) -> None:
+def test_parquet_column_name_with_invalid_utf8_is_refused(tmp_path: Path, run_job: RunJob) -> None:
     path = tmp_path / "in.parquet"
     pq.write_table(pa.table({"text": ["hi"], "otherAB": ["you"]}), path, store_schema=False)
     path.write_bytes(path.read_bytes().replace(b"otherAB", b"other\xff\xfe"))
@@ -334,7 +342,7 @@ def test_a_column_name_that_is_not_utf8(tmp_path: Path, run_job: RunJob) -> None
         list(read_windows(path, ReadOptions()))
 
 
-def test_inputs_without_rows(tmp_path: Path, run_job: RunJob) -> None:
+def test_inputs_without_rows_give_empty_outputs(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "in.csv").write_text("id,text\n")
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "in.parquet")
     (tmp_path / "in.jsonl").write_text("")
@@ -346,7 +354,7 @@ def test_inputs_without_rows(tmp_path: Path, run_job: RunJob) -> None:
     assert ((tmp_path / "out.jsonl").read_bytes(), report.rows, report.spam_share) == (b"", 0, 0)
 
 
-def test_a_text_longer_than_the_csv_module_likes(tmp_path: Path, run_job: RunJob) -> None:
+def test_text_over_csv_module_field_limit_is_read(tmp_path: Path, run_job: RunJob) -> None:
     write_csv(tmp_path / "in.csv", ["word " * 50_000])
     assert run_job(tmp_path / "in.csv", output=tmp_path / "out.csv").truncated == 1
 
@@ -357,18 +365,18 @@ ONE_FOLDER = settings(max_examples=25, suppress_health_check=[HealthCheck.functi
 
 @ONE_FOLDER
 @given(rows=st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=12), part_rows=st.integers(1, 5))
-def test_any_text_comes_back(
+def test_any_text_round_trips_through_all_formats(
     tmp_path: Path, run_job: RunJob, judged: Judged, rows: list[tuple[str, str]], part_rows: int
 ) -> None:
     names, texts = ['né, "x"', "text"], [text for _, text in rows]
     options: dict[str, Any] = {"force": True, "part_rows": part_rows}
     pq.write_table(pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))), tmp_path / "in.parquet")
-    run_job(tmp_path / "in.parquet", output=tmp_path / "out.csv", **options)  # this sink quotes all text
+    run_job(tmp_path / "in.parquet", output=tmp_path / "out.csv", **options)  # the CSV writer quotes all text
     (tmp_path / "again.csv").write_bytes((tmp_path / "out.csv").read_bytes())
     run_job(tmp_path / "again.csv", output=tmp_path / "twice.csv", column_prefix="b_", **options)
-    found = read_csv(tmp_path / "twice.csv")
-    assert [tuple(row[:2]) for row in found] == [tuple(names), *rows]
-    assert [row[2:5] for row in found[1:]] == [row[5:] for row in found[1:]]
+    table_rows = read_csv(tmp_path / "twice.csv")
+    assert [tuple(row[:2]) for row in table_rows] == [tuple(names), *rows]
+    assert [row[2:5] for row in table_rows[1:]] == [row[5:] for row in table_rows[1:]]
     run_job(tmp_path / "in.parquet", output=tmp_path / "out.jsonl", **options)
     objects = read_jsonl_exactly(tmp_path / "out.jsonl")
     assert [(row[names[0]], row["text"]) for row in objects] == rows
@@ -382,7 +390,7 @@ def read_jsonl_exactly(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
-def test_gzip_of_other_programs(tmp_path: Path, run_job: RunJob) -> None:
+def test_multi_member_gzip_input_is_read_completely(tmp_path: Path, run_job: RunJob) -> None:
     with gzip.open(tmp_path / "in.jsonl.gz", "wt") as stream:
         stream.write('{"text": "hi"}\n')
     with gzip.open(tmp_path / "in.jsonl.gz", "at") as stream:  # a second member
@@ -391,8 +399,8 @@ def test_gzip_of_other_programs(tmp_path: Path, run_job: RunJob) -> None:
     assert [path.name for path in (tmp_path / "out").glob("p*")] == ["part-00000-in.jsonl.gz"]
 
 
-def test_a_part_never_lacks_a_row_that_its_format_cannot_hold(tmp_path: Path, run_job: RunJob) -> None:
-    """The error comes while later chunks, with the end of the part, are in flight."""
+def test_row_that_format_cannot_hold_leaves_no_part(tmp_path: Path, run_job: RunJob) -> None:
+    """The error is raised while later chunks, including the end of the part, are in flight."""
     numbers = [float("nan") if row == 1100 else float(row) for row in range(6000)]
     pq.write_table(pa.table({"text": ["hi"] * 6000, "x": numbers}), tmp_path / "in.parquet")
     for _ in range(2):

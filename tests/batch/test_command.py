@@ -37,18 +37,18 @@ def run(command: list[str]) -> Run:
     return lambda *arguments: subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_report_and_summary(tmp_path: Path, run: Run) -> None:
+def test_report_file_and_summary_describe_finished_job(tmp_path: Path, run: Run) -> None:
     write_csv(tmp_path / "in.csv", messages(30))
-    done = run("in.csv", "-o", "out.csv", "--report", "report.json", "--workers", "1")
-    assert (done.returncode, done.stdout) == (0, "")
-    assert re.search(r"^rows +30\n.*^parts +1$.*rows/s\n$", done.stderr, flags=re.DOTALL | re.MULTILINE)
+    completed = run("in.csv", "-o", "out.csv", "--report", "report.json", "--workers", "1")
+    assert (completed.returncode, completed.stdout) == (0, "")
+    assert re.search(r"^rows +30\n.*^parts +1$.*rows/s\n$", completed.stderr, flags=re.DOTALL | re.MULTILINE)
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["rows"] == report["written"] == sum(report["labels"].values()) == 30
     assert report["spam_share"] == report["labels"]["SPAM"] / 30
     assert (report["bundle"]["name"], report["inputs"], report["schema_version"]) == ("tiny", ["in.csv"], 1)
-    again = run("in.csv", "-o", "out.csv", "--report", "-", "--resume", "--quiet")
-    assert json.loads(again.stdout) == report | {"already_finished": True}
-    assert again.stderr == ""
+    resumed = run("in.csv", "-o", "out.csv", "--report", "-", "--resume", "--quiet")
+    assert json.loads(resumed.stdout) == report | {"already_finished": True}
+    assert resumed.stderr == ""
     assert "out.csv is already finished" in run("in.csv", "-o", "out.csv", "--resume").stderr
 
 
@@ -63,29 +63,35 @@ def test_report_and_summary(tmp_path: Path, run: Run) -> None:
         (["in.csv", "-o", "out", "--model", "nowhere"], 1, "Error: no bundle"),
     ],
 )
-def test_errors_are_one_line(tmp_path: Path, run: Run, arguments: list[str], code: int, message: str) -> None:
+def test_command_errors_print_message_without_traceback(
+    tmp_path: Path, run: Run, arguments: list[str], code: int, message: str
+) -> None:
     write_csv(tmp_path / "in.csv", ["a"])
-    done = run(*arguments)
-    assert done.returncode == code
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    completed = run(*arguments)
+    assert completed.returncode == code
+    assert message in completed.stderr
+    assert "Traceback" not in completed.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_without_pyarrow(command: list[str], tmp_path: Path) -> None:
+def test_missing_pyarrow_prints_install_command(command: list[str], tmp_path: Path) -> None:
     write_csv(tmp_path / "in.csv", ["a"])
     code = "import sys; sys.modules['pyarrow'] = None; from spam_edge.cli import main; main()"
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code, "batch", "in.csv", "-o", "out"], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (1, "Error: batch jobs need pyarrow; pip install 'spam-edge[batch]'\n")
+    assert (completed.returncode, completed.stderr) == (
+        1,
+        "Error: batch jobs need pyarrow; pip install 'spam-edge[batch]'\n",
+    )
 
 
 @pytest.mark.parametrize(
-    ("number", "workers"), [(signal.SIGINT, "1"), (signal.SIGINT, "2"), (signal.SIGTERM, "2"), (signal.SIGHUP, "1")]
+    ("signal_number", "workers"),
+    [(signal.SIGINT, "1"), (signal.SIGINT, "2"), (signal.SIGTERM, "2"), (signal.SIGHUP, "1")],
 )
-def test_signals_leave_a_job_that_goes_on(
-    tmp_path: Path, command: list[str], run: Run, number: int, workers: str
+def test_job_stopped_by_signal_can_be_resumed(
+    tmp_path: Path, command: list[str], run: Run, signal_number: int, workers: str
 ) -> None:
     write_csv(tmp_path / "in.csv", messages(12_000))
     arguments = ["in.csv", "-o", "out", "--part-rows", "1000", "--workers", workers]
@@ -93,39 +99,39 @@ def test_signals_leave_a_job_that_goes_on(
         while not (tmp_path / "out" / ".spam-edge" / "part-00001.json").exists():
             assert process.poll() is None
             time.sleep(0.02)
-        os.killpg(process.pid, number)  # a terminal and systemd also signal the workers
-        _, said = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 128 + number
-    assert "--resume continues the job" in said
-    assert "Traceback" not in said
+        os.killpg(process.pid, signal_number)  # a terminal and systemd also signal the workers
+        _, stderr = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 128 + signal_number
+    assert "--resume continues the job" in stderr
+    assert "Traceback" not in stderr
     assert not list(tmp_path.rglob("*.partial"))
-    done = run(*arguments, "--resume", "--report", "-")
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    completed = run(*arguments, "--resume", "--report", "-")
+    assert completed.returncode == 0, completed.stderr
+    report = json.loads(completed.stdout)
     assert (report["rows"], report["parts"]) == (12_000, 12)
     assert report["parts_resumed"] >= 2
 
 
-def test_progress_on_a_terminal(tmp_path: Path, command: list[str]) -> None:
+def test_progress_bar_is_shown_on_terminal(tmp_path: Path, command: list[str]) -> None:
     write_csv(tmp_path / "in.csv", messages(4000))
-    ours, theirs = pty.openpty()
-    with subprocess.Popen([*command, "in.csv", "-o", "out", "--workers", "1"], stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
+    parent_fd, child_fd = pty.openpty()
+    with subprocess.Popen([*command, "in.csv", "-o", "out", "--workers", "1"], stderr=child_fd) as process:
+        os.close(child_fd)
+        screen = b""
         while True:
             try:
-                shown += os.read(ours, 4096)
+                screen += os.read(parent_fd, 4096)
             except OSError:  # the other end was closed
                 break
-    os.close(ours)
+    os.close(parent_fd)
     assert process.returncode == 0
-    assert re.search(rb"Classifying.*100%.*4,000 rows, [\d,]+ rows/s", shown, flags=re.DOTALL)
+    assert re.search(rb"Classifying.*100%.*4,000 rows, [\d,]+ rows/s", screen, flags=re.DOTALL)
 
 
 @needs_proc
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_memory_does_not_grow_with_the_file(tmp_path: Path, command: list[str], kind: str) -> None:
+def test_peak_memory_does_not_grow_with_file_size(tmp_path: Path, command: list[str], kind: str) -> None:
     peaks = []
     for rows in (10_000, 120_000):
         path = write_csv(tmp_path / f"{rows}.csv", messages(10_000) * (rows // 10_000))

@@ -1,4 +1,4 @@
-"""A damaged journal: whatever it holds, resuming raises an error of the package or writes the right output."""
+"""Damaged journals: a resumed job raises an error of the package or writes the correct output."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ from tests.support.mutations import contents
 from .conftest import RunJob, messages, write_csv
 
 NAMES = ("job.json", "part-00000.json", "part-00001.json", "done.json")
-SAME = {"part_rows": 2, "on_error": "skip"}
+JOB_OPTIONS = {"part_rows": 2, "on_error": "skip"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Cal
     folder = tmp_path_factory.mktemp("finished")
     with write_csv(folder / "in.csv", messages(4)).open("a") as stream:
         stream.write("too,few\n")
-    options: dict[str, Any] = {"bundle": tiny_bundle, "runtime": OPTIONS, "workers": 1} | SAME
+    options: dict[str, Any] = {"bundle": tiny_bundle, "runtime": OPTIONS, "workers": 1} | JOB_OPTIONS
     BatchJob(inputs=[folder / "in.csv"], output=folder / "whole", **options).run()
 
     def copy() -> Path:
@@ -44,31 +44,31 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Cal
     return copy
 
 
-def rows_of(output: Path) -> dict[str, bytes]:
+def output_files(output: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.sampled_from(NAMES), st.data())
-def test_resuming_raises_only_our_errors(
+def test_resume_with_damaged_journal_raises_package_error_or_completes(
     finished: Callable[[], Path], run_job: RunJob, name: str, data: st.DataObject
 ) -> None:
     output = finished()
-    expected = rows_of(output)
+    expected = output_files(output)
     damaged = output / ".spam-edge" / name
     damaged.write_bytes(data.draw(contents(json.loads(damaged.read_bytes()))))
     if name != "done.json":
         (output / ".spam-edge" / "done.json").unlink()
     with suppress(SpamEdgeError):
-        report = run_job(output.parent / "in.csv", output=output, resume=True, **SAME)
+        report = run_job(output.parent / "in.csv", output=output, resume=True, **JOB_OPTIONS)
         "\n".join(report.lines())
         json.dumps(report.to_dict(), allow_nan=False)
-        assert {**rows_of(output), "rejects.jsonl": b""} == {**expected, "rejects.jsonl": b""}
+        assert {**output_files(output), "rejects.jsonl": b""} == {**expected, "rejects.jsonl": b""}
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.sampled_from(NAMES), st.data())
-def test_a_damaged_record_is_named(
+def test_damaged_record_error_suggests_force(
     finished: Callable[[], Path], tmp_path: Path, name: str, data: st.DataObject
 ) -> None:
     content = data.draw(contents(json.loads((finished() / ".spam-edge" / name).read_bytes())))
@@ -87,7 +87,7 @@ def test_a_damaged_record_is_named(
         assert not CONTROLS.search(str(error))
 
 
-def test_a_report_survives_its_journal(finished: Callable[[], Path]) -> None:
+def test_report_round_trips_through_journal(finished: Callable[[], Path]) -> None:
     values = json.loads((finished() / ".spam-edge" / "done.json").read_bytes())
     assert BatchReport.from_dict(values).to_dict() == values
 
@@ -101,15 +101,15 @@ def test_a_report_survives_its_journal(finished: Callable[[], Path]) -> None:
         ({"more": 1}, r"the field more is unknown"),
     ],
 )
-def test_the_field_is_named(finished: Callable[[], Path], change: dict[str, Any], reason: str) -> None:
-    home = finished() / ".spam-edge"
-    path = home / "part-00000.json"
+def test_invalid_record_error_names_field(finished: Callable[[], Path], change: dict[str, Any], reason: str) -> None:
+    journal_folder = finished() / ".spam-edge"
+    path = journal_folder / "part-00000.json"
     path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
     with pytest.raises(JobError, match=reason):
-        Journal(home).part(0)
+        Journal(journal_folder).part(0)
 
 
-def test_names_that_are_not_utf8_are_no_damage(tmp_path: Path) -> None:
+def test_invalid_utf8_file_names_round_trip_through_journal(tmp_path: Path) -> None:
     name = "\udcff"
     job = {"inputs": [{"path": f"/in/{name}.csv", "bytes": 1}], "format": "csv"}
     journal = Journal(tmp_path)

@@ -1,4 +1,4 @@
-"""Local engines: verdicts independent of the number of workers, and crashes of workers or the parent."""
+"""Local engines: verdicts do not depend on the number of workers; crashes of workers or of the parent process."""
 
 import multiprocessing
 import os
@@ -34,7 +34,7 @@ def model(tiny_bundle: Path) -> Model:
     return Model.of(Bundle.find(tiny_bundle), OPTIONS)
 
 
-def test_processes_give_what_a_thread_gives(tmp_path: Path, run_job: RunJob) -> None:
+def test_process_engine_output_is_identical_to_thread_engine(tmp_path: Path, run_job: RunJob) -> None:
     source = write_csv(tmp_path / "in.csv", messages(5000))
     reports = [run_job(source, output=tmp_path / f"out{count}", part_rows=1500, workers=count) for count in (1, 2)]
     assert [(report.engine, report.workers) for report in reports] == [("thread", 1), ("processes", 2)]
@@ -43,49 +43,49 @@ def test_processes_give_what_a_thread_gives(tmp_path: Path, run_job: RunJob) -> 
 
 
 @pytest.mark.parametrize(("provider", "at_once"), [(CPU, 1), (CUDA, 2)])
-def test_on_a_gpu_the_next_texts_are_tokenised_meanwhile(
+def test_gpu_engine_overlaps_two_chunks_in_order(
     model: Model, monkeypatch: pytest.MonkeyPatch, provider: str, at_once: int
 ) -> None:
-    """Mocked: the classifier runs on the CPU and says that it uses CUDA. The order of the verdicts stays."""
+    """The classifier runs on the CPU and reports CUDA as its provider. The order of the verdicts is kept."""
     monkeypatch.setattr(SpamClassifier, "provider", provider)
-    running, most = [0], [0]
+    running, peak = [0], [0]
     classify = SpamClassifier.classify_batch
 
     def classify_batch(classifier: SpamClassifier, texts: Sequence[str]) -> list[Prediction]:
         running[0] += 1
-        most[0] = max(most[0], running[0])
-        if most[0] < at_once:
-            wait_until(lambda: most[0] == at_once)
+        peak[0] = max(peak[0], running[0])
+        if peak[0] < at_once:
+            wait_until(lambda: peak[0] == at_once)
         predictions = classify(classifier, texts)
         running[0] -= 1
         return predictions
 
     monkeypatch.setattr(SpamClassifier, "classify_batch", classify_batch)
-    texts = [messages(50, start) for start in (0, 50, 100)]
+    chunks = [messages(50, start) for start in (0, 50, 100)]
     with ThreadEngine(model) as engine:
-        found = [future.result() for future in [engine.submit(each) for each in texts]]
-    assert most == [at_once]
+        results = [future.result() for future in [engine.submit(chunk) for chunk in chunks]]
+    assert peak == [at_once]
     classifier = model.open()
-    assert [verdicts.score.tolist() for verdicts in found] == [classifier.score(each).tolist() for each in texts]
+    assert [verdicts.score.tolist() for verdicts in results] == [classifier.score(chunk).tolist() for chunk in chunks]
 
 
-def workers() -> list[int]:
+def worker_pids() -> list[int]:
     return [child.pid for child in multiprocessing.active_children() if child.pid]
 
 
 @posix
-def test_a_killed_worker_is_replaced(model: Model, classifier: SpamClassifier) -> None:
+def test_killed_worker_is_replaced_without_changing_scores(model: Model, classifier: SpamClassifier) -> None:
     with ProcessEngine(model, 2) as engine:
         engine.submit(["first"]).result()
         futures = [engine.submit(messages(600, start)) for start in range(0, 6000, 600)]
-        os.kill(workers()[0], signal.SIGKILL)
+        os.kill(worker_pids()[0], signal.SIGKILL)
         scores = [score for future in futures for score in future.result(60).score.tolist()]
     assert scores == classifier.score(messages(6000)).tolist()
-    assert not workers()
+    assert not worker_pids()
 
 
 @posix
-def test_workers_that_keep_dying_end_the_job(tmp_path: Path, run_job: RunJob) -> None:
+def test_repeatedly_dying_workers_fail_resumable_job(tmp_path: Path, run_job: RunJob) -> None:
     class Doomed(ProcessEngine):
         def submit(self, texts: Sequence[str]) -> Future[Verdicts]:
             return super().submit(["kill me" if "kill me" in text else text for text in texts])
@@ -98,10 +98,10 @@ def test_workers_that_keep_dying_end_the_job(tmp_path: Path, run_job: RunJob) ->
     with pytest.raises(WorkerError, match=r"died 3 times in a row.*--workers.*--resume"):
         run_job(source, output=tmp_path / "out", open_engine=lambda model, _: Doomed(model, 1))
     assert run_job(source, output=tmp_path / "out", resume=True).rows == 40
-    assert not workers()
+    assert not worker_pids()
 
 
-def test_a_bundle_that_was_replaced_is_not_mixed_in(model: Model, bundle_copy: Path) -> None:
+def test_bundle_replaced_during_job_is_refused(model: Model, bundle_copy: Path) -> None:
     with ProcessEngine(Model.of(Bundle.find(bundle_copy), OPTIONS), 2) as engine:
         manifest = bundle_copy / "manifest.json"
         manifest.write_text(manifest.read_text() + "\n")
@@ -110,7 +110,7 @@ def test_a_bundle_that_was_replaced_is_not_mixed_in(model: Model, bundle_copy: P
     shutil.rmtree(bundle_copy)
 
 
-def test_workers_refuse_another_bundle_than_the_pinned_one(bundle_copy: Path) -> None:
+def test_workers_refuse_bundle_with_other_digest(bundle_copy: Path) -> None:
     bundle = Bundle.find(bundle_copy)
     model = replace(Model.of(bundle, replace(OPTIONS, digest=bundle.digest)), digest="0" * 64)
     assert model.options.digest == bundle.digest
@@ -119,21 +119,21 @@ def test_workers_refuse_another_bundle_than_the_pinned_one(bundle_copy: Path) ->
 
 
 @posix
-def test_leaving_after_an_error_waits_for_nobody(model: Model) -> None:
+def test_interrupted_engine_stops_workers_without_waiting(model: Model) -> None:
     engine = ProcessEngine(model, 1)
     with pytest.raises(KeyboardInterrupt), engine:
         engine.submit(["first"]).result()
         pending = engine.submit(messages(200_000))
         time.sleep(0.5)
         raise KeyboardInterrupt
-    with pytest.raises(WorkerError):  # the worker was ended without waiting
+    with pytest.raises(WorkerError):  # the worker was terminated without waiting
         pending.result(0)
-    assert not workers()
+    assert not worker_pids()
 
 
 @posix
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_workers_end_when_their_parent_is_killed(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_workers_exit_when_parent_is_killed(tmp_path: Path, tiny_bundle: Path) -> None:
     source = write_csv(tmp_path / "in.csv", messages(200_000))
     command = [sys.executable, "-m", "spam_edge", "batch", str(source), "-o", str(tmp_path / "out"), "--workers", "2"]
     with subprocess.Popen([*command, "--model", str(tiny_bundle), "--part-rows", "1000"], cwd=ROOT) as process:
@@ -145,11 +145,13 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, tiny_bundle: Pa
 
 
 def children_of(parent: int) -> list[int]:
-    found = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return [pid for pid in found if proc_fields(pid)[1] == str(parent)]
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [pid for pid in pids if proc_fields(pid)[1] == str(parent)]
 
 
-def test_workers_fit_into_processor_and_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Model) -> None:
+def test_default_worker_count_fits_cores_and_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Model
+) -> None:
     monkeypatch.setattr(worker_count, "available_threads", lambda: 8)
     monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(resources, "_cgroup_folders", lambda: iter([tmp_path / "mine", tmp_path]))

@@ -1,4 +1,4 @@
-"""Exports of messengers and phones as inputs of a job: sender and time are kept."""
+"""Message exports of phones and messengers as job inputs: sender and time are kept."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ SMS = """<smses>
 SMS_ROWS = [["1970-01-01T00:00:00+00:00", "+1", "received", "see you"], ["", "+2", "sent", "a\nb"]]
 
 
-def test_a_backup_of_sms(tmp_path: Path, run_job: RunJob) -> None:
+def test_sms_backup_xml_keeps_time_address_and_type(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "in.xml.gz").write_bytes(pa.compress(SMS.encode(), "gzip", asbytes=True))
     (tmp_path / "in.xml").write_text(SMS)
     for source in ("in.xml", "in.xml.gz"):
@@ -33,7 +33,7 @@ def test_a_backup_of_sms(tmp_path: Path, run_job: RunJob) -> None:
     assert read_jsonl(tmp_path / "out.jsonl")[0]["address"] == "+1"
 
 
-def test_chats(tmp_path: Path, run_job: RunJob) -> None:
+def test_telegram_and_whatsapp_exports_keep_time_and_sender(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "result.json").write_text(json.dumps({"messages": [{"from": "Bob", "date": "now", "text": "hi"}]}))
     (tmp_path / "chat.txt").write_text("22/01/2020, 10:00 - Bob: hi\n")
     run_job(tmp_path / "result.json", output=tmp_path / "out.csv")
@@ -44,15 +44,15 @@ def test_chats(tmp_path: Path, run_job: RunJob) -> None:
     assert read_csv(tmp_path / "chat.csv")[1][:3] == ["22/01/2020, 10:00", "Bob", "hi"]
 
 
-def test_bad_rows_are_listed(tmp_path: Path, run_job: RunJob) -> None:
+def test_bad_rows_of_sms_backup_are_listed_as_rejects(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "in.xml").write_text(SMS.replace("see you", "see &#55357;"))
     report = run_job(tmp_path / "in.xml", output=tmp_path / "out.csv", on_error="skip")
     assert (report.written, report.errors_by_reason) == (1, {"encoding": 1})
     assert [row["line"] for row in read_jsonl(tmp_path / "out.csv.rejects.jsonl")] == [2]
 
 
-def test_a_folder_holds_no_exports_unless_they_are_named(tmp_path: Path, run_job: RunJob) -> None:
-    """Other programs keep their settings in .json and .xml."""
+def test_json_and_xml_files_in_folders_are_ignored_unless_named(tmp_path: Path, run_job: RunJob) -> None:
+    """Such files are often settings of other programs."""
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "package.json").write_text("{}")
     (tmp_path / "in" / "in.csv").write_text("text\nhi\n")
@@ -61,7 +61,7 @@ def test_a_folder_holds_no_exports_unless_they_are_named(tmp_path: Path, run_job
         run_job(tmp_path / "in" / "*.json", output=tmp_path / "out")
 
 
-def test_mails_are_for_classify(tmp_path: Path, run_job: RunJob) -> None:
+def test_mail_files_are_refused_with_hint_to_classify(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "a.eml").write_text("Subject: hi\n\nhi\n")
     for reading in (ReadOptions(), ReadOptions(input_format="mail")):
         with pytest.raises(InputError, match=r"a\.eml has no format that batch reads .*mails with spam-edge classify"):
@@ -69,7 +69,7 @@ def test_mails_are_for_classify(tmp_path: Path, run_job: RunJob) -> None:
 
 
 @pytest.mark.parametrize("name", ["out.xml", "out.json"])
-def test_they_are_no_outputs(tmp_path: Path, run_job: RunJob, name: str) -> None:
+def test_export_formats_are_refused_as_outputs(tmp_path: Path, run_job: RunJob, name: str) -> None:
     (tmp_path / "in.xml").write_text(SMS)
     with pytest.raises(JobError, match=r"suffix of no format that batch writes"):
         run_job(tmp_path / "in.xml", output=tmp_path / name)

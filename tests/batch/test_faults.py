@@ -1,4 +1,4 @@
-"""Faults around a job: a full disk, a changed input or bundle, another processor."""
+"""Faults during a job: full disk, changed input, changed bundle, unsupported processor."""
 
 import os
 import shutil
@@ -83,10 +83,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Whole:
 @pytest.mark.parametrize(
     ("name", "workers"), [("out", 1), ("out", 2), ("out.csv", 1), ("out.parquet", 1), ("out.csv.gz", 1)]
 )
-def test_a_full_disk(disk: Path, run: Run, whole: Whole, name: str, workers: int) -> None:
+def test_job_stopped_by_full_disk_can_be_resumed(disk: Path, run: Run, whole: Whole, name: str, workers: int) -> None:
     source, expected = whole(name, 250)
     arguments = [source, "--part-rows", "250", "--workers", str(workers), "--resume", "-o"]
-    if "." in name:  # the parts fit, the assembled file does not
+    if "." in name:  # the parts fit on the disk, the assembled file does not
         assert mount(disk, f"{sum(map(len, expected.values())) * 3 // 2 // 1024 + 70}k", "remount").returncode == 0
     stopped = run(*arguments, disk / name)
     check_stopped(stopped, disk / name, "No space left on device")
@@ -110,7 +110,7 @@ def check_stopped(stopped: "subprocess.CompletedProcess[str]", output: Path, rea
 
 @posix
 @pytest.mark.parametrize("name", ["out", "out.csv", "out.parquet"])
-def test_a_file_that_may_not_grow(tmp_path: Path, run: Run, whole: Whole, name: str) -> None:
+def test_job_stopped_by_file_size_limit_can_be_resumed(tmp_path: Path, run: Run, whole: Whole, name: str) -> None:
     part_rows = 4000 if name == "out" else 250
     source, expected = whole(name, part_rows)
     arguments = [source, "--workers", "1", "--resume", "--part-rows", str(part_rows), "-o"]
@@ -121,7 +121,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path, run: Run, whole: Whole, name: 
 
 
 @posix
-def test_a_report_that_cannot_be_written(tmp_path: Path, disk: Path, run: Run) -> None:
+def test_failed_report_write_can_be_repeated_with_resume(tmp_path: Path, disk: Path, run: Run) -> None:
     write_csv(tmp_path / "in.csv", messages(3))
     arguments = [tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--report", disk / "report.json", "--resume"]
     (disk / "big").write_bytes(b"")
@@ -136,19 +136,19 @@ def test_a_report_that_cannot_be_written(tmp_path: Path, disk: Path, run: Run) -
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 @pytest.mark.parametrize("change", ["append", "touch", "remove", "replace"])
-def test_an_input_that_changes_while_it_is_read(tmp_path: Path, run_job: RunJob, kind: str, change: str) -> None:
+def test_input_changed_during_job_is_refused(tmp_path: Path, run_job: RunJob, kind: str, change: str) -> None:
     source = tmp_path / f"in.{kind}"
     if kind == "csv":
         write_csv(source, messages(6_000))
     else:
         pq.write_table(pa.table({"text": messages(6_000)}), source, row_group_size=300)
     ordinary = write_csv(tmp_path / "in2.csv", messages(10))
-    told = 0
+    progress_calls = 0
 
     def on_progress(_: Progress) -> None:
-        nonlocal told
-        told += 1
-        if told == 3:
+        nonlocal progress_calls
+        progress_calls += 1
+        if progress_calls == 3:
             changes[change]()
 
     def append() -> None:
@@ -169,7 +169,7 @@ def test_an_input_that_changes_while_it_is_read(tmp_path: Path, run_job: RunJob,
         run_job(source, ordinary, output=tmp_path / "out", part_rows=600, progress=on_progress, output_format="parquet")
 
 
-def test_a_change_goes_before_what_it_spoils(tmp_path: Path, run_job: RunJob) -> None:
+def test_input_change_is_reported_before_resulting_bad_rows(tmp_path: Path, run_job: RunJob) -> None:
     source = write_csv(tmp_path / "in.csv", messages(20_000))
 
     def cut_short(progress: Progress) -> None:
@@ -183,27 +183,28 @@ def test_a_change_goes_before_what_it_spoils(tmp_path: Path, run_job: RunJob) ->
 @posix
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds workers in /proc")
-def test_a_bundle_that_is_replaced_while_a_job_runs(
+def test_bundle_replaced_during_job_is_refused_and_resumable(
     tmp_path: Path, command: list[str], run: Run, bundle_copy: Path, tiny_bundle: Path
 ) -> None:
     source = write_csv(tmp_path / "in.csv", messages(30_000))
     arguments = [str(source), "--part-rows", "500", "--workers", "2", "--resume", "--model"]
-    other = Path(shutil.copytree(tiny_bundle, tmp_path / "other"))
-    manifest = other / "manifest.json"
+    replacement = Path(shutil.copytree(tiny_bundle, tmp_path / "other"))
+    manifest = replacement / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"temperature": ', '"temperature": 1'))
     with subprocess.Popen(
         [*command, *arguments, str(bundle_copy), "-o", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True
     ) as process:
         wait_until((tmp_path / "out" / "part-00003-in.csv").exists)
         bundle_copy.rename(tmp_path / "old")
-        other.rename(bundle_copy)
-        done = len(list((tmp_path / "out").glob("part-*")))
-        wait_until(lambda: len(list((tmp_path / "out").glob("part-*"))) > done + 3)  # open workers keep the old bundle
+        replacement.rename(bundle_copy)
+        parts_before = len(list((tmp_path / "out").glob("part-*")))
+        # Running workers keep the old bundle.
+        wait_until(lambda: len(list((tmp_path / "out").glob("part-*"))) > parts_before + 3)
         os.kill(worker_of(process.pid), signal.SIGKILL)
-        _, said = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 1, said
-    assert said.count("\n") == 1
-    assert "no longer holds the model that this job started with" in said
+        _, stderr = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 1, stderr
+    assert stderr.count("\n") == 1
+    assert "no longer holds the model that this job started with" in stderr
     refused = run(*arguments, bundle_copy, "-o", tmp_path / "out")
     assert "cannot resume: the bundle differs from that of the job" in refused.stderr
     assert run(*arguments, tmp_path / "old", "-o", tmp_path / "out").returncode == 0
@@ -212,24 +213,22 @@ def test_a_bundle_that_is_replaced_while_a_job_runs(
 
 
 def worker_of(parent: int) -> int:
-    """Return a busy worker process."""
+    """Return the child process with the most CPU time."""
     children = [
         int(path.name)
         for path in Path("/proc").iterdir()
         if path.name.isdigit() and proc_fields(path.name)[1] == str(parent)
     ]
-    return max(children, key=lambda child: int(proc_fields(child)[11]))  # the child with the most CPU time
+    return max(children, key=lambda child: int(proc_fields(child)[11]))
 
 
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def simulate_unsupported_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulate a processor that the fused operator does not support."""
     monkeypatch.setattr(session, "unavailable_reason", lambda: "no AVX2 here")
 
 
 @pytest.mark.fused
-def test_a_job_goes_on_with_the_variant_it_began_with(
-    tmp_path: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resumed_job_requires_same_variant(tmp_path: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_csv(tmp_path / "in.csv", [*messages(20), "a\nb"])
     with source.open("a") as stream:
         stream.write("too,few\n")
@@ -237,7 +236,7 @@ def test_a_job_goes_on_with_the_variant_it_began_with(
         run_job(source, output=tmp_path / "out", part_rows=3)
     shutil.copytree(tmp_path / "out", tmp_path / "named")
     with monkeypatch.context() as patch:
-        elsewhere(patch)
+        simulate_unsupported_processor(patch)
         with pytest.raises(JobError, match="variant was 'fused' when the job began and is 'int8' now; --force"):
             run_job(source, output=tmp_path / "out", part_rows=3, resume=True)
     for output, runtime in (("out", OPTIONS), ("named", replace(OPTIONS, variant="fused"))):
@@ -246,13 +245,13 @@ def test_a_job_goes_on_with_the_variant_it_began_with(
 
 
 @pytest.mark.fused
-def test_workers_on_other_processors_do_not_take_another_file(
+def test_worker_on_other_processor_refuses_different_model_file(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Model.of(Bundle.find(tiny_bundle), RuntimeOptions(threads=1))
     assert (model.options.device, model.options.variant, model.file) == ("cpu", "fused", "onnx/model_fused.onnx")
     with monkeypatch.context() as patch:
-        elsewhere(patch)
+        simulate_unsupported_processor(patch)
         with pytest.raises(ProviderUnavailableError, match="no AVX2 here"):
             model.open()
     graph = Model.of(Bundle.find(tiny_bundle), RuntimeOptions(threads=1, variant="int8"))
@@ -260,7 +259,7 @@ def test_workers_on_other_processors_do_not_take_another_file(
         replace(graph, file="other.onnx").open()
 
 
-def test_auto_is_cuda_only_where_a_session_runs_on_it(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_device_falls_back_to_cpu_without_working_cuda(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "offers_cuda", lambda: True)  # CUDA build without a GPU
     options, file = resolve_options(Bundle.find(tiny_bundle), RuntimeOptions())
     assert (options.device, options.variant) in {("cpu", "fused"), ("cpu", "int8")}

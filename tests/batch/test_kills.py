@@ -1,4 +1,4 @@
-"""SIGKILL of a job and its resumes at random moments: the output is bit-identical to an uninterrupted job's."""
+"""SIGKILL at random moments, also of resumed jobs: the output is identical to that of an uninterrupted job."""
 
 import json
 import random
@@ -25,10 +25,10 @@ pytestmark = [
 ROWS, PART_ROWS, KILLS = 6_000, 150, 7
 OUTPUTS = [("out", "csv"), ("out", "parquet"), ("out.csv", "csv"), ("out.parquet", "parquet")]
 CASES = [(name, kind, workers) for name, kind in OUTPUTS for workers in (1, 2)]
-OF_THE_RUN = ("seconds", "rows_per_second", "parts_resumed", "output", "already_finished")
+RUN_SPECIFIC_FIELDS = ("seconds", "rows_per_second", "parts_resumed", "output", "already_finished")
 
 
-def test_there_are_fifty_kills() -> None:
+def test_cases_perform_at_least_fifty_kills() -> None:
     assert len(CASES) * KILLS >= 50
 
 
@@ -54,15 +54,15 @@ class Job:
 
     def finish(self) -> None:
         with self.start() as process:
-            _, said = process.communicate()
-        assert process.returncode == 0, said
+            _, stderr = process.communicate()
+        assert process.returncode == 0, stderr
 
     def kill(self, moment: Callable[["subprocess.Popen[str]"], None]) -> bool:
         """Start the job and kill it at a moment; return False if it had finished."""
         with self.start() as process:
             moment(process)
             process.kill()
-        wait_until(lambda: not members(process.pid))  # workers exit on their own
+        wait_until(lambda: not live_processes(process.pid))  # workers exit on their own
         if process.returncode == 0:
             return False
         assert process.returncode == -signal.SIGKILL
@@ -76,24 +76,24 @@ class Job:
             return "parts"
         return "end" if (self.home / "done.json").exists() else "assembly"
 
-    def after_the_parts(self, seconds: float, process: "subprocess.Popen[str]") -> None:
+    def wait_for_last_part(self, seconds: float, process: "subprocess.Popen[str]") -> None:
         last = self.home / f"part-{self.parts - 1:05}.json"
         while process.poll() is None and not last.exists():
             time.sleep(0.001)
         time.sleep(seconds)
 
     def files(self) -> dict[str, bytes]:
-        """Return all files by name; those that differ between runs are blanked."""
-        found = {str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()}
-        changing = ("report.json", "done.json")
-        return {name: b"" if name.endswith(changing) else path.read_bytes() for name, path in found.items()}
+        """Return the contents of all files by name; files that differ between runs are blank."""
+        paths = {str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()}
+        run_specific = ("report.json", "done.json")
+        return {name: b"" if name.endswith(run_specific) else path.read_bytes() for name, path in paths.items()}
 
     def report(self) -> dict[str, Any]:
         report = json.loads((self.folder / "report.json").read_text())
-        return {name: value for name, value in report.items() if name not in OF_THE_RUN}
+        return {name: value for name, value in report.items() if name not in RUN_SPECIFIC_FIELDS}
 
 
-def members(session: int) -> list[str]:
+def live_processes(session: int) -> list[str]:
     return [
         path.name
         for path in Path("/proc").iterdir()
@@ -102,27 +102,29 @@ def members(session: int) -> list[str]:
 
 
 def sources(folder: Path, kind: str) -> Iterator[Path]:
-    """Yield two input files with bad rows, one of them in the middle."""
+    """Yield two input files with bad rows in the middle and at the end."""
     for number in range(2):
         if kind == "csv":
             yield (path := write_csv(folder / f"{number}.csv", messages(ROWS // 2, number)))
-        else:  # later parts take the types of the first
+        else:  # later parts use the column types of the first part
             yield (path := write_jsonl(folder / f"{number}.jsonl", [*messages(ROWS // 2, number), None]))
         lines = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join([*lines[:1499], b'too,"few\xff"\n', *lines[1499:], b"{\n"]))
 
 
 @pytest.mark.parametrize(("name", "kind", "workers"), CASES)
-def test_killed_at_random_moments(tmp_path: Path, tiny_bundle: Path, name: str, kind: str, workers: int) -> None:
+def test_job_killed_at_random_moments_resumes_to_identical_output(
+    tmp_path: Path, tiny_bundle: Path, name: str, kind: str, workers: int
+) -> None:
     rng = random.Random(f"{name} {kind} {workers}")
     options = ["--model", str(tiny_bundle), "--device", "cpu", "--on-error", "skip", "--format", kind, "--quiet"]
     sizes = ["--part-rows", str(PART_ROWS), "--workers", str(workers)]
     arguments = [*options, *sizes, *map(str, sources(tmp_path, kind))]
-    whole = Job(arguments, tmp_path / "whole", name)
+    uninterrupted = Job(arguments, tmp_path / "whole", name)
     start = time.monotonic()
-    whole.finish()
+    uninterrupted.finish()
     seconds = time.monotonic() - start
-    expected, parts = whole.files(), json.loads((whole.folder / "report.json").read_text())["parts"]
+    expected, parts = uninterrupted.files(), json.loads((uninterrupted.folder / "report.json").read_text())["parts"]
     assert any("rejects" in path for path in expected)
 
     kills: Counter[str] = Counter()
@@ -130,20 +132,20 @@ def test_killed_at_random_moments(tmp_path: Path, tiny_bundle: Path, name: str, 
     while kills.total() < KILLS or not (kills["assembly"] or name == "out"):
         job = Job(arguments, tmp_path / f"killed{rounds}", name, parts, kills)
         rounds += 1
-        alive = True
-        while alive and kills.total() < KILLS:
-            after = rng.uniform(0, seconds)
-            alive = job.kill(lambda _, after=after: time.sleep(after))
-        if alive:
-            alive = job.kill(lambda process, job=job: job.after_the_parts(rng.uniform(0, 0.01), process))
-        if alive:
+        unfinished = True
+        while unfinished and kills.total() < KILLS:
+            delay = rng.uniform(0, seconds)
+            unfinished = job.kill(lambda _, delay=delay: time.sleep(delay))
+        if unfinished:
+            unfinished = job.kill(lambda process, job=job: job.wait_for_last_part(rng.uniform(0, 0.01), process))
+        if unfinished:
             job.finish()
         assert job.files() == expected
-        assert job.report() == whole.report()
+        assert job.report() == uninterrupted.report()
     print(f"{name} {kind} {workers}: a run takes {seconds:.2f} s; killed {dict(kills)} in {rounds} rounds")
 
 
-def test_the_phases_are_told_apart(tmp_path: Path) -> None:
+def test_kill_phase_is_derived_from_journal_files(tmp_path: Path) -> None:
     job = Job([], tmp_path, "out.csv", parts=2)
     phases = [job.phase()]
     job.home.mkdir()

@@ -1,4 +1,4 @@
-"""An engine that a job starts itself stays on this machine; a cluster of the user stays as it is."""
+"""An engine started by a job uses loopback only; a cluster of the user keeps its own settings."""
 
 import ipaddress
 import json
@@ -32,12 +32,12 @@ PROXY = "http://proxy.example:3128"
 METADATA = "169.254.169.254,metadata.google.internal"
 ADDRESS_UP = "ip link set lo up && ip address add 192.0.2.2/32 dev lo"
 NETWORKS = {"none": ADDRESS_UP, "route": f"{ADDRESS_UP} && ip route add default dev lo"}
-"""Networks of a namespace, with an address for engines that look for one that is not loopback.
+"""Network setups of a namespace, each with an outside address that an engine could choose.
 
-The first has no route. The route of the second leads nowhere, but it shows the engine an outside address to listen on.
+``none`` has no route; ``route`` has a default route that leads nowhere but makes the outside address usable.
 """
 ATTEMPTS = 4
-"""Ray gives up on a loaded machine: it waits a fixed time for its own processes."""
+"""Ray waits a fixed time for its own processes, which can be too short on a loaded machine."""
 JOB = """
 import json, sys
 from pathlib import Path
@@ -56,14 +56,14 @@ options = {"bundle": bundle, "runtime": RuntimeOptions(device="cpu", threads=1),
 report = BatchJob(inputs=[source], output=output, **options).run(open_engine=engine_named(engine), progress=look)
 print(json.dumps({"rows": report.rows, "engine": report.engine, "listeners": sorted(listeners)}))
 """
-"""A job that starts its engine and notes who listens meanwhile, in the whole network namespace."""
-LISTENERS_AT_HOME = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
-"""127.0.0.1, the same in IPv6, and ::1, as /proc/net writes them on a little-endian machine."""
+"""A job that starts its engine and records all listening addresses of the network namespace."""
+LOOPBACK_LISTENERS = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+"""127.0.0.1, its IPv6-mapped form, and ::1, as /proc/net shows them on a little-endian machine."""
 CALL = re.compile(r"\b(?:connect|bind|sendto|sendmsg|sendmmsg)\(.*sa_family=AF_INET6?\b.*")
 ADDRESS = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
 
 
-def works(*command: str) -> bool:
+def command_succeeds(*command: str) -> bool:
     if shutil.which(command[0]) is None:
         return False
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -71,7 +71,7 @@ def works(*command: str) -> bool:
 
 @dataclass(frozen=True)
 class Observed:
-    """A job and its processes: the report, and the calls that name an address, where these can be observed."""
+    """The report of a job and, where strace works, the system calls of its processes that name an address."""
 
     report: dict[str, Any]
     isolated: bool
@@ -81,24 +81,26 @@ class Observed:
     def calls(self) -> list[str]:
         if self.trace is None:
             pytest.skip("strace is missing, or may not trace here")
-        found = [call[0] for line in self.trace.read_text().splitlines() if (call := CALL.search(line))]
-        assert found  # the engine does use sockets
-        return found
+        calls = [call[0] for line in self.trace.read_text().splitlines() if (call := CALL.search(line))]
+        assert calls  # the engine uses sockets
+        return calls
 
 
 @pytest.fixture(
     scope="module", params=[(engine, network) for engine in ("ray", "spark") for network in NETWORKS], ids="-".join
 )
 def observed(request: pytest.FixtureRequest, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Observed:
-    """Run a job that starts its engine, in a network namespace and under strace, where these work."""
+    """Run a job that starts its engine, in a network namespace and under strace if these are available."""
     engine, network = request.param
     pytest.importorskip({"ray": "ray", "spark": "pyspark"}[engine])
     if engine == "spark" and shutil.which("java") is None:
         pytest.skip("Spark needs Java 17 or newer, and there is no java here")
     folder = tmp_path_factory.mktemp("at_home")
     source = write_csv(folder / "in.csv", messages(200))
-    isolated = works("unshare", "-rn", "sh", "-c", NETWORKS[network])
-    trace = folder / "trace" if works("strace", "-f", "--seccomp-bpf", "-e", "trace=network", "true") else None
+    isolated = command_succeeds("unshare", "-rn", "sh", "-c", NETWORKS[network])
+    trace = (
+        folder / "trace" if command_succeeds("strace", "-f", "--seccomp-bpf", "-e", "trace=network", "true") else None
+    )
     if not isolated and trace is None:
         pytest.skip("needs a network namespace (unshare -rn, ip) or strace")
     command = ["unshare", "-rn", "sh", "-c", f'{NETWORKS[network]} && exec "$@"', "sh"] if isolated else []
@@ -113,7 +115,7 @@ def run_job(command: list[str], folder: Path) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     environment |= {"PYTHONPATH": str(ROOT), "NO_PROXY": METADATA, "no_proxy": METADATA}
     for attempt in range(ATTEMPTS):
-        done = subprocess.run(
+        completed = subprocess.run(
             [*command, str(folder / f"out{attempt}")],
             env=environment,
             capture_output=True,
@@ -121,41 +123,41 @@ def run_job(command: list[str], folder: Path) -> dict[str, Any]:
             timeout=4 * TIMEOUT,
             check=False,
         )
-        if "timed out during startup" not in done.stderr:
+        if "timed out during startup" not in completed.stderr:
             break
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert completed.returncode == 0, completed.stderr
+    report: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
     return report
 
 
-def is_foreign(call: str) -> bool:
+def leaves_loopback(call: str) -> bool:
     addresses = [ipaddress.ip_address(old or new) for old, new in ADDRESS.findall(call)]
     return not all((getattr(address, "ipv4_mapped", None) or address).is_loopback for address in addresses)
 
 
 @pytest.mark.slow
-def test_a_job_in_a_namespace_finishes_and_nobody_listens_outside(observed: Observed) -> None:
+def test_isolated_job_completes_and_listens_on_loopback_only(observed: Observed) -> None:
     if not observed.isolated:
         pytest.skip("a network namespace is not allowed here (unshare -rn), or ip is missing")
     assert observed.report["rows"] == 200
     listeners = set(observed.report["listeners"])
     assert listeners
-    assert listeners <= LISTENERS_AT_HOME
+    assert listeners <= LOOPBACK_LISTENERS
 
 
 @pytest.mark.slow
-def test_no_address_but_loopback(observed: Observed) -> None:
-    assert [call for call in observed.calls if is_foreign(call)] == []
+def test_job_uses_only_loopback_addresses(observed: Observed) -> None:
+    assert [call for call in observed.calls if leaves_loopback(call)] == []
 
 
 @pytest.mark.slow
-def test_no_name_is_looked_up(observed: Observed) -> None:
+def test_job_makes_no_dns_lookups(observed: Observed) -> None:
     assert [call for call in observed.calls if "htons(53)" in call] == []  # a resolver may be on loopback
 
 
 @dataclass
 class FakeRay:
-    """What the engine uses of Ray, with the environment and the constant at the time of ``init``."""
+    """The part of Ray that the engine uses. It records the environment and the cluster constant during ``init``."""
 
     constants: SimpleNamespace
     initialized: bool = False
@@ -202,8 +204,8 @@ def model(tiny_bundle: Path) -> Model:
     return Model.of(Bundle.find(tiny_bundle), OPTIONS)
 
 
-def test_a_ray_of_its_own(fake_ray: FakeRay, model: Model) -> None:
-    before = dict(os.environ)
+def test_own_ray_disables_dashboard_telemetry_and_proxies(fake_ray: FakeRay, model: Model) -> None:
+    environment_before = dict(os.environ)
     with RayEngine(model, 1):
         assert fake_ray.settings["include_dashboard"] is False
         assert fake_ray.with_clusters is False
@@ -212,13 +214,15 @@ def test_a_ray_of_its_own(fake_ray: FakeRay, model: Model) -> None:
         proxies = {fake_ray.environment[name] for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY")}
         assert proxies == {"http://127.0.0.1:9"}
         assert "169.254" not in fake_ray.environment["NO_PROXY"] + fake_ray.environment["no_proxy"]
-        assert dict(os.environ) == before
+        assert dict(os.environ) == environment_before
         assert fake_ray.constants.ENABLE_RAY_CLUSTER is True
     assert fake_ray.stopped
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1:6379", "auto"])
-def test_a_ray_that_is_named(fake_ray: FakeRay, model: Model, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_ray_address_from_environment_is_used_unchanged(
+    fake_ray: FakeRay, model: Model, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
     monkeypatch.setenv("RAY_ADDRESS", address)
     fake_ray.address = "10.0.0.1"
     with RayEngine(model, 1):
@@ -227,14 +231,14 @@ def test_a_ray_that_is_named(fake_ray: FakeRay, model: Model, monkeypatch: pytes
         assert fake_ray.with_clusters is True
 
 
-def test_a_ray_of_this_process(fake_ray: FakeRay, model: Model) -> None:
+def test_ray_initialised_by_process_is_reused_and_kept_running(fake_ray: FakeRay, model: Model) -> None:
     fake_ray.initialized, fake_ray.address = True, "10.0.0.1"
     with RayEngine(model, 1):
         assert fake_ray.settings == {}
     assert not fake_ray.stopped
 
 
-def test_a_ray_that_would_listen_elsewhere(fake_ray: FakeRay, model: Model) -> None:
+def test_own_ray_not_on_loopback_is_stopped_and_refused(fake_ray: FakeRay, model: Model) -> None:
     fake_ray.address = "192.0.2.7"
     with pytest.raises(WorkerError, match=r"listens on 192\.0\.2\.7 instead of loopback; .*RAY_ADDRESS"):
         RayEngine(model, 1)
@@ -264,7 +268,7 @@ class FakeConf(dict[str, str]):
 
 
 class FakeContext:
-    """A ``SparkContext`` that notes the environment of its JVM."""
+    """A ``SparkContext`` that records the environment of its JVM."""
 
     _active_spark_context: "FakeContext | None" = None
     environment: ClassVar[dict[str, str]] = {}
@@ -300,7 +304,7 @@ def conf_of(engine: SparkEngine) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("master", [None, "local", "local[2]"])
-def test_a_spark_of_its_own(
+def test_own_spark_binds_to_loopback_without_ui(
     fake_spark: type[FakeContext], model: Model, monkeypatch: pytest.MonkeyPatch, master: str | None
 ) -> None:
     if master:
@@ -331,7 +335,7 @@ def name_in_environment(_: Path, patch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("naming", [name_in_defaults, name_in_submit, name_in_environment])
-def test_a_spark_that_is_named(
+def test_configured_spark_master_is_used_unchanged(
     fake_spark: type[FakeContext], model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, naming: Any
 ) -> None:
     if known := naming(tmp_path, monkeypatch):  # the JVM would read it
@@ -342,10 +346,12 @@ def test_a_spark_that_is_named(
         assert "SPARK_LOCAL_IP" not in fake_spark.environment
 
 
-def test_settings_of_the_user(fake_spark: type[FakeContext], model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_spark_settings_are_not_overridden(
+    fake_spark: type[FakeContext], model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SPARK_LOCAL_IP", "192.0.2.7")
-    own = {"spark.driver.bindAddress": "0.0.0.0", "spark.ui.enabled": "true"}
-    monkeypatch.setattr(spark_backend.library("pyspark").SparkConf, "defaults", own)
+    settings = {"spark.driver.bindAddress": "0.0.0.0", "spark.ui.enabled": "true"}
+    monkeypatch.setattr(spark_backend.library("pyspark").SparkConf, "defaults", settings)
     with SparkEngine(model, 1) as engine:
-        assert {name: conf_of(engine)[name] for name in own} == own
+        assert {name: conf_of(engine)[name] for name in settings} == settings
         assert fake_spark.environment["SPARK_LOCAL_IP"] == "192.0.2.7"

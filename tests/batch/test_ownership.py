@@ -1,4 +1,4 @@
-"""A job follows no link and removes only what it wrote."""
+"""A job follows no symbolic links and removes only its own files."""
 
 import errno
 import json
@@ -23,7 +23,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def precious(tmp_path: Path) -> Path:
-    """A folder of somebody else, with names that a job uses too."""
+    """Return a folder that no job wrote, with file names that jobs also use."""
     folder = tmp_path / "precious"
     folder.mkdir()
     for name in ("thesis.txt", "lock", "job.json", "part-00000.json", "part-00000-in.csv", "rejects.jsonl"):
@@ -31,71 +31,71 @@ def precious(tmp_path: Path) -> Path:
     return folder
 
 
-def home_of(output: Path) -> Path:
+def journal_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.spam-edge") if output.suffix else output / ".spam-edge"
 
 
-def unharmed(folder: Path) -> bool:
+def is_untouched(folder: Path) -> bool:
     return len(list(folder.iterdir())) == 6 and all(path.read_text() == "precious" for path in folder.iterdir())
 
 
-def broken_off(source: Path, output: Path, run_job: RunJob) -> None:
-    """Leave a job with one part that stops at its third row."""
+def leave_unfinished_job(source: Path, output: Path, run_job: RunJob) -> None:
+    """Run a job that writes parts until it stops at a bad third row."""
     lines = source.read_text().splitlines(keepends=True)
     source.write_text("".join([*lines[:3], "too,few\n", *lines[3:]]))
     with pytest.raises(InputError, match="2 fields"):
         run_job(source, output=output, part_rows=1)
-    assert Journal(home_of(output)).records
+    assert Journal(journal_folder(output)).records
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
 @pytest.mark.parametrize("options", [{}, {"force": True}, {"resume": True}])
-def test_a_link_in_place_of_the_hidden_folder(  # noqa: PLR0917
+def test_symlinked_journal_folder_is_refused(  # noqa: PLR0917
     tmp_path: Path, source: Path, precious: Path, run_job: RunJob, name: str, options: dict[str, bool]
 ) -> None:
-    home = home_of(tmp_path / name)
-    home.parent.mkdir(exist_ok=True)
-    home.symlink_to(precious)
+    journal = journal_folder(tmp_path / name)
+    journal.parent.mkdir(exist_ok=True)
+    journal.symlink_to(precious)
     with pytest.raises(JobError, match=r"spam-edge is a symbolic link, which a job does not follow; remove it"):
         run_job(source, output=tmp_path / name, **options)
-    assert unharmed(precious)
+    assert is_untouched(precious)
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
 @pytest.mark.parametrize("entry", ["lock", "job.json", "part-00000.json", "done.json", "part-00000-in.csv"])
 @pytest.mark.parametrize("options", [{}, {"force": True}, {"resume": True}])
-def test_a_link_in_the_hidden_folder(  # noqa: PLR0917
+def test_symlink_in_journal_folder_is_refused(  # noqa: PLR0917
     tmp_path: Path, source: Path, precious: Path, run_job: RunJob, name: str, entry: str, options: dict[str, bool]
 ) -> None:
-    home = home_of(tmp_path / name)
-    home.mkdir(parents=True)
-    (home / entry).symlink_to(precious / "thesis.txt")
+    journal = journal_folder(tmp_path / name)
+    journal.mkdir(parents=True)
+    (journal / entry).symlink_to(precious / "thesis.txt")
     with pytest.raises(JobError, match=rf"{entry}.*(is not a regular file|is not from a job|cannot be opened)"):
         run_job(source, output=tmp_path / name, **options)
-    assert unharmed(precious)
+    assert is_untouched(precious)
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_a_link_in_place_of_a_part_is_replaced(
+def test_symlinked_part_is_replaced_without_following_link(
     tmp_path: Path, source: Path, precious: Path, run_job: RunJob, name: str
 ) -> None:
     output = tmp_path / name
     whole = tmp_path / "whole"
     whole.mkdir()
     run_job(source, output=whole / name, part_rows=1)
-    broken_off(source, output, run_job)
-    folder = home_of(output) if output.suffix else output
+    leave_unfinished_job(source, output, run_job)
+    folder = journal_folder(output) if output.suffix else output
     for part in ("part-00000-in.csv", "part-00003-in.csv"):
         (folder / part).unlink(missing_ok=True)
         (folder / part).symlink_to(precious / "thesis.txt")
     with pytest.raises(InputError, match="2 fields"):
         run_job(source, output=output, part_rows=1, resume=True)
-    assert unharmed(precious)
+    assert is_untouched(precious)
     assert not (folder / "part-00000-in.csv").is_symlink()
 
 
 @pytest.mark.parametrize("options", [{}, {"force": True}])
-def test_a_link_in_place_of_the_output(
+def test_symlinked_output_is_replaced_only_with_force(
     tmp_path: Path, source: Path, precious: Path, run_job: RunJob, options: dict[str, bool]
 ) -> None:
     for target in ("thesis.txt", "missing"):
@@ -107,18 +107,18 @@ def test_a_link_in_place_of_the_output(
         else:
             with pytest.raises(JobError, match="exists; --force replaces it"):
                 run_job(source, output=output)
-        assert unharmed(precious)
+        assert is_untouched(precious)
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
 @pytest.mark.parametrize("force", [True, False])
-def test_a_foreign_file_in_the_hidden_folder(
+def test_foreign_file_in_journal_folder_is_refused_and_kept(
     tmp_path: Path, source: Path, run_job: RunJob, name: str, force: bool
 ) -> None:
     output = tmp_path / name
     if force:
         run_job(source, output=output)
-    foreign = home_of(output) / "part-00009-thesis.csv"
+    foreign = journal_folder(output) / "part-00009-thesis.csv"
     foreign.parent.mkdir(parents=True, exist_ok=True)
     foreign.write_text("precious")
     with pytest.raises(JobError, match=r"spam-edge holds 'part-00009-thesis.csv', which is not from a job; move it"):
@@ -126,7 +126,7 @@ def test_a_foreign_file_in_the_hidden_folder(
     assert foreign.read_text() == "precious"
 
 
-def test_a_foreign_part_in_the_output(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+def test_foreign_part_in_output_folder_is_refused_and_kept(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     run_job(source, output=tmp_path / "out", part_rows=1)
     foreign = tmp_path / "out" / "part-00002-thesis.csv"
     foreign.write_text("precious")
@@ -137,7 +137,7 @@ def test_a_foreign_part_in_the_output(tmp_path: Path, source: Path, run_job: Run
 
 
 @pytest.mark.parametrize("force", [True, False])
-def test_an_unrelated_list_of_rejects(tmp_path: Path, source: Path, run_job: RunJob, force: bool) -> None:
+def test_foreign_reject_file_is_refused_and_kept(tmp_path: Path, source: Path, run_job: RunJob, force: bool) -> None:
     rejects = tmp_path / "out.csv.rejects.jsonl"
     if force:
         run_job(source, output=tmp_path / "out.csv")
@@ -148,28 +148,28 @@ def test_an_unrelated_list_of_rejects(tmp_path: Path, source: Path, run_job: Run
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_force_removes_all_that_a_job_wrote(tmp_path: Path, source: Path, run_job: RunJob, name: str) -> None:
+def test_force_removes_all_files_of_earlier_job(tmp_path: Path, source: Path, run_job: RunJob, name: str) -> None:
     with source.open("a") as stream:
         stream.write("too,few\n")
     run_job(source, output=tmp_path / name, part_rows=1, on_error="skip")
-    home = home_of(tmp_path / name)
-    (home / "done.json").unlink()
+    journal = journal_folder(tmp_path / name)
+    (journal / "done.json").unlink()
     following = 4 if name == "out" else 5
     for partial in (f".part-0000{following}.json.abcd0123.partial", ".job.json.abcd0123.partial"):
-        (home / partial).touch()
-    if name == "out":  # as if killed before the record of the last part
-        (home / "part-00004.json").unlink()
+        (journal / partial).touch()
+    if name == "out":  # simulates a kill before the last part was recorded
+        (journal / "part-00004.json").unlink()
         (tmp_path / "out" / "rejects.jsonl").unlink()
     write_csv(source, messages(1))
     run_job(source, output=tmp_path / name, force=True)
     (tmp_path / "fresh").mkdir()
     run_job(source, output=tmp_path / "fresh" / name)
     assert contents(tmp_path / name) == contents(tmp_path / "fresh" / name)
-    assert set(os.listdir(home)) == set(os.listdir(home_of(tmp_path / "fresh" / name)))  # noqa: PTH208
+    assert set(os.listdir(journal)) == set(os.listdir(journal_folder(tmp_path / "fresh" / name)))  # noqa: PTH208
 
 
 @pytest.mark.parametrize("file", ["../precious/thesis.txt", "part-00000-/../../precious/thesis.txt", "thesis.txt"])
-def test_a_record_cannot_name_another_file(
+def test_record_cannot_name_file_outside_output(
     tmp_path: Path, source: Path, precious: Path, run_job: RunJob, file: str
 ) -> None:
     run_job(source, output=tmp_path / "out")
@@ -177,18 +177,18 @@ def test_a_record_cannot_name_another_file(
     record.write_text(json.dumps(json.loads(record.read_text()) | {"file": file}))
     with pytest.raises(JobError, match=r"out holds 'part-00000-in.csv'|cannot be read"):
         run_job(source, output=tmp_path / "out", force=True)
-    assert unharmed(precious)
+    assert is_untouched(precious)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"counts": 1}', '{"counts": {"x": 1}}', "[" * 100_000, "\xff"])
-def test_a_record_that_cannot_be_read(tmp_path: Path, source: Path, run_job: RunJob, content: str) -> None:
-    broken_off(source, tmp_path / "out", run_job)
+def test_unreadable_part_record_stops_resume(tmp_path: Path, source: Path, run_job: RunJob, content: str) -> None:
+    leave_unfinished_job(source, tmp_path / "out", run_job)
     (tmp_path / "out" / ".spam-edge" / "part-00000.json").write_text(content, encoding="latin-1")
     with pytest.raises(JobError, match=r"part-00000\.json cannot be read .*; --force starts over"):
         run_job(source, output=tmp_path / "out", part_rows=1, resume=True)
 
 
-def test_a_job_file_that_cannot_be_read_is_begun_again(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+def test_unreadable_job_file_requires_force(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     run_job(source, output=tmp_path / "out")
     (tmp_path / "out" / ".spam-edge" / "job.json").write_text("[]")
     with pytest.raises(JobError, match=r"job\.json cannot be read \(the job must be an object, .*\); --force"):
@@ -205,7 +205,7 @@ def test_a_job_file_that_cannot_be_read_is_begun_again(tmp_path: Path, source: P
         (errno.EACCES, "another job is writing this output"),
     ],
 )
-def test_why_there_is_no_lock(  # noqa: PLR0917
+def test_lock_failure_reason_is_reported(  # noqa: PLR0917
     tmp_path: Path, source: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch, number: int, reason: str
 ) -> None:
     def flock(*_: object) -> None:

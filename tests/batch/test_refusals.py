@@ -1,4 +1,4 @@
-"""Input discovery, and outputs that a job refuses to write."""
+"""Input discovery and refused outputs of batch jobs."""
 
 from pathlib import Path
 
@@ -23,18 +23,18 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
-def found(*patterns: str) -> list[str]:
+def input_names(*patterns: str) -> list[str]:
     return [source.name for source in find_inputs(patterns, ReadOptions())]
 
 
 @pytest.mark.usefixtures("tree")
-def test_folders_globs_and_repeats() -> None:
+def test_folders_and_globs_are_expanded_without_duplicates() -> None:
     everything = ["a.jsonl.zst", "b.csv", "sub/c.PARQUET", "sub/d.tsv.gz", "sub/deep/h.ndjson"]
-    assert found("data") == [f"data/{name}" for name in everything]
-    assert found("data/b.csv", "data", "./data/*.csv")[:2] == ["data/b.csv", "data/a.jsonl.zst"]
-    assert len(found("data/b.csv", "data", "./data/*.csv")) == 5
-    assert found("data/**/*.gz", "data/*/c.*") == ["data/sub/d.tsv.gz", "data/sub/c.PARQUET"]
-    assert found("data/.hidden.csv") == ["data/.hidden.csv"]  # named explicitly
+    assert input_names("data") == [f"data/{name}" for name in everything]
+    assert input_names("data/b.csv", "data", "./data/*.csv")[:2] == ["data/b.csv", "data/a.jsonl.zst"]
+    assert len(input_names("data/b.csv", "data", "./data/*.csv")) == 5
+    assert input_names("data/**/*.gz", "data/*/c.*") == ["data/sub/d.tsv.gz", "data/sub/c.PARQUET"]
+    assert input_names("data/.hidden.csv") == ["data/.hidden.csv"]  # named explicitly
     formats = [source.format for source in find_inputs(["data"], ReadOptions())]
     assert formats == ["jsonl.zst", "csv", "parquet", "tsv.gz", "jsonl"]
 
@@ -49,18 +49,18 @@ def test_folders_globs_and_repeats() -> None:
         ("data/note.txt", "no format that batch reads .*--input-format"),
     ],
 )
-def test_inputs_that_are_none(pattern: str, reason: str) -> None:
+def test_patterns_without_readable_inputs_are_refused(pattern: str, reason: str) -> None:
     if reason == "no error":
-        assert found(pattern)
+        assert input_names(pattern)
         return
     with pytest.raises(InputError, match=reason):
-        found(pattern)
+        input_names(pattern)
     (Path("data") / "empty").mkdir()
     with pytest.raises(InputError, match="contains no file of a known format"):
-        found("data/empty")
+        input_names("data/empty")
 
 
-def test_input_format_is_for_all(tree: Path) -> None:
+def test_input_format_option_overrides_unknown_suffix(tree: Path) -> None:
     assert [source.format for source in find_inputs([tree / "note.txt"], ReadOptions(input_format="csv"))] == ["csv"]
 
 
@@ -70,7 +70,7 @@ def source(tmp_path: Path) -> Path:
     return write_csv(tmp_path / "data" / "in.csv", messages(4))
 
 
-def test_nothing_is_replaced_without_force(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+def test_existing_output_is_replaced_only_with_force(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     for output in (tmp_path / "out", tmp_path / "out.csv"):
         run_job(source, output=output, part_rows=1)
         with pytest.raises(JobError, match="finished job; --force repeats it"):
@@ -87,7 +87,7 @@ def test_nothing_is_replaced_without_force(tmp_path: Path, source: Path, run_job
     assert (tmp_path / "mine.csv").read_text().startswith("id,text")
 
 
-def test_an_unfinished_job_is_not_begun_again(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+def test_unfinished_job_requires_resume_or_force(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     with source.open("a") as stream:
         stream.write("too,few\n")
     with pytest.raises(InputError):
@@ -97,7 +97,7 @@ def test_an_unfinished_job_is_not_begun_again(tmp_path: Path, source: Path, run_
     assert run_job(source, output=tmp_path / "out", force=True, on_error="skip").parts_resumed == 0
 
 
-def test_what_others_wrote_is_never_removed(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+def test_foreign_file_in_output_folder_is_never_removed(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").touch()
     for force in (False, True):
@@ -106,7 +106,7 @@ def test_what_others_wrote_is_never_removed(tmp_path: Path, source: Path, run_jo
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
-def test_the_report_may_lie_in_the_output(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+def test_report_may_be_written_into_output_folder(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     report = tmp_path / "out" / "report.json"
     run_job(source, output=tmp_path / "out", report=report)
     report.touch()
@@ -126,7 +126,7 @@ def test_the_report_may_lie_in_the_output(tmp_path: Path, source: Path, run_job:
         ("data", "data"),
     ],
 )
-def test_a_job_does_not_eat_what_it_writes(
+def test_output_that_overlaps_inputs_is_refused(
     tmp_path: Path, source: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch, places: tuple[str, str]
 ) -> None:
     inputs, output = places
@@ -137,7 +137,7 @@ def test_a_job_does_not_eat_what_it_writes(
     assert source.read_bytes() == before
 
 
-def test_beside_the_input_is_fine(
+def test_output_beside_input_is_accepted(
     tmp_path: Path, source: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -145,14 +145,14 @@ def test_beside_the_input_is_fine(
     assert run_job("data/in.csv", output=Path("data/parts")).rows == 4
 
 
-def test_one_file_needs_one_set_of_columns(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+def test_single_output_requires_same_columns_in_all_inputs(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     (tmp_path / "other.csv").write_text("text\nhi\n")
     with pytest.raises(JobError, match=r"other\.csv and .*in\.csv have different columns.*; name a folder"):
         run_job(source, tmp_path / "other.csv", output=tmp_path / "out.csv")
     assert run_job(source, tmp_path / "other.csv", output=tmp_path / "out").parts == 2
 
 
-def test_the_output_must_be_possible(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+def test_impossible_output_path_or_format_is_refused(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     with pytest.raises(JobError, match=r"the folder of .* does not exist"):
         run_job(source, output=tmp_path / "no" / "out.csv")
     (tmp_path / "file").touch()
@@ -163,7 +163,9 @@ def test_the_output_must_be_possible(tmp_path: Path, source: Path, run_job: RunJ
 
 
 @pytest.mark.parametrize("name", ["out.json", "out.xlsx", "out.CSVS", "out.csv.bz2"])
-def test_an_unknown_suffix_makes_no_folder(tmp_path: Path, source: Path, run_job: RunJob, name: str) -> None:
+def test_unknown_output_suffix_is_refused_unless_folder_exists(
+    tmp_path: Path, source: Path, run_job: RunJob, name: str
+) -> None:
     with pytest.raises(JobError, match=r"suffix of no format that batch writes \(\.parquet, \.csv, .*\.jsonl\.zst\)"):
         run_job(source, output=tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
@@ -172,7 +174,7 @@ def test_an_unknown_suffix_makes_no_folder(tmp_path: Path, source: Path, run_job
 
 
 @pytest.mark.parametrize("name", ["out", "run-1.5", "2026.11.27", ".hidden"])
-def test_other_names_are_folders(tmp_path: Path, source: Path, run_job: RunJob, name: str) -> None:
+def test_output_without_format_suffix_becomes_folder(tmp_path: Path, source: Path, run_job: RunJob, name: str) -> None:
     run_job(source, output=tmp_path / name)
     assert (tmp_path / name).is_dir()
 
@@ -181,16 +183,16 @@ def test_other_names_are_folders(tmp_path: Path, source: Path, run_job: RunJob, 
     "wrong", [{"inputs": "a.csv"}, {"inputs": []}, {"part_rows": 0}, {"on_error": "x"}, {"workers": 0},
               {"resume": True, "force": True}],
 )  # fmt: skip
-def test_options_that_make_no_sense(wrong: dict[str, object]) -> None:
+def test_invalid_job_options_raise_option_error(wrong: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=r"must be|choose one"):
         BatchJob(**{"inputs": ["a.csv"], "output": "out"} | wrong)  # type: ignore[arg-type]
 
 
-def test_two_jobs_do_not_write_one_output(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+def test_concurrent_job_on_same_output_is_refused(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     pytest.importorskip("fcntl")
 
-    def second(_: object) -> None:
+    def start_second_job(_: object) -> None:
         with pytest.raises(JobError, match="another job is writing this output"):
             run_job(source, output=tmp_path / "out", resume=True)
 
-    assert run_job(source, output=tmp_path / "out", progress=second).rows == 4
+    assert run_job(source, output=tmp_path / "out", progress=start_second_job).rows == 4

@@ -1,4 +1,4 @@
-"""A small file may unpack to much, but not to any amount."""
+"""Decompression limits: a small file cannot unpack to an unbounded size."""
 
 from pathlib import Path
 
@@ -22,17 +22,19 @@ def _bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacked, "UNPACKED_TIMES", 10)
 
 
-def packed(path: Path, content: bytes, codec: str) -> Path:
+def write_compressed(path: Path, content: bytes, codec: str) -> Path:
     path.write_bytes(pa.compress(content, codec, asbytes=True))
     return path
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("gz", "gzip"), ("zst", "zstd")])
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
-def test_a_compressed_text(tmp_path: Path, run_job: RunJob, kind: str, suffix: str, codec: str) -> None:
+def test_compressed_text_beyond_unpacked_limit_is_refused(
+    tmp_path: Path, run_job: RunJob, kind: str, suffix: str, codec: str
+) -> None:
     row = b'"see you at 5"\n'
-    small = packed(tmp_path / f"small.{kind}.{suffix}", b'"text"\n' + row * 5_000, codec)
-    large = packed(tmp_path / f"large.{kind}.{suffix}", b'"text"\n' + row * 10_000, codec)
+    small = write_compressed(tmp_path / f"small.{kind}.{suffix}", b'"text"\n' + row * 5_000, codec)
+    large = write_compressed(tmp_path / f"large.{kind}.{suffix}", b'"text"\n' + row * 10_000, codec)
     assert large.stat().st_size < 10_000
     assert run_job(small, output=tmp_path / "small.out.csv").rows == 5_000 + (kind == "jsonl")
     with pytest.raises(InputError, match=rf"large\.{kind}\.{suffix} {REFUSED}"):
@@ -41,7 +43,7 @@ def test_a_compressed_text(tmp_path: Path, run_job: RunJob, kind: str, suffix: s
 
 
 @pytest.mark.parametrize("store", [True, False])
-def test_a_value_in_every_row(tmp_path: Path, run_job: RunJob, store: bool) -> None:
+def test_parquet_dictionary_beyond_unpacked_limit_is_refused(tmp_path: Path, run_job: RunJob, store: bool) -> None:
     path = tmp_path / "in.parquet"
     numbers = pa.array([0] * 1_100, pa.int32())
     table = pa.table({"text": pa.DictionaryArray.from_arrays(numbers, ["see you " * 125])})
@@ -54,7 +56,7 @@ def test_a_value_in_every_row(tmp_path: Path, run_job: RunJob, store: bool) -> N
     assert run_job(path, output=tmp_path / "out.csv", force=True).rows == 90
 
 
-def test_a_large_file_may_unpack_to_more() -> None:
+def test_unpacked_limit_grows_with_file_size() -> None:
     Unpacked("in", 10_000).add(100_000)
     Unpacked("in", 20_000).add(200_000)
     with pytest.raises(InputError, match="in unpacks to more than 200,000 bytes"):

@@ -1,4 +1,4 @@
-"""Measurement and choice of settings. No test depends on speed: choices are tested with made-up figures."""
+"""Measurement and choice of settings. No test depends on speed: choices are tested with invented figures."""
 
 import itertools
 from collections.abc import Sequence
@@ -55,40 +55,42 @@ def setting(measured: Figures) -> str:
 
 
 class TestWorkload:
-    def test_messages_differ_and_are_as_long_as_those_given(self, classifier: SpamClassifier) -> None:
+    def test_generated_messages_are_distinct_with_given_token_lengths(self, classifier: SpamClassifier) -> None:
         workload = Workload.build(TEXTS, classifier.token_ids, size=200)
         ids = [tuple(row) for row in classifier.token_ids(workload.texts)]
         assert len(set(ids)) == len(ids) == 200
         assert [len(row) for row in ids] == list(workload.tokens) == sorted(workload.tokens)
         assert {len(row) for row in ids} == {len(row) for row in classifier.token_ids(TEXTS)}
-        assert workload.given == 4  # "ok" counts once
+        assert workload.given == 4  # "ok" is counted once
         assert set(workload.texts) >= {TEXTS[0], TEXTS[1], "ok", ""}
 
-    def test_the_same_messages_each_time(self, classifier: SpamClassifier) -> None:
+    def test_workload_for_same_texts_is_deterministic(self, classifier: SpamClassifier) -> None:
         first, second = (Workload.build(TEXTS, classifier.token_ids, size=50) for _ in range(2))
         assert first == second
 
-    def test_no_more_than_asked_for(self, classifier: SpamClassifier) -> None:
+    def test_workload_does_not_exceed_requested_size(self, classifier: SpamClassifier) -> None:
         workload = Workload.build([f"see you at {n}" for n in range(50)], classifier.token_ids, size=20)
         assert len(workload.texts) == workload.given == 20
 
     @pytest.mark.parametrize("texts", [[""], ["hello"], ["", " ", "hello", "HELLO"]])
-    def test_what_cannot_be_varied_is_not_repeated(self, classifier: SpamClassifier, texts: list[str]) -> None:
+    def test_messages_that_cannot_be_varied_are_not_repeated(
+        self, classifier: SpamClassifier, texts: list[str]
+    ) -> None:
         workload = Workload.build(texts, classifier.token_ids)
         assert len(workload.texts) == workload.given == len({text.strip().lower() for text in texts})
 
-    def test_nothing_to_measure_with(self, classifier: SpamClassifier) -> None:
+    def test_workload_without_messages_is_refused(self, classifier: SpamClassifier) -> None:
         with pytest.raises(InputError, match="no messages"):
             Workload.build([], classifier.token_ids)
 
-    def test_calls_share_out_all_messages(self, classifier: SpamClassifier) -> None:
+    def test_calls_cover_all_messages_exactly_once(self, classifier: SpamClassifier) -> None:
         workload = Workload.build(TEXTS, classifier.token_ids, size=50)
         calls = [workload.call(4, number) for number in range(4)]
         assert sorted(text for texts, _ in calls for text in texts) == sorted(workload.texts)
         assert sum(amount for _, amount in calls) == pytest.approx(50)
         assert workload.call(4, 5) == calls[1]
 
-    def test_single_messages_come_from_everywhere(self, classifier: SpamClassifier) -> None:
+    def test_single_messages_are_spread_over_whole_workload(self, classifier: SpamClassifier) -> None:
         workload = Workload.build(TEXTS, classifier.token_ids, size=50)
         places = [workload.texts.index(text) for number in range(20) for text in workload.singles(5, number)]
         assert [place // 10 for place in places] == [0, 1, 2, 3, 4] * 20
@@ -96,14 +98,14 @@ class TestWorkload:
         assert workload.singles(0, 3) == []
 
 
-def test_no_more_of_a_file_is_read_than_needed(tmp_path: Path) -> None:
+def test_file_is_read_only_up_to_limit(tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_bytes(b"\xff\n" + b"see you\n" * 3000)
     texts, bad = read_texts(path, ReadOptions(), limit=1500)
     assert (len(texts), bad) == (1500, 1)
 
 
-def test_a_file_without_messages(tmp_path: Path) -> None:
+def test_file_without_messages_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_text("\n\n")
     with pytest.raises(InputError, match=r"in\.txt has no messages"):
@@ -114,7 +116,7 @@ def test_a_file_without_messages(tmp_path: Path) -> None:
     ("available", "counts"),
     [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8]), (9, [1, 2, 4, 8, 9])],
 )
-def test_thread_counts(available: int, counts: list[int]) -> None:
+def test_thread_counts_are_powers_of_two_and_maximum(available: int, counts: list[int]) -> None:
     assert thread_counts(available) == counts
 
 
@@ -130,10 +132,12 @@ def test_thread_counts(available: int, counts: list[int]) -> None:
         ("fused", CPU, "no such operator here"),
     ],
 )
-def test_what_is_left_out(monkeypatch: pytest.MonkeyPatch, name: str, provider: str, reason: str | None) -> None:
+def test_unsuitable_variants_are_skipped_with_reason(
+    monkeypatch: pytest.MonkeyPatch, name: str, provider: str, reason: str | None
+) -> None:
     monkeypatch.setattr(contenders, "unavailable_reason", lambda: "no such operator here")
-    found = why_skipped(name, VARIANTS[name], provider)
-    assert (found is None) if reason is None else (reason in str(found))
+    result = why_skipped(name, VARIANTS[name], provider)
+    assert (result is None) if reason is None else (reason in str(result))
 
 
 class TestChoice:
@@ -147,28 +151,30 @@ class TestChoice:
             ((100, 101), (200, 201), 0, "fewer than 3 rounds cannot rule out noise"),
         ],
     )
-    def test_noise_is_no_reason(self, default: Sequence[float], other: Sequence[float], best: int, reason: str) -> None:
+    def test_default_is_kept_unless_difference_exceeds_noise(
+        self, default: Sequence[float], other: Sequence[float], best: int, reason: str
+    ) -> None:
         measured = [figures(*default), figures(*other, threads=1)]
         choice = choose(measured, RuntimeOptions(), setting)
         assert choice.default is measured[0]
         assert choice.best is measured[best]
         assert reason in choice.reason
 
-    def test_the_fastest_of_those_that_are_clearly_faster(self) -> None:
+    def test_fastest_setting_beyond_noise_is_chosen(self) -> None:
         measured = [figures(200, 200, 90, threads=4), figures(120, 120, 120, threads=1), figures(99, 100, 101)]
         assert choose(measured, RuntimeOptions(), setting).best is measured[1]
 
-    def test_no_choice(self) -> None:
+    def test_single_measured_setting_is_reported_as_only_choice(self) -> None:
         choice = choose([figures(1, threads=1)], RuntimeOptions(threads=1), setting)
         assert choice.reason == "int8 on 1 thread was the only setting to measure"
 
 
-def pair(classifier: SpamClassifier) -> list[Contender]:
+def two_contenders(classifier: SpamClassifier) -> list[Contender]:
     return [Contender(classifier, RuntimeOptions(), threads, 256) for threads in (1, 2)]
 
 
 @pytest.mark.parametrize(("seconds", "rounds"), [(-1, 1), (0, 1), (50, 1), (60, 2), (500, 18)])
-def test_rounds_take_the_time_there_is_but_one_takes_place(
+def test_rounds_fill_time_budget_with_at_least_one(
     classifier: SpamClassifier, monkeypatch: pytest.MonkeyPatch, seconds: float, rounds: int
 ) -> None:
     """The fake clock advances by one second per reading, so the test does not depend on the machine."""
@@ -176,23 +182,25 @@ def test_rounds_take_the_time_there_is_but_one_takes_place(
     workload = Workload.build(TEXTS, classifier.token_ids, size=64)
     ticks: list[str] = []
     turns = Turns(rounds=3, per_thread=16, singles=5)
-    measured = run_rounds(pair(classifier), workload, turns, until=seconds, tick=lambda: ticks.append("turn"))
+    measured = run_rounds(two_contenders(classifier), workload, turns, until=seconds, tick=lambda: ticks.append("turn"))
     assert [each.threads for each in measured] == [1, 2]
     assert {len(each.rates) for each in measured} == {rounds}
     assert {len(each.milliseconds) for each in measured} == {5 * rounds}
     assert len(ticks) == 2 + 2 * rounds  # each setting warms up first
 
 
-def test_calls_are_large_enough(classifier: SpamClassifier) -> None:
+def test_call_size_grows_with_threads_and_speed(classifier: SpamClassifier) -> None:
     workload = Workload.build(TEXTS, classifier.token_ids, size=128)
     turns = Turns(rounds=1, per_thread=32, singles=0)
-    slow = run_rounds(pair(classifier), workload, turns, until=perf_counter(), tick=lambda: None)
+    slow = run_rounds(two_contenders(classifier), workload, turns, until=perf_counter(), tick=lambda: None)
     assert [each.call for each in slow] == [32, 64]
-    fast = run_rounds(pair(classifier), workload, turns, until=perf_counter() + 2, tick=lambda: None, rate=1e6)
+    fast = run_rounds(
+        two_contenders(classifier), workload, turns, until=perf_counter() + 2, tick=lambda: None, rate=1e6
+    )
     assert [each.call for each in fast] == [128, 128]
 
 
-def test_one_round_of_everything(report: BenchReport, tiny_bundle: Path) -> None:
+def test_zero_seconds_measures_every_setting_once(report: BenchReport, tiny_bundle: Path) -> None:
     counts = thread_counts(available_threads())
     variants = [name for name in Bundle.find(tiny_bundle).manifest.variants if name not in report.skipped]
     measured = [(each.variant, each.threads, each.token_budget) for each in report.settings.measured]
@@ -211,7 +219,7 @@ def test_one_round_of_everything(report: BenchReport, tiny_bundle: Path) -> None
     assert report.seconds > 0
 
 
-def test_one_round_leaves_the_defaults(report: BenchReport) -> None:
+def test_single_round_recommends_default_settings(report: BenchReport) -> None:
     assert report.to_dict()["best"] == {
         "device": "cpu",
         "variant": "auto",
@@ -222,26 +230,26 @@ def test_one_round_leaves_the_defaults(report: BenchReport) -> None:
     assert (report.flags, report.expression) == (["--device", "cpu"], 'RuntimeOptions(device="cpu")')
 
 
-def test_the_best_settings_in_three_forms(report: BenchReport, tiny_bundle: Path) -> None:
+def test_best_settings_agree_as_json_flags_and_expression(report: BenchReport, tiny_bundle: Path) -> None:
     wanted = RuntimeOptions(device="cpu", variant="fp32", threads=1, token_budget=512, exact=True)
     best = replace(report.token_budgets.measured[2], options=wanted)
-    found = replace(report, token_budgets=Choice((best,), report.best, best, "because"))
-    assert RuntimeOptions(**found.to_dict()["best"]) == wanted
-    assert eval(found.expression) == wanted
-    assert found.flags == ["--device", "cpu", "--variant", "fp32", "--threads", "1", "--exact"]
+    result = replace(report, token_budgets=Choice((best,), report.best, best, "because"))
+    assert RuntimeOptions(**result.to_dict()["best"]) == wanted
+    assert eval(result.expression) == wanted
+    assert result.flags == ["--device", "cpu", "--variant", "fp32", "--threads", "1", "--exact"]
 
 
-def test_what_is_fixed_is_not_varied(tiny_bundle: Path) -> None:
+def test_fixed_options_are_not_varied(tiny_bundle: Path) -> None:
     options = RuntimeOptions(device="cpu", variant="fp16", threads=3, token_budget=64)
-    found = run_bench(Bundle.find(tiny_bundle), options, TEXTS, source="here", seconds=0)
-    for choice in (found.settings, found.token_budgets):
+    result = run_bench(Bundle.find(tiny_bundle), options, TEXTS, source="here", seconds=0)
+    for choice in (result.settings, result.token_budgets):
         (measured,) = choice.measured
         assert (measured.variant, measured.threads, measured.token_budget) == ("fp16", 3, 64)
-    assert found.best.options == options
-    assert found.skipped == {}
+    assert result.best.options == options
+    assert result.skipped == {}
 
 
-def test_progress_adds_up(tiny_bundle: Path) -> None:
+def test_progress_steps_do_not_exceed_elapsed_time(tiny_bundle: Path) -> None:
     passed: list[float] = []
     start = perf_counter()
     run_bench(Bundle.find(tiny_bundle), CPU_OPTIONS, TEXTS, source="here", seconds=0.2, progress=passed.append)
@@ -249,8 +257,8 @@ def test_progress_adds_up(tiny_bundle: Path) -> None:
     assert 0 < sum(passed) <= perf_counter() - start
 
 
-def test_on_a_gpu_threads_are_not_varied(classifier: SpamClassifier) -> None:
-    """Mocked: the settings to open need no CUDA device."""
+def test_default_thread_count_is_one_on_gpu(classifier: SpamClassifier) -> None:
+    """A stand-in reports CUDA as its provider, so no CUDA device is needed."""
     attributes = ("bundle", "options", "variant", "threads")
     on_cuda = SimpleNamespace(**{name: getattr(classifier, name) for name in attributes}, provider=CUDA)
     defaults = Defaults.of(on_cuda)  # type: ignore[arg-type]

@@ -68,9 +68,6 @@ def measure(model: Path, threads: int | None) -> dict[str, Any]:
     import numpy  # noqa: F401
 
     meter.note("numpy")
-    import tokenizers  # noqa: F401
-
-    meter.note("tokenizers")
     import onnxruntime  # noqa: F401
 
     meter.note("onnxruntime")

@@ -1,4 +1,4 @@
-"""Private copies of files."""
+"""Private copies of files: content, checksum, size limit and isolation from later changes."""
 
 import errno
 import hashlib
@@ -19,19 +19,19 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="needs sealed memory 
 
 @pytest.fixture(params=["with a path", "without", "without /proc"])
 def with_path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Each kind of copy."""
+    """Whether the copy has a path; runs once more on a system without ``/proc``."""
     if request.param == "without /proc":
         monkeypatch.setattr(copies, "_DESCRIPTORS", "/nowhere")
     return request.param != "without"
 
 
-def copy_of(path: Path, most: int | None = None, *, with_path: bool = True) -> PrivateCopy:
+def copy_of(path: Path, limit: int | None = None, *, with_path: bool = True) -> PrivateCopy:
     with io.FileIO(path) as stream:
-        return PrivateCopy.of(stream, most, with_path=with_path)
+        return PrivateCopy.of(stream, limit, with_path=with_path)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**22 - 1, 2**22, 2**22 + 1, 9_000_000])
-def test_it_has_the_bytes_and_their_hash(with_path: bool, tmp_path: Path, size: int) -> None:
+def test_private_copy_has_content_and_sha256_of_file(with_path: bool, tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
     (tmp_path / "file").write_bytes(content)
     copy = copy_of(tmp_path / "file", with_path=with_path)
@@ -41,17 +41,17 @@ def test_it_has_the_bytes_and_their_hash(with_path: bool, tmp_path: Path, size: 
         assert Path(copy.path).read_bytes() == content
 
 
-@given(content=st.binary(max_size=50), most=st.integers(0, 60), with_path=st.booleans())
-def test_it_ends_at_the_limit(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes, most: int, with_path: bool
+@given(content=st.binary(max_size=50), limit=st.integers(0, 60), with_path=st.booleans())
+def test_private_copy_stops_at_size_limit(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, limit: int, with_path: bool
 ) -> None:
     path = tmp_path_factory.mktemp("copies") / "file"
     path.write_bytes(content)
-    assert bytes(copy_of(path, most, with_path=with_path).content) == content[:most]
+    assert bytes(copy_of(path, limit, with_path=with_path).content) == content[:limit]
 
 
 @pytest.mark.parametrize("change", ["overwrite", "truncate", "remove"])
-def test_the_file_does_not_matter_afterwards(with_path: bool, tmp_path: Path, change: str) -> None:
+def test_later_changes_of_file_do_not_affect_copy(with_path: bool, tmp_path: Path, change: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"a" * 100_000)
     copy = copy_of(path, with_path=with_path)
@@ -65,7 +65,7 @@ def test_the_file_does_not_matter_afterwards(with_path: bool, tmp_path: Path, ch
 
 
 @linux
-def test_nobody_can_write_into_it(tmp_path: Path) -> None:
+def test_memory_file_of_copy_is_sealed_against_writing(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     copy = copy_of(tmp_path / "file")
     assert copy.path is not None
@@ -76,7 +76,7 @@ def test_nobody_can_write_into_it(tmp_path: Path) -> None:
 
 
 @linux
-def test_its_descriptor_is_closed_with_it_but_a_view_stays_valid(tmp_path: Path) -> None:
+def test_deleted_copy_closes_descriptor_but_keeps_views_valid(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     copy = copy_of(tmp_path / "file")
     path, view = copy.path, memoryview(copy.content)

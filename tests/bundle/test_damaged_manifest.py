@@ -1,4 +1,4 @@
-"""A damaged manifest: whatever it holds, the package raises its own error or works."""
+"""Damaged manifests: the package either works or raises one of its own errors."""
 
 import json
 import shutil
@@ -23,30 +23,30 @@ from tests.support.mutations import contents, mutated, replaced
 TINY = ROOT / "tests" / "data" / "tiny_bundle"
 RATE = counted(3, 60)
 EXAMPLES = 50
-"""Each opens a model."""
+"""Kept low because each example opens a model."""
 
 
-def full() -> dict[str, Any]:
-    """Return the manifest of the tiny bundle with all figures that a bundle can have."""
+def complete_manifest() -> dict[str, Any]:
+    """Return the manifest of the tiny bundle with every metric that a bundle can have."""
     data: dict[str, Any] = json.loads((TINY / MANIFEST_NAME).read_text(encoding="utf-8"))
     data["metrics"] |= {"controls": {"N1": RATE | {"title": "emoji"}}, "today": {"modes": data["metrics"]["modes"]}}
     data["provenance"] = {"export": {"git_commit": "x"}}
     return data
 
 
-FULL = full()
+FULL = complete_manifest()
 
 
 def use(bundle: Path) -> None:
-    """Use everything that reads the manifest."""
-    found = Bundle.find(bundle)
-    classifier = SpamClassifier(found, RuntimeOptions(device="cpu", threads=1))
+    """Call everything that reads the manifest."""
+    located = Bundle.find(bundle)
+    classifier = SpamClassifier(located, RuntimeOptions(device="cpu", threads=1))
     classifier.classify_batch(["WIN a prize", "hi " * 300, ""])
     description = classifier.describe()
     json.dumps(description, allow_nan=False)
     "\n".join(info_lines(description))
-    for mode in found.manifest.thresholds:
-        list(notes(classifier.operating_point, found.manifest, mode=mode, max_fpr=0.1))
+    for mode in located.manifest.thresholds:
+        list(notes(classifier.operating_point, located.manifest, mode=mode, max_fpr=0.1))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @example(json.dumps(FULL | {"pad_token_id": 2**40}).encode())
 @example(json.dumps(FULL | {"output": "other"}).encode())
 @example(json.dumps(FULL | {"inputs": ["attention_mask", "attention_mask"]}).encode())
-def test_a_damaged_manifest_raises_only_our_errors(bundle: Path, content: bytes) -> None:
+def test_damaged_manifest_raises_only_package_errors(bundle: Path, content: bytes) -> None:
     (bundle / MANIFEST_NAME).write_bytes(content)
     with suppress(SpamEdgeError):
         use(bundle)
@@ -73,7 +73,7 @@ def test_a_damaged_manifest_raises_only_our_errors(bundle: Path, content: bytes)
 @example(replaced(FULL, ("metrics", "controls", "N1", "title"), None))
 @example(replaced(FULL, ("provenance", "export", "git_commit"), "\ud800"))
 @example(replaced(FULL, ("provenance", "export", "git_commit"), float("nan")))
-def test_a_manifest_that_is_read_can_be_shown_and_written(data: Any) -> None:
+def test_mutated_manifest_is_refused_or_survives_round_trip(data: Any) -> None:
     try:
         manifest = Manifest.parse(json.dumps(data).encode(), Path(MANIFEST_NAME))
     except ManifestError as error:
@@ -85,6 +85,6 @@ def test_a_manifest_that_is_read_can_be_shown_and_written(data: Any) -> None:
 
 
 @given(st.binary() | st.text().map(str.encode))
-def test_other_files_are_no_manifest(content: bytes) -> None:
+def test_arbitrary_bytes_are_refused_as_manifest(content: bytes) -> None:
     with pytest.raises(ManifestError, match="export the bundle again"):
         Manifest.parse(content, Path(MANIFEST_NAME))

@@ -1,4 +1,4 @@
-"""Bundle lookup and verification of its files."""
+"""Lookup of a bundle and verification of its files."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ from spam_edge.runtime.processor import this_processor
 INT8_FILE = "onnx/model_quantized_without_vnni.onnx" if this_processor().saturates else "onnx/model_quantized.onnx"
 
 
-def test_argument_goes_before_environment_before_default(
+def test_bundle_path_precedence_is_argument_environment_default(
     bundle_copy: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     default = tmp_path / "artifacts" / "bundle"
@@ -35,7 +35,7 @@ def test_argument_goes_before_environment_before_default(
     assert Bundle.find(tiny_bundle).path == tiny_bundle
 
 
-def test_no_bundle_says_where_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_bundle_error_names_location_and_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
     with pytest.raises(
@@ -49,7 +49,7 @@ def test_no_bundle_says_where_and_what_to_do(tmp_path: Path, monkeypatch: pytest
         Bundle.find(tmp_path)
 
 
-def test_every_file_is_verified(bundle_copy: Path) -> None:
+def test_verify_detects_change_in_any_bundle_file(bundle_copy: Path) -> None:
     bundle = Bundle.find(bundle_copy)
     bundle.verify()
     on_disk = {path.relative_to(bundle_copy).as_posix() for path in bundle_copy.rglob("*") if path.is_file()}
@@ -67,11 +67,11 @@ def test_every_file_is_verified(bundle_copy: Path) -> None:
     "name",
     [
         "tokenizer.json",
-        "onnx/model_quantized.onnx",  # also holds the weights of the fused file
+        "onnx/model_quantized.onnx",  # also holds the weights of the fused variant
         pytest.param("onnx/model_fused.onnx", marks=pytest.mark.fused),
     ],
 )
-def test_what_a_classifier_uses_is_verified_before_use(bundle_copy: Path, name: str) -> None:
+def test_classifier_refuses_truncated_changed_or_missing_files(bundle_copy: Path, name: str) -> None:
     path = bundle_copy / name
     original = path.read_bytes()
     path.write_bytes(original[:-1])
@@ -93,15 +93,13 @@ def test_what_a_classifier_uses_is_verified_before_use(bundle_copy: Path, name: 
         pytest.param("onnx/model_fused.onnx", "fused", marks=pytest.mark.fused),
     ],
 )
-def test_rubbish_is_a_clear_error_even_unverified(bundle_copy: Path, name: str, variant: str) -> None:
+def test_corrupt_file_error_names_file_without_verification(bundle_copy: Path, name: str, variant: str) -> None:
     (bundle_copy / name).write_bytes(b"rubbish")
     with pytest.raises(BundleIntegrityError, match=name):
         SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu", variant=variant, verify=False))
 
 
-def test_a_file_that_cannot_be_read_is_not_taken_for_verified(
-    bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_error_of_model_file_is_integrity_error(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The read error is simulated."""
 
     @contextmanager
@@ -117,7 +115,7 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_verified(
         SpamClassifier.load(bundle_copy, RuntimeOptions(device="cpu"))
 
 
-def test_the_digest_changes_with_the_bundle(bundle_copy: Path, tiny_bundle: Path) -> None:
+def test_bundle_digest_depends_on_manifest_content(bundle_copy: Path, tiny_bundle: Path) -> None:
     assert Bundle.find(bundle_copy).digest == Bundle.find(tiny_bundle).digest
     manifest = bundle_copy / "manifest.json"
     manifest.write_text(manifest.read_text(encoding="utf-8").replace('"version": "1"', '"version": "2"'))
@@ -126,7 +124,7 @@ def test_the_digest_changes_with_the_bundle(bundle_copy: Path, tiny_bundle: Path
 
 @pytest.fixture
 def home(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with ``artifacts/bundle`` that belongs to this user alone."""
+    """A working directory with ``artifacts/bundle`` that only this user can write to."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
     shutil.copytree(tiny_bundle, "artifacts/bundle")
@@ -140,27 +138,27 @@ PLACES = (".", "artifacts", "artifacts/bundle", "artifacts/bundle/manifest.json"
 
 @pytest.mark.skipif(os.name == "nt", reason="needs mode bits")
 @pytest.mark.parametrize("place", PLACES)
-def test_the_default_bundle_is_refused_where_others_can_write(home: Path, place: str) -> None:
+def test_default_bundle_writable_by_others_is_refused(home: Path, place: str) -> None:
     SpamClassifier.load()
     path = home / place
     path.chmod(path.stat().st_mode | 0o002)
-    said = f"^artifacts/bundle is not loaded by default: .* can write to {path}; name a bundle with --model or"
+    message = f"^artifacts/bundle is not loaded by default: .* can write to {path}; name a bundle with --model or"
     for load in (Bundle.find, SpamClassifier.load, ColumnClassifier):
-        with pytest.raises(BundleIntegrityError, match=said):
+        with pytest.raises(BundleIntegrityError, match=message):
             load()
     assert Bundle.find("artifacts/bundle").path == home / "artifacts/bundle"  # chosen by the caller
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.parametrize("place", PLACES)
-def test_the_default_bundle_is_refused_where_somebody_else_owns_a_folder(home: Path, place: str) -> None:
+def test_default_bundle_owned_by_another_user_is_refused(home: Path, place: str) -> None:
     os.chown(home / place, 4242, -1)
     with pytest.raises(BundleIntegrityError, match="other users own or can write to"):
         Bundle.find()
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
-def test_a_group_may_write_if_it_is_the_users_own(home: Path) -> None:
+def test_only_own_group_may_write_to_default_bundle(home: Path) -> None:
     (home / "artifacts").chmod(0o775)
     assert Bundle.find().path.is_dir()  # the group of root
     os.chown(home / "artifacts", -1, 4242)
@@ -169,7 +167,7 @@ def test_a_group_may_write_if_it_is_the_users_own(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs mode bits")
-def test_the_target_of_a_link_counts_too(home: Path, bundle_copy: Path) -> None:
+def test_permissions_of_default_bundle_symlink_target_are_checked(home: Path, bundle_copy: Path) -> None:
     shutil.rmtree(home / "artifacts/bundle")
     (home / "artifacts/bundle").symlink_to(bundle_copy)
     bundle_copy.chmod(0o777)
@@ -177,24 +175,24 @@ def test_the_target_of_a_link_counts_too(home: Path, bundle_copy: Path) -> None:
         Bundle.find()
 
 
-def test_the_digest_pins_a_bundle(tiny_bundle: Path) -> None:
+def test_bundle_with_another_digest_is_refused(tiny_bundle: Path) -> None:
     digest = hashlib.sha256((tiny_bundle / "manifest.json").read_bytes()).hexdigest()
     assert SpamClassifier.load(tiny_bundle, RuntimeOptions(digest=digest.upper())).bundle.digest == digest
-    other = RuntimeOptions(digest="0" * 64)
+    wrong_digest = RuntimeOptions(digest="0" * 64)
     for load in (SpamClassifier.load, lambda *given: SpamClassifier(Bundle.find(given[0]), given[1])):
         with pytest.raises(BundleIntegrityError, match=f"has the digest {digest}, not {'0' * 64}"):
-            load(tiny_bundle, other)
+            load(tiny_bundle, wrong_digest)
     with pytest.raises(BundleIntegrityError, match=f"has the digest {digest}, not {'0' * 64}"):
-        ColumnClassifier(tiny_bundle, options=other)
+        ColumnClassifier(tiny_bundle, options=wrong_digest)
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 63, "g" * 64, "0" * 64 + "\n", "sha256:" + "0" * 64])
-def test_what_is_no_digest(digest: str) -> None:
+def test_malformed_digest_option_is_refused(digest: str) -> None:
     with pytest.raises(ValueError, match="digest must be 64 hex digits, as shown by spam-edge info"):
         RuntimeOptions(digest=digest)
 
 
-def test_a_digest_without_verification_pins_nothing() -> None:
+def test_digest_option_requires_verification() -> None:
     with pytest.raises(ValueError, match="digest requires verify"):
         RuntimeOptions(digest="0" * 64, verify=False)
 
@@ -202,7 +200,7 @@ def test_a_digest_without_verification_pins_nothing() -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize("name", ["tokenizer.json", "normalizer.json", "onnx/model_quantized.onnx"])
 @pytest.mark.parametrize("verify", [True, False])
-def test_a_pipe_is_refused_and_not_waited_for(bundle_copy: Path, name: str, verify: bool) -> None:
+def test_named_pipe_in_bundle_is_refused_without_blocking(bundle_copy: Path, name: str, verify: bool) -> None:
     (bundle_copy / name).unlink()
     os.mkfifo(bundle_copy / name)
     with pytest.raises(BundleIntegrityError, match=f"{name} cannot be read \\(not a regular file\\)"):
@@ -211,7 +209,7 @@ def test_a_pipe_is_refused_and_not_waited_for(bundle_copy: Path, name: str, veri
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "normalizer.json", "onnx/model_quantized.onnx"])
 @pytest.mark.parametrize("verify", [True, False])
-def test_a_file_that_the_manifest_does_not_list_is_not_read(bundle_copy: Path, name: str, verify: bool) -> None:
+def test_file_not_listed_in_manifest_is_refused(bundle_copy: Path, name: str, verify: bool) -> None:
     bundle = Bundle.find(bundle_copy)
     files = {listed: entry for listed, entry in bundle.manifest.files.items() if listed != name}
     object.__setattr__(bundle.manifest, "files", files)
@@ -221,8 +219,8 @@ def test_a_file_that_the_manifest_does_not_list_is_not_read(bundle_copy: Path, n
 
 @pytest.mark.parametrize("verify", [True, False])
 @pytest.mark.skipif(INT8_FILE.endswith("vnni.onnx"), reason="int8 reads two files on this processor")
-def test_every_file_is_opened_once(tiny_bundle: Path, verify: bool) -> None:
-    """An audit hook sees every path that Python opens; the library that parses a file gets bytes."""
+def test_bundle_files_are_opened_exactly_once(tiny_bundle: Path, verify: bool) -> None:
+    """An audit hook records each path that Python opens. The libraries that parse the files receive bytes."""
     code = (
         "import os, sys; opened = []\n"
         "def hook(event, details):\n"
@@ -233,5 +231,5 @@ def test_every_file_is_opened_once(tiny_bundle: Path, verify: bool) -> None:
         "SpamClassifier.load(sys.argv[1], options).classify('fr€e pr1ze')\n"
         "print(*sorted(os.path.relpath(path, sys.argv[1]) for path in opened))"
     )
-    done = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["manifest.json", "normalizer.json", INT8_FILE, "tokenizer.json"]
+    completed = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
+    assert completed.stdout.split() == ["manifest.json", "normalizer.json", INT8_FILE, "tokenizer.json"]

@@ -1,4 +1,4 @@
-"""The manifest: validation and the round trip through JSON."""
+"""The manifest: validation and JSON round trip."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from spam_edge import ManifestError
 from spam_edge.bundle.manifest import MANIFEST_NAME, BundleFile, Manifest, Variant
 
-NOT_FINITE = (float("nan"), float("inf"), -float("inf"))  # JSON of Python has all three
+NOT_FINITE = (float("nan"), float("inf"), -float("inf"))  # Python's json module reads and writes all three
 
 
 @pytest.fixture
@@ -18,12 +18,12 @@ def data(tiny_bundle: Path) -> dict[str, Any]:
     return loaded
 
 
-def test_round_trip(data: dict[str, Any]) -> None:
+def test_manifest_survives_json_round_trip(data: dict[str, Any]) -> None:
     manifest = Manifest.from_dict(data)
     assert Manifest.from_dict(json.loads(json.dumps(manifest.to_dict()))) == manifest
 
 
-def test_a_manifest_from_before_the_fused_operator_is_read(data: dict[str, Any]) -> None:
+def test_old_manifest_without_fused_operator_fields_is_read(data: dict[str, Any]) -> None:
     del data["variants"]["fused"]
     for variant in data["variants"].values():
         del variant["fused"], variant["weights"], variant["without_vnni"], variant["packed"]
@@ -31,14 +31,14 @@ def test_a_manifest_from_before_the_fused_operator_is_read(data: dict[str, Any])
         assert (variant.fused, variant.needs) == (False, [variant.file])
 
 
-def test_what_follows_from_it(data: dict[str, Any]) -> None:
+def test_manifest_derives_labels_and_default_threshold(data: dict[str, Any]) -> None:
     manifest = Manifest.from_dict(data)
     assert (manifest.positive_index, manifest.positive_label, manifest.negative_label) == (1, "SPAM", "HAM")
     assert manifest.threshold == data["thresholds"][data["default_mode"]]
 
 
 @pytest.mark.parametrize("field", ["labels", "max_length", "variants", "files", "temperature", "default_mode"])
-def test_a_missing_field_is_named(data: dict[str, Any], field: str) -> None:
+def test_missing_manifest_field_is_named_in_error(data: dict[str, Any], field: str) -> None:
     del data[field]
     with pytest.raises(ManifestError, match=field):
         Manifest.from_dict(data)
@@ -66,33 +66,33 @@ def test_a_missing_field_is_named(data: dict[str, Any], field: str) -> None:
         ("unknown", 1, "is invalid .*unknown"),
     ],
 )
-def test_impossible_values_are_refused(data: dict[str, Any], field: str, value: object, words: str) -> None:
+def test_invalid_manifest_field_values_are_refused(data: dict[str, Any], field: str, value: object, words: str) -> None:
     data[field] = value
     with pytest.raises(ManifestError, match=words):
         Manifest.from_dict(data)
 
 
 @pytest.mark.parametrize("value", [0, -0.1, *NOT_FINITE])
-def test_an_impossible_error_band_is_refused(data: dict[str, Any], value: float) -> None:
+def test_nonpositive_or_nonfinite_error_band_is_refused(data: dict[str, Any], value: float) -> None:
     data["variants"]["int8"]["error_band"] = value
     with pytest.raises(ManifestError, match=r"variants\.(int8\.)?error_band must be a (finite )?number"):
         Manifest.from_dict(json.loads(json.dumps(data)))
 
 
-def test_a_variant_whose_file_is_not_listed_is_refused(data: dict[str, Any]) -> None:
+def test_variant_with_unlisted_model_file_is_refused(data: dict[str, Any]) -> None:
     del data["files"]["onnx/model.onnx"]
     with pytest.raises(ManifestError, match=r"listed in files; missing: onnx/model\.onnx"):
         Manifest.from_dict(data)
 
 
-def test_a_variant_whose_weights_are_not_listed_is_refused(data: dict[str, Any]) -> None:
+def test_variant_with_unlisted_weights_file_is_refused(data: dict[str, Any]) -> None:
     data["variants"]["fused"]["weights"] = "onnx/other.onnx"
     with pytest.raises(ManifestError, match=r"listed in files; missing: onnx/other\.onnx"):
         Manifest.from_dict(data)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../model.onnx", "a//b", "C:model.onnx", "a\\b", ""])
-def test_paths_outside_the_bundle_are_refused(path: str) -> None:
+def test_variant_paths_outside_bundle_are_refused(path: str) -> None:
     with pytest.raises(ManifestError, match=r"variants\.file must be .* inside the bundle"):
         Variant(path, ("CPUExecutionProvider",), 1)
     for field in ("weights", "without_vnni"):
@@ -100,7 +100,7 @@ def test_paths_outside_the_bundle_are_refused(path: str) -> None:
             Variant("model.onnx", ("CPUExecutionProvider",), 1, **{field: path})
 
 
-def test_parts_are_validated_when_built() -> None:
+def test_bundle_files_and_variants_are_validated_on_construction() -> None:
     with pytest.raises(ManifestError, match="64 hex digits"):
         BundleFile("abc", 1)
     with pytest.raises(ManifestError, match="execution provider"):
@@ -112,7 +112,7 @@ def test_parts_are_validated_when_built() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"1"])
-def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
+def test_malformed_manifest_error_names_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / MANIFEST_NAME
     path.write_bytes(content)
     with pytest.raises(ManifestError, match=MANIFEST_NAME):

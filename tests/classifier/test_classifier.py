@@ -30,7 +30,7 @@ def classifier() -> SpamClassifier:
     return SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant="fp32", threads=1))
 
 
-def test_verdicts(classifier: SpamClassifier) -> None:
+def test_labels_scores_and_truncation_of_sample_messages(classifier: SpamClassifier) -> None:
     spam, ham = classifier.classify_batch([SPAM, HAM])
     assert (spam.label, ham.label) == ("SPAM", "HAM")
     assert spam.score > 0.9
@@ -41,7 +41,7 @@ def test_verdicts(classifier: SpamClassifier) -> None:
 
 
 @given(texts=st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=60), max_size=20))
-def test_order_and_agreement_of_all_methods(classifier: SpamClassifier, texts: list[str]) -> None:
+def test_all_methods_agree_in_input_order(classifier: SpamClassifier, texts: list[str]) -> None:
     batch = classifier.classify_batch(texts)
     assert len(batch) == len(texts)
     scores = np.array([prediction.score for prediction in batch])
@@ -52,14 +52,14 @@ def test_order_and_agreement_of_all_methods(classifier: SpamClassifier, texts: l
     assert all((p.label == "SPAM") == (p.score >= classifier.threshold) for p in batch)
 
 
-def test_nothing_is_no_error(classifier: SpamClassifier) -> None:
+def test_empty_input_gives_empty_results(classifier: SpamClassifier) -> None:
     assert classifier.classify_batch([]) == []
     assert classifier.score([]).shape == (0,)
     assert classifier.logits([]).shape == (0, 2)
     assert list(classifier.classify_stream([])) == []
 
 
-def test_a_stream_reads_no_further_than_its_window(classifier: SpamClassifier) -> None:
+def test_stream_never_reads_beyond_current_window(classifier: SpamClassifier) -> None:
     read = []
 
     def texts() -> Iterator[str]:
@@ -72,7 +72,7 @@ def test_a_stream_reads_no_further_than_its_window(classifier: SpamClassifier) -
     assert [len(read) for _ in verdicts] == [10] * 10 + [20] * 10 + [25] * 5
 
 
-def test_what_is_wrong_with_a_stream_is_raised_where_it_stands(classifier: SpamClassifier) -> None:
+def test_stream_errors_are_raised_after_preceding_windows(classifier: SpamClassifier) -> None:
     def texts() -> Iterator[object]:
         yield from [HAM] * 4
         yield b"no text"
@@ -88,7 +88,7 @@ def test_what_is_wrong_with_a_stream_is_raised_where_it_stands(classifier: SpamC
     assert len(seen) == 4  # earlier windows are complete
 
 
-def test_a_stream_that_is_left_early_lets_go_of_its_source(classifier: SpamClassifier) -> None:
+def test_abandoned_stream_closes_source_and_leaves_no_threads(classifier: SpamClassifier) -> None:
     closed = []
 
     def texts() -> Iterator[str]:
@@ -107,31 +107,31 @@ def test_a_stream_that_is_left_early_lets_go_of_its_source(classifier: SpamClass
     assert set(threading.enumerate()) <= running  # threads of other tests may have ended
 
 
-def test_stream_arguments_are_checked_at_once(classifier: SpamClassifier) -> None:
+def test_stream_arguments_are_checked_before_iteration(classifier: SpamClassifier) -> None:
     with pytest.raises(OptionError, match="window must be at least 1"):
         classifier.classify_stream([], window=0)
     with pytest.raises(InputError, match="not a single string"):
         classifier.classify_stream("one string")
 
 
-def test_one_message_is_a_string(classifier: SpamClassifier) -> None:
+def test_classify_refuses_list_of_messages(classifier: SpamClassifier) -> None:
     with pytest.raises(InputError, match="not list"):
         classifier.classify([SPAM])  # type: ignore[arg-type]
 
 
-def test_the_threshold_decides() -> None:
+def test_threshold_decides_label() -> None:
     strict = SpamClassifier.load(TINY, RuntimeOptions(threshold=1.0))
     lax = SpamClassifier.load(TINY, RuntimeOptions(threshold=0.0))
     assert strict.classify(SPAM + " maybe").label == "HAM" or strict.classify(SPAM + " maybe").score == 1.0
     assert lax.classify(HAM).label == "SPAM"
 
 
-def test_results_cannot_be_changed(classifier: SpamClassifier) -> None:
+def test_predictions_are_immutable(classifier: SpamClassifier) -> None:
     with pytest.raises(AttributeError):
         classifier.classify(SPAM).label = "HAM"  # type: ignore[misc]
 
 
-def test_description(classifier: SpamClassifier) -> None:
+def test_description_names_variant_file_threads_and_digest(classifier: SpamClassifier) -> None:
     description = classifier.describe()
     assert description["variant"] == "fp32"
     assert description["file"] == "onnx/model.onnx"
@@ -141,17 +141,17 @@ def test_description(classifier: SpamClassifier) -> None:
 
 
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=2), st.floats(0.1, 10))
-def test_probabilities_are_those_of_a_softmax(logits: list[float], temperature: float) -> None:
+def test_calibrated_scores_match_softmax(logits: list[float], temperature: float) -> None:
     row = np.array([logits], dtype=np.float32)
     scaled = row.astype(np.float64) / temperature
     expected = np.exp(scaled - scaled.max()) / np.exp(scaled - scaled.max()).sum()
     for index in (0, 1):
-        found = Calibration(temperature, index).scores(row)
-        assert found.dtype == np.float32
-        assert np.allclose(found, expected[:, index], atol=1e-6)
+        actual = Calibration(temperature, index).scores(row)
+        assert actual.dtype == np.float32
+        assert np.allclose(actual, expected[:, index], atol=1e-6)
 
 
-def test_pickle_opens_the_same_model_again(classifier: SpamClassifier) -> None:
+def test_unpickled_classifier_opens_same_model(classifier: SpamClassifier) -> None:
     pickled = pickle.dumps(classifier)
     copy = pickle.loads(pickled)
     assert copy is pickle.loads(pickled)  # one instance per process
@@ -159,8 +159,8 @@ def test_pickle_opens_the_same_model_again(classifier: SpamClassifier) -> None:
     assert copy.classify(SPAM) == classifier.classify(SPAM)
 
 
-def test_pickle_refuses_another_model(bundle_copy: Path) -> None:
-    options = RuntimeOptions(threshold=0.375)  # a unique value: no such classifier is open in this process
+def test_unpickling_refuses_changed_model(bundle_copy: Path) -> None:
+    options = RuntimeOptions(threshold=0.375)  # a unique value, so that no cached classifier of this process matches
     pickled = pickle.dumps(SpamClassifier.load(bundle_copy, options))
     manifest = bundle_copy / "manifest.json"
     manifest.write_text(manifest.read_text(encoding="utf-8").replace('"version": "1"', '"version": "2"'))
@@ -168,7 +168,7 @@ def test_pickle_refuses_another_model(bundle_copy: Path) -> None:
         pickle.loads(pickled)
 
 
-def test_threads_share_one_classifier(classifier: SpamClassifier) -> None:
+def test_concurrent_threads_share_one_classifier(classifier: SpamClassifier) -> None:
     expected = classifier.classify_batch(MANY)
     with ThreadPoolExecutor(4) as pool:
         assert all(result == expected for result in pool.map(classifier.classify_batch, [MANY] * 8))
@@ -180,7 +180,7 @@ def _classify_in_child(classifier: SpamClassifier, connection: object) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
-def test_a_child_process_opens_its_own_session(method: str, int8_variant: str) -> None:
+def test_child_process_opens_own_session(method: str, int8_variant: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"the start method {method} is not available")
     classifier = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant=int8_variant, threads=2))

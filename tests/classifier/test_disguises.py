@@ -63,12 +63,12 @@ def classifier(int8_variant: str) -> SpamClassifier:
 
 
 @pytest.fixture(scope="module")
-def unnormalised(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny bundle without its normaliser."""
-    return _edited(tmp_path_factory.mktemp("plain") / "bundle", lambda manifest: manifest.pop("normalizer"))
+def unnormalized_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle without its normalizer."""
+    return _edited_bundle(tmp_path_factory.mktemp("plain") / "bundle", lambda manifest: manifest.pop("normalizer"))
 
 
-def _edited(folder: Path, change: Callable[[dict[str, object]], object]) -> Path:
+def _edited_bundle(folder: Path, change: Callable[[dict[str, object]], object]) -> Path:
     """Create a bundle with symlinks to the files of the tiny bundle and an edited manifest."""
     manifest = json.loads((TINY / "manifest.json").read_text(encoding="utf-8"))
     for name in manifest["files"]:
@@ -90,24 +90,24 @@ def _replace_tables(bundle: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("name", DISGUISES)
-def test_a_disguise_does_not_move_the_score(classifier: SpamClassifier, name: str) -> None:
+def test_disguised_message_scores_like_plain_message(classifier: SpamClassifier, name: str) -> None:
     for plain in (SPAM, HAM):
         disguised = " ".join(map(DISGUISES[name], plain.split()))
         assert disguised != plain
-        expected, found = classifier.classify_batch([plain, disguised])
-        assert (found.score, found.label) == (expected.score, expected.label)
-        assert found.disguised == (name != "entities")
+        expected, actual = classifier.classify_batch([plain, disguised])
+        assert (actual.score, actual.label) == (expected.score, expected.label)
+        assert actual.disguised == (name != "entities")
         assert not expected.disguised
 
 
 @given(st.lists(st.sampled_from([None, *DISGUISES]), min_size=len(SPAM.split()), max_size=len(SPAM.split())))
-def test_nor_do_several(classifier: SpamClassifier, names: list[str | None]) -> None:
+def test_mixed_disguises_score_like_plain_message(classifier: SpamClassifier, names: list[str | None]) -> None:
     words = (DISGUISES[name](word) if name else word for name, word in zip(names, SPAM.split(), strict=True))
     assert classifier.score([" ".join(words)]) == classifier.score([SPAM])
 
 
-def test_without_the_normaliser_they_are_other_messages(unnormalised: Path) -> None:
-    plain = SpamClassifier.load(unnormalised, RuntimeOptions(variant="fp32"))
+def test_disguises_change_token_ids_without_normalizer(unnormalized_bundle: Path) -> None:
+    plain = SpamClassifier.load(unnormalized_bundle, RuntimeOptions(variant="fp32"))
     harmless = {"invisible", "soft hyphens", "control", "combining"}  # undone by the tokenizer
     for name in DISGUISES.keys() - harmless:
         assert plain.token_ids([" ".join(map(DISGUISES[name], SPAM.split()))]) != plain.token_ids([SPAM])
@@ -116,21 +116,21 @@ def test_without_the_normaliser_they_are_other_messages(unnormalised: Path) -> N
 @pytest.mark.parametrize(
     "text", ["José’s naïve café", "“ok” – it&amp;s", "😂👍🏽👩\u200d🚀🇸🇬 ok", "caf&eacute; £5", "½ m²"]
 )
-def test_what_ordinary_people_write_is_no_disguise(classifier: SpamClassifier, text: str) -> None:
+def test_ordinary_unicode_text_is_not_disguised(classifier: SpamClassifier, text: str) -> None:
     assert not classifier.classify(text).disguised
 
 
-def test_the_higher_view_counts(classifier: SpamClassifier, unnormalised: Path) -> None:
-    plain = SpamClassifier.load(unnormalised, classifier.options)
+def test_score_is_maximum_of_text_variants(classifier: SpamClassifier, unnormalized_bundle: Path) -> None:
+    plain = SpamClassifier.load(unnormalized_bundle, classifier.options)
     first_views = [text.replace("🎉", " party popper ").replace("&amp;", "&") for text in TORN]
     firsts, seconds = plain.score(first_views), plain.score(list(TORN.values()))
     assert len(set((firsts < seconds).tolist())) == 2  # both cases occur
     assert np.array_equal(classifier.score(list(TORN)), np.maximum(firsts, seconds))
 
 
-def test_a_guess_is_a_disguise_where_it_turns_the_label(classifier: SpamClassifier) -> None:
-    turned, already_spam, still_ham = "cl-aim the pr1ze", "c.l.a.i.m your v.o.u.c.h.e.r", "see the pr1z3"
-    verdicts = classifier.classify_batch([turned, already_spam, still_ham])
+def test_joined_variant_is_disguise_only_if_label_changes(classifier: SpamClassifier) -> None:
+    changed, already_spam, still_ham = "cl-aim the pr1ze", "c.l.a.i.m your v.o.u.c.h.e.r", "see the pr1z3"
+    verdicts = classifier.classify_batch([changed, already_spam, still_ham])
     assert [(verdict.label, verdict.disguised) for verdict in verdicts] == [
         ("SPAM", True),
         ("SPAM", False),
@@ -138,7 +138,7 @@ def test_a_guess_is_a_disguise_where_it_turns_the_label(classifier: SpamClassifi
     ]
 
 
-def test_the_threshold_says_whether_it_was_turned() -> None:
+def test_disguised_flag_depends_on_threshold() -> None:
     text = "visit pr1ze"
     first, second = 0.9, 0.99999
     for threshold, disguised in ((0.0, False), (second, False), (first, True)):
@@ -150,7 +150,7 @@ TEXTS = [*TORN, SPAM, HAM, *TORN.values(), " ".join(map(DISGUISES["bold"], SPAM.
 
 
 @given(chosen=st.lists(st.integers(0, len(TEXTS) - 1), max_size=24))
-def test_second_views_belong_to_their_message(classifier: SpamClassifier, chosen: list[int]) -> None:
+def test_second_variants_stay_with_their_message(classifier: SpamClassifier, chosen: list[int]) -> None:
     texts = [TEXTS[index] for index in chosen]
     batch = classifier.classify_batch(texts)
     assert batch == [classifier.classify(text) for text in texts]
@@ -163,7 +163,7 @@ def test_second_views_belong_to_their_message(classifier: SpamClassifier, chosen
     assert np.allclose([verdict.score for verdict in batch], 1 / (1 + np.exp(-margins)), atol=1e-6)
 
 
-def test_exact_decides_each_view(int8_variant: str) -> None:
+def test_exact_mode_gives_fp32_labels_for_text_variants(int8_variant: str) -> None:
     fast = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant=int8_variant))
     reference = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant="fp32"))
     for threshold in (float(score) for score in reference.score(list(TORN))):
@@ -175,13 +175,13 @@ def test_exact_decides_each_view(int8_variant: str) -> None:
     assert not np.array_equal(fast.score(TEXTS), reference.score(TEXTS))
 
 
-def test_token_ids_are_those_of_the_first_view(classifier: SpamClassifier, unnormalised: Path) -> None:
-    plain = SpamClassifier.load(unnormalised, classifier.options)
+def test_token_ids_come_from_first_text_variant(classifier: SpamClassifier, unnormalized_bundle: Path) -> None:
+    plain = SpamClassifier.load(unnormalized_bundle, classifier.options)
     assert classifier.token_ids(["cl-aim ｆｒｅｅ", "s\u200bee"]) == plain.token_ids(["cl-aim free", "see"])
 
 
-def test_a_bundle_without_a_normaliser_takes_messages_as_they_are(unnormalised: Path) -> None:
-    classifier = SpamClassifier.load(unnormalised)
+def test_bundle_without_normalizer_classifies_raw_messages(unnormalized_bundle: Path) -> None:
+    classifier = SpamClassifier.load(unnormalized_bundle)
     assert classifier.manifest.normalizer is None
     verdict, torn = classifier.classify_batch([SPAM, "fr\u200bее cl-aim"])
     assert verdict.label == "SPAM"
@@ -190,8 +190,8 @@ def test_a_bundle_without_a_normaliser_takes_messages_as_they_are(unnormalised: 
     assert classifier.classify_batch([]) == []
 
 
-def test_the_manifest_names_a_file_of_the_bundle(tmp_path: Path) -> None:
-    bundle = _edited(tmp_path / "bundle", lambda manifest: manifest.update(normalizer="other.json"))
+def test_manifest_normalizer_must_be_listed_file(tmp_path: Path) -> None:
+    bundle = _edited_bundle(tmp_path / "bundle", lambda manifest: manifest.update(normalizer="other.json"))
     with pytest.raises(ManifestError, match=r"normalizer must be a file listed in files; export the bundle again"):
         Bundle.find(bundle)
     manifest = Bundle.find(TINY).manifest
@@ -199,7 +199,7 @@ def test_the_manifest_names_a_file_of_the_bundle(tmp_path: Path) -> None:
     assert Manifest.from_dict(manifest.to_dict()) == manifest
 
 
-def test_its_hash_is_checked_before_use(bundle_copy: Path) -> None:
+def test_modified_or_missing_normalizer_is_refused(bundle_copy: Path) -> None:
     path = bundle_copy / NORMALIZER
     content = path.read_bytes()
     path.write_bytes(content.replace(b'"rocket"', b'"racket"'))
@@ -211,7 +211,7 @@ def test_its_hash_is_checked_before_use(bundle_copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("rubbish", r"normalizer\.json cannot be read .*; export the bundle again"),
         (
@@ -220,21 +220,21 @@ def test_its_hash_is_checked_before_use(bundle_copy: Path) -> None:
         ),
     ],
 )
-def test_rules_it_does_not_know_are_refused_at_once(bundle_copy: Path, content: str, said: str) -> None:
+def test_unreadable_or_unsupported_normalizer_is_refused_on_load(bundle_copy: Path, content: str, message: str) -> None:
     _replace_tables(bundle_copy, content)
-    with pytest.raises(BundleIntegrityError, match=said):
+    with pytest.raises(BundleIntegrityError, match=message):
         SpamClassifier.load(bundle_copy)
-    with pytest.raises(BundleIntegrityError, match=said):
+    with pytest.raises(BundleIntegrityError, match=message):
         SpamClassifier.load(bundle_copy, RuntimeOptions(verify=False))
 
 
-def test_unverified_and_missing_is_a_clear_error(bundle_copy: Path) -> None:
+def test_unverified_load_refuses_missing_normalizer(bundle_copy: Path) -> None:
     (bundle_copy / NORMALIZER).unlink()
     with pytest.raises(BundleIntegrityError, match=r"normalizer\.json is missing .*; export the bundle again"):
         SpamClassifier.load(bundle_copy, RuntimeOptions(verify=False))
 
 
-def test_tables_that_are_broken_further_down_are_a_clear_error(bundle_copy: Path) -> None:
+def test_truncated_normalizer_tables_are_reported_on_first_use(bundle_copy: Path) -> None:
     content = (bundle_copy / NORMALIZER).read_text(encoding="utf-8")
     _replace_tables(bundle_copy, content[: len(content) // 2])
     classifier = SpamClassifier.load(bundle_copy)
@@ -243,19 +243,7 @@ def test_tables_that_are_broken_further_down_are_a_clear_error(bundle_copy: Path
         classifier.classify("é")
 
 
-def test_plain_messages_do_not_wait_for_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    classifier = SpamClassifier.load(TINY)
-
-    def fail(content: bytes, path: Path) -> None:
-        raise AssertionError(path)
-
-    monkeypatch.setattr("spam_edge.text.normalization.normalizer.Tables.parse", fail)
-    classifier.classify_batch([SPAM, HAM, "pr1ze"])
-    with pytest.raises(AssertionError, match=NORMALIZER):
-        classifier.classify("£5")
-
-
-def test_views_lie_behind_all_first_ones(classifier: SpamClassifier) -> None:
+def test_second_variants_follow_all_first_variants(classifier: SpamClassifier) -> None:
     encoder: VariantEncoder = classifier._encoder
     encoded = encoder.encode([HAM, "pr1ze", "", "ca11"])
     assert (len(encoded.rows), encoded.seconds.tolist(), encoded.disguised.tolist()) == (6, [1, 3], [False] * 4)

@@ -1,4 +1,4 @@
-"""The text library changes no result of the classifier."""
+"""The text library gives the same results as the Python encoder."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spam_edge import RuntimeOptions, SpamClassifier
+from spam_edge.text import native
 from tests.text.disguised_texts import BORDERS, WORDS
 
 TEXTS = [
@@ -16,21 +17,26 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_results_are_equal_with_and_without(tiny_bundle: Path, threads: int) -> None:
+def test_results_are_equal_with_and_without_text_library(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
     threshold = float(np.median(SpamClassifier.load(tiny_bundle).score(TEXTS)))  # some messages are rescored
     options = RuntimeOptions(device="cpu", exact=True, threads=threads, threshold=threshold)
-    using, without = (SpamClassifier.load(tiny_bundle, options) for _ in range(2))
-    without._encoder._until_native = 0
+    using = SpamClassifier.load(tiny_bundle, options)
+    with monkeypatch.context() as patch:
+        patch.setattr(native, "FOLDER", Path("nowhere"))
+        without = SpamClassifier.load(tiny_bundle, options)
     assert using.classify_batch(TEXTS) == without.classify_batch(TEXTS)
     assert using.rescored == without.rescored > 0
     assert np.array_equal(using.logits(TEXTS), without.logits(TEXTS))
     assert np.array_equal(using.score(TEXTS), without.score(TEXTS))
     assert using.token_ids(TEXTS) == without.token_ids(TEXTS)
     assert list(using.classify_stream(TEXTS, window=600)) == without.classify_batch(TEXTS)
+    assert using._encoder._native is not None
     assert without._encoder._native is None
 
 
-def test_predictions_have_the_types_of_python(tiny_bundle: Path) -> None:
+def test_predictions_have_builtin_python_types(tiny_bundle: Path) -> None:
     for prediction in SpamClassifier.load(tiny_bundle).classify_batch(["free", "x" * 9000, "£5", "win " * 99]):
         assert [type(value) for value in (prediction.score, prediction.truncated, prediction.disguised)] == [
             float,

@@ -56,7 +56,7 @@ def files(folder: Path) -> None:
         (["good.txt", "--model", "nowhere"], "nowhere"),
     ],
 )
-def test_one_line(classify: Run, arguments: list[str], reason: str) -> None:
+def test_unreadable_input_prints_one_line_error(classify: Run, arguments: list[str], reason: str) -> None:
     result = classify(*arguments)
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -65,7 +65,7 @@ def test_one_line(classify: Run, arguments: list[str], reason: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_labelled_messages_on_standard_input_are_refused(classify: Run) -> None:
+def test_headerless_labelled_tsv_on_stdin_is_refused(classify: Run) -> None:
     result = classify("--input-format", "tsv", stdin=b"Spam\ttext\nham\tsee you\n")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: <stdin>, line 1: 'Spam' is a label, not a column name; add a header line")
@@ -79,7 +79,7 @@ def test_labelled_messages_on_standard_input_are_refused(classify: Run) -> None:
         ("broken.jsonl", "broken.jsonl:1: invalid JSON at column 10"),
     ],
 )
-def test_a_bad_row_is_placed_and_counted(classify: Run, name: str, place: str) -> None:
+def test_bad_row_error_names_location_and_count(classify: Run, name: str, place: str) -> None:
     result = classify(name)
     assert result.exit_code == 1
     report, count = result.stderr.splitlines()
@@ -100,18 +100,18 @@ def test_a_bad_row_is_placed_and_counted(classify: Run, name: str, place: str) -
         ("tsv", b"text\nsee you\nsee\tyou\nat 5\n", ["<stdin>:3: 2 fields where the header has 1"]),
     ],
 )
-def test_the_rows_that_were_fine_are_delivered(
+def test_valid_rows_are_classified_despite_bad_rows(
     classify: Run, input_format: str, content: bytes, reports: list[str]
 ) -> None:
     result = classify("--input-format", input_format, stdin=content)
     assert result.exit_code == 1
     assert [line.split("\t")[2] for line in result.stdout.splitlines()] == ["see you", "at 5"]
-    *found, count = result.stderr.splitlines()
-    assert all(line.startswith(report) for line, report in zip(found, reports, strict=True))
+    *errors, count = result.stderr.splitlines()
+    assert all(line.startswith(report) for line, report in zip(errors, reports, strict=True))
     assert count == f"Error: {len(reports)} of {len(reports) + 2} rows could not be read"
 
 
-def test_only_the_first_bad_rows_are_reported(classify: Run) -> None:
+def test_bad_row_reports_stop_after_first_ten(classify: Run) -> None:
     result = classify(stdin=b"\xff\n" * 3000 + b"see you\n")
     lines = result.stderr.splitlines()
     assert [line.split(":")[1] for line in lines[:10]] == [str(number) for number in range(1, 11)]
@@ -122,7 +122,7 @@ def test_only_the_first_bad_rows_are_reported(classify: Run) -> None:
 
 
 @pytest.mark.usefixtures("files")
-def test_the_files_after_a_bad_one_are_still_read(classify: Run) -> None:
+def test_files_after_unreadable_file_are_still_read(classify: Run) -> None:
     result = classify("missing.txt", "good.txt", "folder", "latin.txt", "good.txt", "binary.txt")
     assert result.exit_code == 1
     assert [line.split("\t")[0] for line in result.stdout.splitlines()] == ["good.txt:1", "good.txt:1"]
@@ -135,7 +135,9 @@ def test_the_files_after_a_bad_one_are_still_read(classify: Run) -> None:
 
 
 @pytest.mark.parametrize("command", ["classify", "info", "verify", "bench"])
-def test_no_bundle(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+def test_missing_bundle_prints_one_line_error(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
     monkeypatch.delenv("SPAM_EDGE_MODEL")
     result = run(command)
     assert (result.exit_code, result.stdout) == (1, "")
@@ -145,7 +147,9 @@ def test_no_bundle(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, comm
 
 @pytest.mark.parametrize("command", ["classify", "info", "verify", "bench"])
 @pytest.mark.parametrize("damage", ["changed", "removed", "manifest"])
-def test_a_damaged_bundle(run: Run, folder: Path, tiny_bundle: Path, command: str, damage: str) -> None:
+def test_damaged_bundle_error_names_damaged_file(
+    run: Run, folder: Path, tiny_bundle: Path, command: str, damage: str
+) -> None:
     shutil.copytree(tiny_bundle, folder / "bundle")
     file = folder / "bundle" / ("manifest.json" if damage == "manifest" else "tokenizer.json")
     if damage == "removed":
@@ -159,7 +163,7 @@ def test_a_damaged_bundle(run: Run, folder: Path, tiny_bundle: Path, command: st
     assert result.stderr.count("\n") == 1
 
 
-def test_no_such_device(classify: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_cuda_device_prints_one_line_error(classify: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])

@@ -17,7 +17,7 @@ from spam_edge.runtime.processor import this_processor
 from spam_edge.runtime.session import open_session
 
 Run = Callable[..., Result]
-COUNTS = thread_counts(available_threads())
+THREAD_COUNTS = thread_counts(available_threads())
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def bench(run: Run) -> Run:
 
 @pytest.fixture
 def one_setting(bench: Run) -> Run:
-    """Return a function that measures one setting, where it does not matter which."""
+    """Return a function that measures one setting, for tests that need no particular one."""
     return lambda *arguments, stdin=b"": bench("--variant", "int8", "--threads", "1", *arguments, stdin=stdin)
 
 
@@ -40,7 +40,7 @@ def measure_all(bundle: Path, *arguments: str) -> Result:
 @pytest.fixture(scope="module")
 def as_json(tiny_bundle: Path) -> dict[str, Any]:
     """All settings, measured once."""
-    return document(measure_all(tiny_bundle, "--json"))
+    return parse_report(measure_all(tiny_bundle, "--json"))
 
 
 @pytest.fixture(scope="module")
@@ -49,31 +49,31 @@ def as_text(tiny_bundle: Path) -> Result:
     return measure_all(tiny_bundle)
 
 
-def document(result: Result) -> dict[str, Any]:
+def parse_report(result: Result) -> dict[str, Any]:
     assert (result.exit_code, result.stderr) == (0, "")
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+    report: dict[str, Any] = json.loads(result.stdout)
+    return report
 
 
-def test_json(as_json: dict[str, Any], tiny_bundle: Path) -> None:
-    found = as_json
+def test_json_report_has_all_measurement_fields(as_json: dict[str, Any], tiny_bundle: Path) -> None:
+    report = as_json
     description = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).describe()
-    assert found["bundle"] == {name: description[name] for name in ("bundle", "name", "version", "digest")}
-    assert found["machine"] == {
+    assert report["bundle"] == {name: description[name] for name in ("bundle", "name", "version", "digest")}
+    assert report["machine"] == {
         "processor": description["processor"],
         "instructions": description["instructions"],
         "provider": "CPUExecutionProvider",
         "threads": available_threads(),
         "versions": description["versions"],
     }
-    assert found["messages"]["source"] == "golden.jsonl"
-    assert found["messages"]["measured"] == 1024
-    assert 0 < found["messages"]["given"] <= 70
-    assert found["messages"]["mean_tokens"] > 2
-    assert found["seconds"]["budget"] == 0
-    assert found["seconds"]["taken"] > 0
+    assert report["messages"]["source"] == "golden.jsonl"
+    assert report["messages"]["measured"] == 1024
+    assert 0 < report["messages"]["given"] <= 70
+    assert report["messages"]["mean_tokens"] > 2
+    assert report["seconds"]["budget"] == 0
+    assert report["seconds"]["taken"] > 0
     for name, timed in (("settings", True), ("token_budgets", False)):
-        for entry in found[name]:
+        for entry in report[name]:
             assert list(entry) == [
                 "variant",
                 "threads",
@@ -90,16 +90,16 @@ def test_json(as_json: dict[str, Any], tiny_bundle: Path) -> None:
                 assert entry["one_message_ms"]["n"] == 10
             else:
                 assert entry["one_message_ms"] is None
-    assert found["best_measured"] in found["token_budgets"]
-    assert len(found["reasons"]) == 2
+    assert report["best_measured"] in report["token_budgets"]
+    assert len(report["reasons"]) == 2
 
 
-def test_the_best_settings_can_be_used_as_they_are(as_json: dict[str, Any], tiny_bundle: Path) -> None:
+def test_best_settings_are_valid_runtime_options(as_json: dict[str, Any], tiny_bundle: Path) -> None:
     options = RuntimeOptions(**as_json["best"])
     assert SpamClassifier.load(tiny_bundle, options).classify("see you at 5 then").label == "HAM"
 
 
-def test_the_tables_name_every_setting(as_text: Result, tiny_bundle: Path) -> None:
+def test_text_tables_list_every_measured_setting(as_text: Result, tiny_bundle: Path) -> None:
     classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu"))
     result = as_text
     assert (result.exit_code, result.stderr) == (0, "")
@@ -112,7 +112,7 @@ def test_the_tables_name_every_setting(as_text: Result, tiny_bundle: Path) -> No
     variants = [name for name in classifier.manifest.variants if name not in skipped]
     assert {"int8", "fp32"} <= set(variants)
     settings = [line.split()[:2] for line in first]
-    assert settings == [[variant, str(threads)] for variant in variants for threads in COUNTS]
+    assert settings == [[variant, str(threads)] for variant in variants for threads in THREAD_COUNTS]
     budgets = [line.split()[:3] for line in second]
     usual = open_session(classifier.bundle, classifier.options).token_budget
     expected = [f"{int(factor * usual):,}" for factor in (0.5, 1, 2, 4)]
@@ -126,51 +126,51 @@ def test_the_tables_name_every_setting(as_text: Result, tiny_bundle: Path) -> No
     )
 
 
-def test_fp16_is_left_out_on_a_cpu_unless_it_is_asked_for(as_text: Result, as_json: dict[str, Any], bench: Run) -> None:
+def test_fp16_is_skipped_on_cpu_unless_requested(as_text: Result, as_json: dict[str, Any], bench: Run) -> None:
     assert re.search(r"^fp16 +skipped: intended for CUDA", as_text.stdout, flags=re.MULTILINE)
     assert "intended for CUDA" in as_json["skipped"]["fp16"]
     assert "fp16" not in {entry["variant"] for entry in as_json["settings"]}
-    asked = document(bench("--json", "--variant", "fp16"))
-    assert {entry["variant"] for entry in asked["settings"]} == {"fp16"}
-    assert (asked["skipped"], asked["best"]["variant"]) == ({}, "fp16")
+    requested = parse_report(bench("--json", "--variant", "fp16"))
+    assert {entry["variant"] for entry in requested["settings"]} == {"fp16"}
+    assert (requested["skipped"], requested["best"]["variant"]) == ({}, "fp16")
 
 
-def test_what_is_given_is_kept(bench: Run) -> None:
-    found = document(bench("--json", "--threads", "3", "--variant", "int8", "--exact"))
-    assert [(entry["variant"], entry["threads"]) for entry in found["settings"]] == [("int8", 3)]
-    best = found["best"]
+def test_options_given_by_user_are_not_varied(bench: Run) -> None:
+    report = parse_report(bench("--json", "--threads", "3", "--variant", "int8", "--exact"))
+    assert [(entry["variant"], entry["threads"]) for entry in report["settings"]] == [("int8", 3)]
+    best = report["best"]
     assert (best["device"], best["variant"], best["threads"], best["exact"]) == ("cpu", "int8", 3, True)
 
 
-def test_at_least_one_round_whatever_the_time(one_setting: Run) -> None:
-    found = document(one_setting("--json", "--seconds", "1"))
-    assert found["seconds"]["budget"] == 1
-    assert all(entry["messages_per_s"]["rounds"] >= 1 for entry in found["settings"] + found["token_budgets"])
+def test_short_time_budget_still_measures_one_round(one_setting: Run) -> None:
+    report = parse_report(one_setting("--json", "--seconds", "1"))
+    assert report["seconds"]["budget"] == 1
+    assert all(entry["messages_per_s"]["rounds"] >= 1 for entry in report["settings"] + report["token_budgets"])
 
 
-def test_messages_of_ones_own(one_setting: Run) -> None:
+def test_file_option_benchmarks_messages_from_file(one_setting: Run) -> None:
     Path("mine.csv").write_text("id,body\n1,see you at 5 then\n2,call me when you get home\n", encoding="utf-8")
-    found = document(one_setting("--json", "--file", "mine.csv", "--text-column", "body"))
-    assert found["messages"]["source"] == "mine.csv"
-    assert found["messages"]["given"] == 2
-    assert found["messages"]["measured"] > 2
+    report = parse_report(one_setting("--json", "--file", "mine.csv", "--text-column", "body"))
+    assert report["messages"]["source"] == "mine.csv"
+    assert report["messages"]["given"] == 2
+    assert report["messages"]["measured"] > 2
     table = one_setting("--file", "mine.csv", "--text-column", "body").stdout
     assert "2 distinct ones from mine.csv, repeated with other words" in table
 
 
-def test_only_the_beginning_of_a_large_file_is_taken(one_setting: Run) -> None:
+def test_large_file_is_limited_to_first_1024_messages(one_setting: Run) -> None:
     Path("mine.txt").write_text("".join(f"see you at {n} then\n" for n in range(5000)), encoding="utf-8")
-    found = document(one_setting("--json", "--file", "mine.txt"))
-    assert found["messages"]["given"] == found["messages"]["measured"] == 1024
+    report = parse_report(one_setting("--json", "--file", "mine.txt"))
+    assert report["messages"]["given"] == report["messages"]["measured"] == 1024
     assert ": 1,024 distinct ones from mine.txt\n" in one_setting("--file", "mine.txt").stdout
 
 
-def test_messages_from_standard_input(one_setting: Run) -> None:
-    found = document(one_setting("--json", "--file", "-", stdin="see you at 5 then\nok\n"))
-    assert (found["messages"]["source"], found["messages"]["given"]) == ("<stdin>", 2)
+def test_messages_are_read_from_standard_input(one_setting: Run) -> None:
+    report = parse_report(one_setting("--json", "--file", "-", stdin="see you at 5 then\nok\n"))
+    assert (report["messages"]["source"], report["messages"]["given"]) == ("<stdin>", 2)
 
 
-def test_rows_that_cannot_be_read_are_left_out_and_said(one_setting: Run) -> None:
+def test_unreadable_rows_are_skipped_and_counted_on_stderr(one_setting: Run) -> None:
     result = one_setting("--json", "--file", "-", stdin=b"see you at 5 then\n\xff\nok\n")
     assert result.exit_code == 0
     assert result.stderr == "1 rows of <stdin> cannot be read and are skipped\n"
@@ -186,7 +186,7 @@ def test_rows_that_cannot_be_read_are_left_out_and_said(one_setting: Run) -> Non
         (["--model", "nowhere"], "nowhere"),
     ],
 )
-def test_errors_in_one_line(bench: Run, arguments: list[str], reason: str) -> None:
+def test_bench_errors_are_printed_on_one_line(bench: Run, arguments: list[str], reason: str) -> None:
     result = bench(*arguments)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: ")
@@ -195,7 +195,7 @@ def test_errors_in_one_line(bench: Run, arguments: list[str], reason: str) -> No
 
 
 @pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "4000"])
-def test_impossible_times_are_wrong_usage(bench: Run, seconds: str) -> None:
+def test_invalid_seconds_value_is_usage_error(bench: Run, seconds: str) -> None:
     result = bench("--seconds", seconds)
     assert result.exit_code == 2
     assert "--seconds" in result.stderr

@@ -1,4 +1,4 @@
-"""Which bundle a command uses: the default is announced and must be the user's own, and --digest pins one."""
+"""Choice of the bundle: the default is announced, world-writable folders are refused, and --digest pins a bundle."""
 
 import shutil
 from collections.abc import Callable
@@ -25,7 +25,7 @@ COMMANDS = {
 
 @pytest.fixture
 def default(folder: Path, run: Run, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with the tiny bundle as the default one and with inputs."""
+    """Return a working directory with the tiny bundle at the default path and with input files."""
     monkeypatch.delenv("SPAM_EDGE_MODEL")
     shutil.copytree(tiny_bundle, folder / "artifacts" / "bundle")
     (folder / "messages.txt").write_text("see you at 5 then\n")
@@ -38,16 +38,16 @@ def digest(tiny_bundle: Path) -> str:
     return SpamClassifier.load(tiny_bundle).bundle.digest
 
 
-def test_every_command_with_a_bundle_is_tested() -> None:
+def test_all_commands_with_model_option_are_covered() -> None:
     context = click.Context(main)
-    found = {name: main.get_command(context, name) for name in main.list_commands(context)}
+    commands = {name: main.get_command(context, name) for name in main.list_commands(context)}
     assert set(COMMANDS) == {
-        name for name, command in found.items() if command and "model" in {option.name for option in command.params}
+        name for name, command in commands.items() if command and "model" in {option.name for option in command.params}
     }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_default_bundle_is_announced_once(default: Path, run: Run, command: str) -> None:
+def test_default_bundle_path_is_announced_once_on_stderr(default: Path, run: Run, command: str) -> None:
     del default
     arguments = [command, "--device", "cpu", *COMMANDS[command]]
     implicit = run(*arguments)
@@ -55,14 +55,14 @@ def test_the_default_bundle_is_announced_once(default: Path, run: Run, command: 
     assert implicit.stderr.splitlines().count("using ./artifacts/bundle") == 1
     if command == "batch":
         arguments.append("--force")
-    if command != "bench":  # its figures differ each time
+    if command != "bench":  # its measurements differ between runs
         named = run(*arguments, "--model", "artifacts/bundle")
         assert (named.exit_code, named.stdout) == (0, implicit.stdout)
         assert "using ./artifacts/bundle" not in named.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_default_bundle_in_a_folder_of_all_is_refused(default: Path, run: Run, command: str) -> None:
+def test_default_bundle_in_world_writable_folder_is_refused(default: Path, run: Run, command: str) -> None:
     (default / "artifacts").chmod(0o777)
     result = run(command, "--device", "cpu", *COMMANDS[command])
     assert result.exit_code == 1
@@ -72,7 +72,7 @@ def test_a_default_bundle_in_a_folder_of_all_is_refused(default: Path, run: Run,
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_another_digest_is_refused(default: Path, run: Run, command: str, digest: str) -> None:
+def test_mismatched_digest_is_refused_by_every_command(default: Path, run: Run, command: str, digest: str) -> None:
     del default
     result = run(command, "--device", "cpu", "--digest", "0" * 64, *COMMANDS[command])
     assert result.exit_code == 1
@@ -81,13 +81,13 @@ def test_another_digest_is_refused(default: Path, run: Run, command: str, digest
 
 
 @pytest.mark.parametrize("command", ["classify", "verify", "batch"])
-def test_the_digest_that_info_shows_is_accepted(default: Path, run: Run, command: str, digest: str) -> None:
+def test_digest_shown_by_info_is_accepted(default: Path, run: Run, command: str, digest: str) -> None:
     del default
     assert digest in run("info", "--device", "cpu").stdout.split()
     assert run(command, "--device", "cpu", "--digest", digest, *COMMANDS[command]).exit_code == 0
 
 
-def test_what_is_no_digest_is_a_usage_error(default: Path, run: Run) -> None:
+def test_malformed_digest_is_usage_error(default: Path, run: Run) -> None:
     del default
     result = run("info", "--digest", "abc")
     assert result.exit_code == 2

@@ -24,7 +24,7 @@ Place = tuple[str, int]
 
 
 def as_text(texts: list[str]) -> tuple[bytes, list[int]]:
-    # A blank line after each message: line numbers must count it.
+    # Line numbers must count the blank line after each message.
     return ("\n\n".join(texts) + "\n").encode(), [1 + 2 * n for n in range(len(texts))]
 
 
@@ -110,12 +110,14 @@ def predictions(tiny_bundle: Path) -> Iterator[Callable[[list[str]], list[Predic
 
 
 # Parquet is read from its end, so it cannot come from a pipe.
-WAYS_IN = [(way, name) for way in ("file", "files", "stdin") for name in INPUTS if (way, name) != ("stdin", "parquet")]
+INPUT_CASES = [
+    (way, name) for way in ("file", "files", "stdin") for name in INPUTS if (way, name) != ("stdin", "parquet")
+]
 
 
 @pytest.mark.parametrize("output_format", OUTPUTS)
-@pytest.mark.parametrize(("way", "input_format"), WAYS_IN)
-def test_matrix(
+@pytest.mark.parametrize(("way", "input_format"), INPUT_CASES)
+def test_every_input_source_and_format_gives_exact_output(
     classify: Callable[..., Result],
     predictions: Callable[[list[str]], list[Prediction]],
     way: str,
@@ -131,7 +133,8 @@ def test_matrix(
             arguments += ["--input-format", input_format] + ["-"] * (output_format == "csv")
         else:
             Path(name).write_bytes(content)
-            arguments += [name] + ["--input-format", "whatsapp"] * (input_format == "whatsapp")  # no suffix tells
+            # The suffix does not identify WhatsApp exports.
+            arguments += [name] + ["--input-format", "whatsapp"] * (input_format == "whatsapp")
         rows += zip([(name, line) for line in lines], texts, predictions(texts), strict=True)
     assert {prediction.label for _, _, prediction in rows} == {"HAM", "SPAM"}
 

@@ -26,18 +26,18 @@ def messages(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(("only", "expected"), [("spam", ["SPAM"]), ("Ham", ["HAM", "HAM"])])
-def test_only(classify: Classify, messages: str, only: str, expected: list[str]) -> None:
+def test_only_option_filters_output_by_label(classify: Classify, messages: str, only: str, expected: list[str]) -> None:
     result = classify(messages, "--only", only)
     assert (labels(result), result.exit_code) == (expected, 0)
 
 
-def test_only_takes_labels_of_the_model(classify: Classify, messages: str) -> None:
+def test_only_option_with_unknown_label_is_usage_error(classify: Classify, messages: str) -> None:
     result = classify(messages, "--only", "eggs")
     assert result.exit_code == 2
     assert "--only takes a label of this model: HAM, SPAM, not 'eggs'" in result.stderr
 
 
-def test_threshold(classify: Classify, messages: str) -> None:
+def test_threshold_extremes_label_all_spam_or_all_ham(classify: Classify, messages: str) -> None:
     assert labels(classify(messages, "--threshold", "0")) == ["SPAM"] * 3
     assert labels(classify(messages, "--threshold", "1")) == ["HAM"] * 3
 
@@ -61,7 +61,9 @@ def test_threshold(classify: Classify, messages: str) -> None:
         ["--speling"],
     ],
 )
-def test_usage_errors(classify: Classify, messages: str, wrong: list[str]) -> None:
+def test_invalid_options_are_usage_errors_and_keep_input_unchanged(
+    classify: Classify, messages: str, wrong: list[str]
+) -> None:
     before = Path(messages).read_bytes()
     result = classify(messages, *wrong)
     assert result.exit_code == 2
@@ -70,11 +72,11 @@ def test_usage_errors(classify: Classify, messages: str, wrong: list[str]) -> No
     assert Path(messages).read_bytes() == before
 
 
-def test_threads_and_variant_are_taken(classify: Classify, messages: str) -> None:
+def test_threads_and_variant_options_are_accepted(classify: Classify, messages: str) -> None:
     assert labels(classify(messages, "--threads", "1", "--variant", "fp32")) == ["SPAM", "HAM", "HAM"]
 
 
-def test_summary(classify: Classify) -> None:
+def test_summary_counts_labels_bad_rows_and_truncation(classify: Classify) -> None:
     stdin = f"{SPAM}\n\n{HAM}\ns\u200bee you\n".encode() + b"\xff\n" + LONG.encode()
     result = classify("--summary", "--format", "jsonl", stdin=stdin)
     assert result.exit_code == 1
@@ -93,13 +95,13 @@ def test_summary(classify: Classify) -> None:
     assert summary[8] == "Error: 1 of 5 rows could not be read"
 
 
-def test_summary_of_nothing(classify: Classify) -> None:
+def test_summary_of_empty_input_shows_zero_counts(classify: Classify) -> None:
     result = classify("--summary", stdin="")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "HAM                  0    0.0%" in result.stderr
 
 
-def test_truncation_is_reported(classify: Classify) -> None:
+def test_truncated_messages_are_reported_in_text_and_jsonl(classify: Classify) -> None:
     result = classify(stdin=f"{LONG}\n{HAM}\n")
     assert re.fullmatch(r"1 message was longer than \d+ tokens; only its beginning was read\n", result.stderr)
     result = classify(stdin=f"{LONG}\n{LONG}\n")
@@ -109,32 +111,32 @@ def test_truncation_is_reported(classify: Classify) -> None:
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize(("output_format", "said"), [("jsonl", '"disguised": true'), ("csv", ",false,true,")])
-def test_disguises_are_told(classify: Classify, output_format: str, said: str) -> None:
+@pytest.mark.parametrize(("output_format", "flag"), [("jsonl", '"disguised": true'), ("csv", ",false,true,")])
+def test_disguised_messages_are_flagged_in_output(classify: Classify, output_format: str, flag: str) -> None:
     disguised, plain = classify("--format", output_format, stdin=f"s\u200bee you\n{HAM}\n").stdout.splitlines()[-2:]
-    assert said in disguised
-    assert said not in plain
+    assert flag in disguised
+    assert flag not in plain
 
 
-def test_fail_on_spam(classify: Classify, messages: str) -> None:
+def test_fail_on_spam_exits_with_code_3(classify: Classify, messages: str) -> None:
     assert classify(messages, "--fail-on-spam").exit_code == 3
     assert classify(messages, "--fail-on-spam", "--only", "ham").exit_code == 3
     assert classify("--fail-on-spam", stdin=HAM).exit_code == 0
 
 
-def test_a_failure_goes_before_spam(classify: Classify, messages: str) -> None:
+def test_read_error_exit_code_overrides_fail_on_spam(classify: Classify, messages: str) -> None:
     assert classify("--fail-on-spam", stdin=SPAM.encode() + b"\n\xff\n").exit_code == 1
     assert classify(messages, "missing.txt", "--fail-on-spam").exit_code == 1
 
 
-def test_encoding(classify: Classify, folder: Path) -> None:
+def test_encoding_option_decodes_utf16_input(classify: Classify, folder: Path) -> None:
     (folder / "in.txt").write_bytes("Grüße, see you at 5\r\n".encode("utf-16"))
     result = classify("in.txt", "--encoding", "utf-16", "--format", "csv")
     assert result.stdout.endswith(',false,"Grüße, see you at 5"\n')
     assert result.exit_code == 0
 
 
-def test_whole_file(classify: Classify, folder: Path) -> None:
+def test_whole_file_option_classifies_each_file_as_one_message(classify: Classify, folder: Path) -> None:
     (folder / "a.txt").write_text("ok, call me\n\nsee you at 5 then\n")
     (folder / "b.csv").write_text(SPAM)
     result = classify("--whole-file", "a.txt", "b.csv")
@@ -145,12 +147,12 @@ def test_whole_file(classify: Classify, folder: Path) -> None:
     ]
 
 
-def test_text_column(classify: Classify, folder: Path) -> None:
+def test_text_column_option_selects_csv_column(classify: Classify, folder: Path) -> None:
     (folder / "in.csv").write_text(f'v1,v2\nspam,"{SPAM}"\nham,{HAM}\n')
     assert labels(classify("in.csv", "--text-column", "v2")) == ["SPAM", "HAM"]
 
 
-def test_files_and_standard_input_together(classify: Classify, messages: str) -> None:
+def test_files_and_standard_input_can_be_combined(classify: Classify, messages: str) -> None:
     result = classify(messages, "-", stdin=SPAM)
     assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
         "in.txt:1",
@@ -161,7 +163,7 @@ def test_files_and_standard_input_together(classify: Classify, messages: str) ->
 
 
 class TestOutput:
-    def test_it_is_written_and_replaced(self, classify: Classify, messages: str) -> None:
+    def test_existing_output_file_is_replaced(self, classify: Classify, messages: str) -> None:
         out = Path("out.jsonl")
         out.write_text("earlier")
         result = classify(messages, "--format", "jsonl", "--output", "out.jsonl")
@@ -169,15 +171,15 @@ class TestOutput:
         assert [json.loads(line)["label"] for line in out.read_text().splitlines()] == ["SPAM", "HAM", "HAM"]
         assert sorted(path.name for path in Path().iterdir()) == ["in.txt", "out.jsonl"]
 
-    def test_a_dash_is_standard_output(self, classify: Classify, messages: str) -> None:
+    def test_output_dash_writes_to_standard_output(self, classify: Classify, messages: str) -> None:
         assert labels(classify(messages, "-o", "-")) == ["SPAM", "HAM", "HAM"]
         assert not Path("-").exists()
 
-    def test_a_link_to_an_input_is_the_input(self, classify: Classify, messages: str) -> None:
+    def test_output_symlink_to_input_is_usage_error(self, classify: Classify, messages: str) -> None:
         Path("out.txt").symlink_to(messages)
         assert classify(messages, "--output", "out.txt").exit_code == 2
 
-    def test_bad_rows_do_not_keep_the_others_from_being_written(self, classify: Classify) -> None:
+    def test_valid_rows_are_written_despite_bad_row(self, classify: Classify) -> None:
         result = classify("--output", "out.txt", stdin=SPAM.encode() + b"\n\xff\n" + HAM.encode())
         assert result.exit_code == 1
         assert [line.split("\t")[0] for line in Path("out.txt").read_text().splitlines()] == ["SPAM", "HAM"]
@@ -191,7 +193,7 @@ class TestOutput:
             (["in.txt", "--model", "nowhere"], b"", "nowhere"),
         ],
     )
-    def test_earlier_output_survives(
+    def test_existing_output_is_kept_after_read_error(
         self, classify: Classify, messages: str, arguments: list[str], stdin: bytes, reason: str
     ) -> None:
         Path("broken.csv").touch()
@@ -202,7 +204,9 @@ class TestOutput:
         assert Path("out.txt").read_text() == "earlier"
         assert sorted(path.name for path in Path().iterdir()) == ["broken.csv", "in.txt", "out.txt"]
 
-    def test_a_full_disk_is_one_line(self, classify: Classify, messages: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_full_disk_prints_one_line_error_and_leaves_no_file(
+        self, classify: Classify, messages: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def full(_: int) -> None:
             raise OSError(28, "No space left on device")
 
@@ -215,7 +219,7 @@ class TestOutput:
         assert not Path("out.txt").exists()
 
 
-def test_exact_says_how_many_were_run_again(classify: Classify, messages: str) -> None:
+def test_exact_summary_reports_rescored_messages(classify: Classify, messages: str) -> None:
     assert "rescored" not in classify(messages, "--summary").stderr
     result = classify(messages, "--exact", "--summary")
     assert result.exit_code == 0

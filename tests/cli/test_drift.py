@@ -32,7 +32,7 @@ def spam_only(folder: Path) -> str:
     return "spam.txt"
 
 
-def test_other_messages_are_drift(command: Run, spam_only: str) -> None:
+def test_spam_only_input_is_reported_as_drift(command: Run, spam_only: str) -> None:
     result = command(spam_only)
     assert (result.exit_code, result.stderr) == (0, "")
     rows = dict(re.split(" {2,}", line, maxsplit=1) for line in result.stdout.splitlines()[1:])
@@ -42,14 +42,14 @@ def test_other_messages_are_drift(command: Run, spam_only: str) -> None:
     assert command("--fail-on-drift", spam_only).exit_code == DRIFTED == 4
 
 
-def test_json(command: Run, spam_only: str) -> None:
+def test_json_report_has_sample_sizes_and_stability_index(command: Run, spam_only: str) -> None:
     report = json.loads(command("--json", spam_only).stdout)
     assert (report["now"]["n"], report["validation"]["n"], report["verdict"]) == (300, 60, "label a sample and retrain")
     assert sum(report["counted"]) == 300
     assert report["psi"] > 0.25
 
 
-def test_messages_of_the_same_making_raise_no_alarm(command: Run, folder: Path) -> None:
+def test_messages_from_same_distribution_show_no_drift(command: Run, folder: Path) -> None:
     pytest.importorskip("torch")  # the message generator imports it
     made_up = runpy.run_path(str(ROOT / "tests" / "data" / "make_tiny_bundle.py"))["made_up_messages"]
     (folder / "same.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t, _ in made_up(60, seed=1)))
@@ -61,13 +61,13 @@ def test_messages_of_the_same_making_raise_no_alarm(command: Run, folder: Path) 
 
 
 @pytest.mark.parametrize("stdin", [b"", b"see you at 5 then\n"])
-def test_a_few_messages_say_nothing(command: Run, stdin: bytes) -> None:
+def test_small_sample_gives_no_verdict(command: Run, stdin: bytes) -> None:
     result = command("--fail-on-drift", stdin=stdin)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-1] == "verdict     too few to say"
 
 
-def test_what_cannot_be_read_is_said(command: Run, folder: Path) -> None:
+def test_unreadable_rows_and_files_are_reported(command: Run, folder: Path) -> None:
     (folder / "in.txt").write_bytes(b"see you at 5 then\n\xff\n")
     result = command("in.txt")
     assert result.exit_code == 1
@@ -75,12 +75,12 @@ def test_what_cannot_be_read_is_said(command: Run, folder: Path) -> None:
     assert "Error: 1 of 2 rows could not be read" in result.stderr
     assert "messages" in result.stdout
     assert command("nowhere.txt").stderr == "Error: nowhere.txt does not exist; check the path\n"
-    both = command("nowhere.txt", "in.txt", "--json")
-    assert (both.exit_code, json.loads(both.stdout)["now"]["n"]) == (1, 1)
-    assert "Error: 1 of 2 inputs could not be read; 1 of 2 rows" in both.stderr
+    combined = command("nowhere.txt", "in.txt", "--json")
+    assert (combined.exit_code, json.loads(combined.stdout)["now"]["n"]) == (1, 1)
+    assert "Error: 1 of 2 inputs could not be read; 1 of 2 rows" in combined.stderr
 
 
-def test_a_bundle_without_validation_scores_is_one_line(run: Run, bundle_copy: Path) -> None:
+def test_bundle_without_validation_scores_is_refused(run: Run, bundle_copy: Path) -> None:
     path = bundle_copy / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     del manifest["files"]["validation.json"]
@@ -90,15 +90,15 @@ def test_a_bundle_without_validation_scores_is_one_line(run: Run, bundle_copy: P
     assert "validation.json is not listed in manifest.json; export the bundle again" in result.stderr
 
 
-def test_as_a_process(folder: Path, spam_only: str, tiny_bundle: Path) -> None:
+def test_drift_subprocess_exits_with_drift_code(folder: Path, spam_only: str, tiny_bundle: Path) -> None:
     environment = os.environ | {"SPAM_EDGE_MODEL": str(tiny_bundle), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "spam_edge", "drift", "--device", "cpu", "--fail-on-drift", spam_only]
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (DRIFTED, "")
-    assert "label a sample and retrain" in done.stdout
+    completed = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    assert (completed.returncode, completed.stderr) == (DRIFTED, "")
+    assert "label a sample and retrain" in completed.stdout
 
 
-def test_the_examples_are_accepted(command: Run) -> None:
+def test_help_examples_are_accepted_by_parser(command: Run) -> None:
     text = command("--help").stdout.split("Examples:")[1]
     for line in re.findall(r"spam-edge drift (.*)$", text, re.MULTILINE):
         drift.make_context("drift", shlex.split(line))

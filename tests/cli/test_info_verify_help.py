@@ -21,11 +21,11 @@ Run = Callable[..., Result]
 CPU = ["--device", "cpu"]
 
 
-def test_info(run: Run, tiny_bundle: Path) -> None:
+def test_info_lists_bundle_description_fields(run: Run, tiny_bundle: Path) -> None:
     description = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).describe()
     result = run("info", *CPU)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert all(len(line) <= 80 for line in result.stdout.splitlines()[1:])  # the first has the path
+    assert all(len(line) <= 80 for line in result.stdout.splitlines()[1:])  # the first line contains the path
     entries = re.sub(r"\n +", " ", result.stdout).splitlines()
     table = dict(re.split(" {2,}", line, maxsplit=1) for line in entries)
     names = [name.replace("_", " ") for name in description if name not in {"modes", "unsure", "controls", "gpu"}]
@@ -41,7 +41,7 @@ def test_info(run: Run, tiny_bundle: Path) -> None:
     assert f"onnxruntime {description['versions']['onnxruntime']}" in table["versions"]
 
 
-def test_info_says_which_harmless_messages_are_called_spam(run: Run, bundle_copy: Path) -> None:
+def test_info_shows_false_positive_rates_of_control_sets(run: Run, bundle_copy: Path) -> None:
     path = bundle_copy / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     controls = {"N1": {"title": "emoji", **counted(0, 60)}, "N6": {"title": "codes", **counted(3, 60)}}
@@ -53,13 +53,13 @@ def test_info_says_which_harmless_messages_are_called_spam(run: Run, bundle_copy
         "control N6 called spam 5.00% (1.04% to 13.92%, n 60); codes",
     ]
     assert json.loads(run("info", *CPU, "--model", str(bundle_copy), "--json").stdout)["controls"] == controls
-    # Bundles of earlier exports have no control sets.
+    # Older bundles have no control sets.
     del manifest["metrics"]["controls"]
     path.write_text(json.dumps(manifest), encoding="utf-8")
     assert "control" not in run("info", *CPU, "--model", str(bundle_copy)).stdout
 
 
-def test_info_says_what_was_measured_on_a_gpu(run: Run, bundle_copy: Path) -> None:
+def test_info_shows_gpu_measurements(run: Run, bundle_copy: Path) -> None:
     path = bundle_copy / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     assert "gpu" not in [line.split()[0] for line in run("info", *CPU).stdout.splitlines()]
@@ -77,13 +77,13 @@ def test_info_says_what_was_measured_on_a_gpu(run: Run, bundle_copy: Path) -> No
     assert (refused.exit_code, "metrics.gpu.card is missing" in refused.stderr) == (1, True)
 
 
-def test_info_as_json(run: Run, tiny_bundle: Path) -> None:
+def test_info_json_equals_library_description(run: Run, tiny_bundle: Path) -> None:
     options = RuntimeOptions(device="cpu", variant="fp32", threads=1)
     result = run("info", *CPU, "--variant", "fp32", "--threads", "1", "--json")
     assert json.loads(result.stdout) == SpamClassifier.load(tiny_bundle, options).describe()
 
 
-def test_verify(run: Run, tiny_bundle: Path) -> None:
+def test_verify_lists_every_passed_check(run: Run, tiny_bundle: Path) -> None:
     checks = verify_bundle(tiny_bundle, RuntimeOptions(device="cpu")).checks
     result = run("verify", *CPU)
     assert (result.exit_code, result.stderr) == (0, "")
@@ -91,13 +91,13 @@ def test_verify(run: Run, tiny_bundle: Path) -> None:
     assert [line[:2] for line in lines] == [["ok", check.name] for check in checks]
 
 
-def test_verify_as_json(run: Run, tiny_bundle: Path) -> None:
+def test_verify_json_equals_library_report(run: Run, tiny_bundle: Path) -> None:
     result = run("verify", *CPU, "--json")
     report = verify_bundle(tiny_bundle, RuntimeOptions(device="cpu")).to_dict()
     assert json.loads(result.stdout) == json.loads(json.dumps(report))
 
 
-def test_a_failed_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_verify_check_exits_with_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     checks = (Check("files", ok=True, detail="all there"), Check("scores", ok=False, detail="3 label flips"))
     report = VerificationReport("b", "d", "int8", "CPUExecutionProvider", checks)
     monkeypatch.setattr("spam_edge.cli.verify.verify_in_subprocess", lambda *_, **__: report)
@@ -107,7 +107,7 @@ def test_a_failed_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.stderr == ""
 
 
-def test_verify_beyond_its_limits(run: Run, bundle_copy: Path) -> None:
+def test_verify_beyond_memory_or_time_limit_prints_one_line_error(run: Run, bundle_copy: Path) -> None:
     hostile.with_huge_manifest(bundle_copy)
     result = run("verify", *CPU, "--model", str(bundle_copy), "--max-memory", "900")
     remedy = "do not use it, or raise --max-memory (now 900 MiB) for a large model"
@@ -118,7 +118,7 @@ def test_verify_beyond_its_limits(run: Run, bundle_copy: Path) -> None:
     assert result.stderr == f"Error: {bundle_copy} was not verified within 0.01 seconds; {remedy}\n"
 
 
-def test_version(run: Run) -> None:
+def test_version_option_prints_package_version(run: Run) -> None:
     assert run("--version").stdout == f"spam-edge, version {__version__}\n"
 
 
@@ -133,7 +133,7 @@ def command_of(name: str) -> click.Command:
 
 @pytest.mark.parametrize("command", [[], ["classify"], ["info"], ["verify"], ["bench"]])
 @pytest.mark.parametrize("option", ["--help", "-h"])
-def test_help_has_examples_that_the_parser_accepts(run: Run, command: list[str], option: str) -> None:
+def test_help_examples_are_accepted_by_parser(run: Run, command: list[str], option: str) -> None:
     result = run(*command, option)
     assert (result.exit_code, result.stderr) == (0, "")
     examples = re.findall(
@@ -144,14 +144,14 @@ def test_help_has_examples_that_the_parser_accepts(run: Run, command: list[str],
         command_of(name).make_context(name, rest.split(), parent=GROUP)
 
 
-def test_help_says_how_to_complete_and_which_exit_codes_there_are(run: Run) -> None:
+def test_help_documents_shell_completion_and_exit_codes(run: Run) -> None:
     assert "_SPAM_EDGE_COMPLETE=bash_source" in run("--help").stdout
     text = " ".join(run("classify", "--help").stdout.split())
     assert "Exit with 3 if spam is found" in text
     assert "the exit code is 1" in text
 
 
-def test_the_choices_are_those_of_the_runtime() -> None:
+def test_device_and_variant_choices_match_runtime() -> None:
     for name in main.list_commands(GROUP):
         choices = {option.name: getattr(option.type, "choices", None) for option in command_of(name).params}
         assert tuple(choices["device"]) == DEVICES

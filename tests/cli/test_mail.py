@@ -1,4 +1,4 @@
-"""Mails on the command line: headers are not what is classified."""
+"""Mail files on the command line: only the subject and the body are classified."""
 
 import base64
 from collections.abc import Callable
@@ -24,16 +24,16 @@ def mails(folder: Path) -> None:
 
 @pytest.mark.usefixtures("mails")
 @pytest.mark.parametrize("options", [[], ["--whole-file"], ["--input-format", "mail"]])
-def test_the_text_is_classified(classify: Run, options: list[str]) -> None:
+def test_mail_subject_and_body_are_classified_without_headers(classify: Run, options: list[str]) -> None:
     result = classify("--fail-on-spam", *options, "ham.eml", "spam.eml")
-    found = [line.split("\t")[:2] + line.split("\t")[3:] for line in result.stdout.splitlines()]
-    assert found == [["ham.eml:1", "HAM", rf"lunch\n{HAM}"], ["spam.eml:1", "SPAM", rf"hi\n{SPAM}"]]
+    rows = [line.split("\t")[:2] + line.split("\t")[3:] for line in result.stdout.splitlines()]
+    assert rows == [["ham.eml:1", "HAM", rf"lunch\n{HAM}"], ["spam.eml:1", "SPAM", rf"hi\n{SPAM}"]]
     assert (result.exit_code, result.stderr) == (3, "")
     assert classify("--fail-on-spam", *options, "ham.eml").exit_code == 0
 
 
 @pytest.mark.usefixtures("mails")
-def test_a_mail_on_standard_input_is_refused_or_read(classify: Run, folder: Path) -> None:
+def test_mail_on_stdin_requires_mail_input_format(classify: Run, folder: Path) -> None:
     content = (folder / "spam.eml").read_bytes()
     for options in ([], ["--whole-file"]):
         result = classify(*options, stdin=content)
@@ -42,7 +42,7 @@ def test_a_mail_on_standard_input_is_refused_or_read(classify: Run, folder: Path
     assert classify("--input-format", "mail", stdin=content).stdout.startswith("SPAM\t")
 
 
-def test_the_example_of_the_help_reads_mails(run: Run) -> None:
+def test_help_shows_example_for_mail_files(run: Run) -> None:
     help_text = run("classify", "--help").stdout
     assert "--fail-on-spam mail/*.eml" in help_text
     assert "--whole-file --fail-on-spam" not in help_text

@@ -40,16 +40,18 @@ def _labels(bundle: Path, texts: list[str], options: RuntimeOptions) -> list[str
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_mode(run: Run, golden: list[str], banded_bundle: Path, mode: str) -> None:
+def test_mode_option_applies_its_threshold_and_reports_rate(
+    run: Run, golden: list[str], banded_bundle: Path, mode: str
+) -> None:
     result = run("classify", "--device", "cpu", "in.jsonl", "--mode", mode, "--format", "jsonl")
     assert result.exit_code == 0
-    found = [json.loads(line)["label"] for line in result.stdout.splitlines()]
-    assert found == _labels(banded_bundle, golden, RuntimeOptions(device="cpu", mode=mode))
+    actual = [json.loads(line)["label"] for line in result.stdout.splitlines()]
+    assert actual == _labels(banded_bundle, golden, RuntimeOptions(device="cpu", mode=mode))
     rate = "calls 0.00% (0.00% to 8.81%, n 40) of the test split's ham SPAM"
     assert result.stderr == ("" if mode == BALANCED else f"--mode {mode}: {rate}\n")
 
 
-def test_equal_modes_are_said(classify: Run, tiny_bundle: Path) -> None:
+def test_modes_with_equal_thresholds_are_reported(classify: Run, tiny_bundle: Path) -> None:
     result = classify("--mode", "high-recall", stdin=b"see you at 5 then\n")
     assert result.stderr == (
         "--mode high-recall: the same threshold as balanced; "
@@ -61,7 +63,7 @@ def test_equal_modes_are_said(classify: Run, tiny_bundle: Path) -> None:
     )
 
 
-def test_a_bundle_from_before_this_was_measured(classify: Run, banded_bundle: Path) -> None:
+def test_bundle_without_mode_metrics_is_supported(classify: Run, banded_bundle: Path) -> None:
     path = banded_bundle / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"metrics": {}}), encoding="utf-8")
     chosen = ["--model", str(banded_bundle)]
@@ -71,13 +73,16 @@ def test_a_bundle_from_before_this_was_measured(classify: Run, banded_bundle: Pa
     )
 
 
-SHOWN = "0 of 30 validation ham reach it, which shows a rate of at most 9.50% with 95 % confidence"
+CONFIDENCE_BOUND = "0 of 30 validation ham reach it, which shows a rate of at most 9.50% with 95 % confidence"
 
 
-def test_max_fpr_says_what_it_is_worth(classify: Run, tiny_bundle: Path) -> None:
+def test_max_fpr_reports_threshold_and_confidence_bound(classify: Run, tiny_bundle: Path) -> None:
     default = Bundle.find(tiny_bundle).manifest.threshold
     scores = ValidationScores.read(Bundle.find(tiny_bundle))
-    for rate, shown in (("0.1", SHOWN), ("0.2", SHOWN.replace("0 of", "2 of").replace("9.50%", "19.53%"))):
+    for rate, shown in (
+        ("0.1", CONFIDENCE_BOUND),
+        ("0.2", CONFIDENCE_BOUND.replace("0 of", "2 of").replace("9.50%", "19.53%")),
+    ):
         result = classify("--max-fpr", rate, stdin=b"see you at 5 then\n")
         assert result.exit_code == 0
         threshold, _ = threshold_at_rate(scores, float(rate))
@@ -86,7 +91,7 @@ def test_max_fpr_says_what_it_is_worth(classify: Run, tiny_bundle: Path) -> None
         )
 
 
-def test_a_rate_that_cannot_be_shown_is_refused_or_estimated(classify: Run, tiny_bundle: Path) -> None:
+def test_unproven_max_fpr_is_refused_unless_estimate_is_accepted(classify: Run, tiny_bundle: Path) -> None:
     result = classify("--max-fpr", "0.002", stdin=b"see you at 5 then\n")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
@@ -98,11 +103,11 @@ def test_a_rate_that_cannot_be_shown_is_refused_or_estimated(classify: Run, tiny
         assert (result.exit_code, result.stdout[:3]) == (0, "HAM")
         threshold = Bundle.find(tiny_bundle).manifest.threshold
         assert result.stderr == (
-            f"--max-fpr {rate}: threshold {threshold:.6g}; {SHOWN}; the threshold is an estimate: {needed}\n"
+            f"--max-fpr {rate}: threshold {threshold:.6g}; {CONFIDENCE_BOUND}; the threshold is an estimate: {needed}\n"
         )
 
 
-def test_unsure(run: Run, golden: list[str], banded_bundle: Path) -> None:
+def test_unsure_option_labels_messages_between_thresholds(run: Run, golden: list[str], banded_bundle: Path) -> None:
     expected = _labels(banded_bundle, golden, RuntimeOptions(device="cpu", unsure=True))
     result = run("classify", "--device", "cpu", "in.jsonl", "--unsure", "--only", "unsure", "--summary")
     assert (result.exit_code, result.stdout.count("UNSURE\t")) == (0, expected.count("UNSURE"))
@@ -120,7 +125,7 @@ class _Terminal(io.StringIO):
         return True
 
 
-def test_unsure_is_yellow_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsure_label_is_yellow_on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     terminal = _Terminal()
     write = _writer("text", terminal, ("HAM", "SPAM", UNSURE), places=False, spreadsheet_safe=False)
@@ -129,7 +134,7 @@ def test_unsure_is_yellow_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     assert colours == ["\x1b[32", "\x1b[31", "\x1b[33"]
 
 
-def test_unsure_is_no_spam(run: Run, golden: list[str], banded_bundle: Path) -> None:
+def test_unsure_message_does_not_trigger_fail_on_spam(run: Run, golden: list[str], banded_bundle: Path) -> None:
     labels = _labels(banded_bundle, golden, RuntimeOptions(device="cpu", unsure=True))
     text = golden[labels.index("UNSURE")]
     arguments = ["classify", "--device", "cpu", "--whole-file", "--fail-on-spam"]
@@ -148,20 +153,20 @@ def test_unsure_is_no_spam(run: Run, golden: list[str], banded_bundle: Path) -> 
         (["--only", "unsure"], "--only takes a label of this model: HAM, SPAM, not 'unsure'"),
     ],
 )
-def test_what_does_not_go_together(classify: Run, wrong: list[str], words: str) -> None:
+def test_conflicting_options_are_usage_errors(classify: Run, wrong: list[str], words: str) -> None:
     result = classify(*wrong)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
 
 
-def test_an_unknown_mode_is_one_line(classify: Run) -> None:
+def test_unknown_mode_prints_one_line_error(classify: Run) -> None:
     result = classify("--mode", "strict")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: the bundle has no mode 'strict', only low-false-positive, balanced, ")
     assert result.stderr.count("\n") == 1
 
 
-def test_info_shows_the_modes(run: Run, tiny_bundle: Path) -> None:
+def test_info_shows_metrics_of_every_mode(run: Run, tiny_bundle: Path) -> None:
     manifest = Bundle.find(tiny_bundle).manifest
     shown = run("info", "--device", "cpu")
     rates = "100.00% (91.19% to 100.00%, n 40)"
@@ -190,32 +195,36 @@ def _batch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_batch_as_a_process(folder: Path, golden: list[str], banded_bundle: Path) -> None:
-    done = _batch(folder, "--unsure", "--report", "report.json")
-    assert done.returncode == 0, done.stderr
-    assert "--unsure: 0.00% (0.00% to 8.81%, n 40) of the test split's ham is UNSURE\n" in done.stderr
-    found = [json.loads(line)["label"] for line in (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+def test_batch_subprocess_applies_unsure_and_max_fpr(folder: Path, golden: list[str], banded_bundle: Path) -> None:
+    completed = _batch(folder, "--unsure", "--report", "report.json")
+    assert completed.returncode == 0, completed.stderr
+    assert "--unsure: 0.00% (0.00% to 8.81%, n 40) of the test split's ham is UNSURE\n" in completed.stderr
+    actual = [json.loads(line)["label"] for line in (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     expected = _labels(banded_bundle, golden, RuntimeOptions(device="cpu", unsure=True))
-    assert found == expected
+    assert actual == expected
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["labels"] == {label: expected.count(label) for label in ("HAM", "SPAM", "UNSURE")}
     assert report["spam_share"] == expected.count("SPAM") / len(expected)
-    done = _batch(folder, "--max-fpr", "0.1", "--force")
-    assert done.returncode == 0
-    assert f"--max-fpr 0.1: threshold 0.483327; {SHOWN}; below the threshold of balanced, " in done.stderr
-    done = _batch(folder, "--max-fpr", "0.01", "--force")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "Error: 30 validation ham cannot show a false-positive rate of at most 0.01: 299 are needed" in done.stderr
-    done = _batch(folder, "--max-fpr", "0.01", "--max-fpr-unproven", "--force")
-    assert done.returncode == 0
-    assert f"{SHOWN}; the threshold is an estimate: 299 ham would show 0.01" in done.stderr
+    completed = _batch(folder, "--max-fpr", "0.1", "--force")
+    assert completed.returncode == 0
+    assert (
+        f"--max-fpr 0.1: threshold 0.483327; {CONFIDENCE_BOUND}; below the threshold of balanced, " in completed.stderr
+    )
+    completed = _batch(folder, "--max-fpr", "0.01", "--force")
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert (
+        "Error: 30 validation ham cannot show a false-positive rate of at most 0.01: 299 are needed" in completed.stderr
+    )
+    completed = _batch(folder, "--max-fpr", "0.01", "--max-fpr-unproven", "--force")
+    assert completed.returncode == 0
+    assert f"{CONFIDENCE_BOUND}; the threshold is an estimate: 299 ham would show 0.01" in completed.stderr
 
 
-def test_a_job_that_was_begun_without_unsure_does_not_go_on_with_it(folder: Path, golden: list[str]) -> None:
+def test_resume_with_added_unsure_option_is_refused(folder: Path, golden: list[str]) -> None:
     assert _batch(folder, "--mode", "low-false-positive").returncode == 0
-    done = _batch(folder, "--unsure", "--resume")
-    assert done.returncode == 1
-    assert "cannot resume: unsure from was None when the job began" in done.stderr
+    completed = _batch(folder, "--unsure", "--resume")
+    assert completed.returncode == 1
+    assert "cannot resume: unsure from was None when the job began" in completed.stderr
 
 
 @pytest.mark.parametrize(
@@ -229,5 +238,5 @@ def test_a_job_that_was_begun_without_unsure_does_not_go_on_with_it(folder: Path
         ({"unsure": True}, True),
     ],
 )
-def test_a_threshold_or_rate_of_zero_is_a_choice(values: dict[str, Any], chosen: bool) -> None:
+def test_zero_threshold_or_rate_counts_as_explicit_choice(values: dict[str, Any], chosen: bool) -> None:
     assert RuntimeChoice(None, values).chooses_threshold is chosen

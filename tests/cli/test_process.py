@@ -27,13 +27,15 @@ HAM = "see you at 5 then\n"
 
 @pytest.fixture
 def environment(tiny_bundle: Path) -> Mapping[str, str]:
-    # The tests must not depend on the current directory or on the user's colour settings.
+    # Do not depend on the user's colour and buffering settings or on the current directory.
     kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "PYTHONUNBUFFERED"}}
     return kept | {"SPAM_EDGE_MODEL": str(tiny_bundle), "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 @contextmanager
-def started(arguments: list[str], environment: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+def running_command(
+    arguments: list[str], environment: Mapping[str, str], folder: Path
+) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
         arguments,
         env=environment,
@@ -56,8 +58,8 @@ def next_line(stream: IO[str]) -> str:
     return stream.readline()
 
 
-def test_a_slow_pipe_gets_each_verdict_at_once(environment: Mapping[str, str], tmp_path: Path) -> None:
-    with started(CLASSIFY, environment, tmp_path) as process:
+def test_interactive_pipe_receives_each_verdict_immediately(environment: Mapping[str, str], tmp_path: Path) -> None:
+    with running_command(CLASSIFY, environment, tmp_path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for message, label in [(SPAM, "SPAM"), (HAM, "HAM"), (SPAM, "SPAM")]:
@@ -68,9 +70,11 @@ def test_a_slow_pipe_gets_each_verdict_at_once(environment: Mapping[str, str], t
 
 
 @pytest.mark.parametrize("output_format", ["text", "jsonl", "csv"])
-def test_a_reader_that_has_enough(environment: Mapping[str, str], tmp_path: Path, output_format: str) -> None:
+def test_pipe_closed_by_reader_mid_output_exits_cleanly(
+    environment: Mapping[str, str], tmp_path: Path, output_format: str
+) -> None:
     (tmp_path / "in.txt").write_text(HAM * 20_000)
-    with started([*CLASSIFY, "in.txt", "--format", output_format], environment, tmp_path) as process:
+    with running_command([*CLASSIFY, "in.txt", "--format", output_format], environment, tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         next_line(process.stdout)
@@ -80,9 +84,11 @@ def test_a_reader_that_has_enough(environment: Mapping[str, str], tmp_path: Path
 
 
 @pytest.mark.parametrize("arguments", [["classify", "in.txt"], ["info"]])
-def test_a_reader_that_is_not_there(environment: Mapping[str, str], tmp_path: Path, arguments: list[str]) -> None:
+def test_pipe_closed_before_output_exits_cleanly(
+    environment: Mapping[str, str], tmp_path: Path, arguments: list[str]
+) -> None:
     (tmp_path / "in.txt").write_text(HAM)
-    with started([*COMMAND, *arguments], environment, tmp_path) as process:
+    with running_command([*COMMAND, *arguments], environment, tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
@@ -90,9 +96,9 @@ def test_a_reader_that_is_not_there(environment: Mapping[str, str], tmp_path: Pa
         assert process.stderr.read() == ""
 
 
-def test_interrupted_while_writing_a_file(environment: Mapping[str, str], tmp_path: Path) -> None:
+def test_interrupt_while_writing_file_keeps_existing_output(environment: Mapping[str, str], tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text("earlier")
-    with started([*CLASSIFY, "--output", "out.txt"], environment, tmp_path) as process:
+    with running_command([*CLASSIFY, "--output", "out.txt"], environment, tmp_path) as process:
         assert process.stdin is not None
         assert process.stderr is not None
         process.stdin.write(SPAM)
@@ -104,8 +110,8 @@ def test_interrupted_while_writing_a_file(environment: Mapping[str, str], tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
 
 
-def test_interrupted_while_writing_to_a_pipe(environment: Mapping[str, str], tmp_path: Path) -> None:
-    with started(CLASSIFY, environment, tmp_path) as process:
+def test_interrupt_while_writing_to_pipe_exits_with_130(environment: Mapping[str, str], tmp_path: Path) -> None:
+    with running_command(CLASSIFY, environment, tmp_path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(SPAM)
@@ -115,18 +121,18 @@ def test_interrupted_while_writing_to_a_pipe(environment: Mapping[str, str], tmp
 
 
 @needs_proc
-def test_memory_does_not_grow_with_the_input(environment: Mapping[str, str], tmp_path: Path) -> None:
+def test_peak_memory_does_not_grow_with_input_size(environment: Mapping[str, str], tmp_path: Path) -> None:
     def peak(messages: int) -> int:
         (tmp_path / "in.txt").write_text("".join(f"see you at {n} then\n" for n in range(messages)))
         arguments = [*CLASSIFY[3:], "in.txt", "--output", "out.txt"]
-        found = peak_of_command(arguments, env=environment, cwd=tmp_path)
+        peak_bytes = peak_of_command(arguments, env=environment, cwd=tmp_path)
         assert (tmp_path / "out.txt").read_text().count("\n") == messages
-        return found
+        return peak_bytes
 
     assert peak(60_000) - peak(2_000) < 16 * MIB
 
 
-def test_data_is_utf_8_whatever_the_locale(environment: Mapping[str, str], tmp_path: Path) -> None:
+def test_output_is_utf8_in_any_locale(environment: Mapping[str, str], tmp_path: Path) -> None:
     process = subprocess.run(
         CLASSIFY,
         input="see you – ünï 👍\n".encode(),  # noqa: RUF001 - the test needs the en dash
@@ -139,7 +145,7 @@ def test_data_is_utf_8_whatever_the_locale(environment: Mapping[str, str], tmp_p
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["classify", "--help"], ["bench", "--help"]])
-def test_help_does_not_wait_for_the_engine(arguments: list[str], environment: Mapping[str, str]) -> None:
+def test_help_does_not_import_heavy_libraries(arguments: list[str], environment: Mapping[str, str]) -> None:
     program = (
         "import atexit, sys; from spam_edge.cli import main; sys.argv[0] = 'spam-edge';"
         "heavy = {'numpy', 'onnxruntime', 'tokenizers', 'pyarrow'};"
@@ -160,14 +166,16 @@ def test_help_does_not_wait_for_the_engine(arguments: list[str], environment: Ma
         ("bench --file in", "file,in"),
     ],
 )
-def test_completion(environment: Mapping[str, str], words: str, completion: str) -> None:
+def test_shell_completion_offers_commands_options_and_files(
+    environment: Mapping[str, str], words: str, completion: str
+) -> None:
     typed = {"COMP_WORDS": f"spam-edge {words}", "COMP_CWORD": str(len(words.split()))}
-    asked = environment | typed | {"_SPAM_EDGE_COMPLETE": "bash_complete"}
-    process = subprocess.run(COMMAND, env=asked, capture_output=True, text=True, check=True)
+    completion_environment = environment | typed | {"_SPAM_EDGE_COMPLETE": "bash_complete"}
+    process = subprocess.run(COMMAND, env=completion_environment, capture_output=True, text=True, check=True)
     assert process.stdout == f"{completion}\n"
 
 
-def test_measuring_in_a_process_of_its_own(environment: Mapping[str, str], tmp_path: Path) -> None:
+def test_bench_subprocess_prints_json_without_progress(environment: Mapping[str, str], tmp_path: Path) -> None:
     arguments = [*COMMAND, "bench", "--device", "cpu", "--seconds", "0", "--json"]
     process = subprocess.run(arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert process.stderr == ""  # no progress without a terminal
@@ -182,18 +190,18 @@ class TestTerminal:
         arguments: list[str], environment: Mapping[str, str], folder: Path, *, terminals: set[str], typed: str = ""
     ) -> tuple[str, str]:
         """Return the output on the terminal and through pipes."""
-        ours, theirs = os.openpty()
+        parent_fd, child_fd = os.openpty()
         others = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        streams = {name: theirs if name in terminals else other for name, other in others.items()}
+        streams = {name: child_fd if name in terminals else other for name, other in others.items()}
         with subprocess.Popen(arguments, env=environment, cwd=folder, **streams) as process:  # type: ignore[call-overload]
-            os.close(theirs)
+            os.close(child_fd)
             if typed:
-                os.write(ours, typed.encode())
+                os.write(parent_fd, typed.encode())
             screen = bytearray()
             # On Linux, reading from a terminal without writers is an error instead of EOF.
-            while select.select([ours], [], [], TIMEOUT)[0]:
+            while select.select([parent_fd], [], [], TIMEOUT)[0]:
                 try:
-                    chunk = os.read(ours, 4096)
+                    chunk = os.read(parent_fd, 4096)
                 except OSError:
                     break
                 if not chunk:
@@ -201,7 +209,7 @@ class TestTerminal:
                 screen += chunk
             piped = b"".join(pipe.read() for pipe in (process.stdout, process.stderr) if pipe)
             process.wait(TIMEOUT)
-        os.close(ours)
+        os.close(parent_fd)
         return screen.decode(), piped.decode()
 
     @pytest.fixture
@@ -209,20 +217,24 @@ class TestTerminal:
         (tmp_path / "in.txt").write_text(SPAM + "\xff\n" + HAM, encoding="latin-1")
         return "in.txt"
 
-    def test_labels_are_coloured(self, environment: Mapping[str, str], tmp_path: Path, messages: str) -> None:
+    def test_labels_are_coloured_on_terminal(
+        self, environment: Mapping[str, str], tmp_path: Path, messages: str
+    ) -> None:
         screen, errors = self.run([*CLASSIFY, messages], environment, tmp_path, terminals={"stdout"})
         assert screen.startswith("\x1b[31mSPAM\x1b[0m\t")
         assert "\x1b[32mHAM\x1b[0m\t" in screen
         assert "\x1b" not in errors
 
-    def test_not_where_colours_are_unwanted(
+    def test_no_color_variable_disables_coloured_labels(
         self, environment: Mapping[str, str], tmp_path: Path, messages: str
     ) -> None:
-        quiet = {**environment, "NO_COLOR": "1"}
-        screen, _ = self.run([*CLASSIFY, messages], quiet, tmp_path, terminals={"stdout"})
+        no_color = {**environment, "NO_COLOR": "1"}
+        screen, _ = self.run([*CLASSIFY, messages], no_color, tmp_path, terminals={"stdout"})
         assert "\x1b" not in screen
 
-    def test_progress(self, environment: Mapping[str, str], tmp_path: Path, messages: str) -> None:
+    def test_progress_is_shown_on_terminal_stderr(
+        self, environment: Mapping[str, str], tmp_path: Path, messages: str
+    ) -> None:
         screen, verdicts = self.run([*CLASSIFY, messages], environment, tmp_path, terminals={"stderr"})
         assert "Reading" in screen
         assert "100%" in screen
@@ -230,7 +242,7 @@ class TestTerminal:
         assert [line.split("\t")[0] for line in verdicts.splitlines()] == ["SPAM", "HAM"]
 
     @pytest.mark.parametrize("arguments", [["in.txt"], ["in.txt", "-"], ["in.txt", "missing.txt"]])
-    def test_no_progress_among_verdicts_or_without_a_known_end(
+    def test_progress_is_hidden_on_shared_terminal_or_unknown_size(
         self, environment: Mapping[str, str], tmp_path: Path, messages: str, arguments: list[str]
     ) -> None:
         both = {"stdout", "stderr"} if arguments == ["in.txt"] else {"stderr"}
@@ -238,19 +250,21 @@ class TestTerminal:
         assert "Reading" not in screen
         assert "in.txt:2: byte 0xff" in screen
 
-    def test_progress_with_output(self, environment: Mapping[str, str], tmp_path: Path, messages: str) -> None:
+    def test_progress_is_shown_when_output_goes_to_file(
+        self, environment: Mapping[str, str], tmp_path: Path, messages: str
+    ) -> None:
         arguments = [*CLASSIFY, messages, "--output", "out.txt"]
         screen, _ = self.run(arguments, environment, tmp_path, terminals={"stdout", "stderr"})
         assert "100%" in screen
 
-    def test_progress_of_measuring(self, environment: Mapping[str, str], tmp_path: Path) -> None:
+    def test_bench_progress_is_shown_on_terminal(self, environment: Mapping[str, str], tmp_path: Path) -> None:
         arguments = [*COMMAND, "bench", "--device", "cpu", "--seconds", "1", "--json"]
         screen, printed = self.run(arguments, environment, tmp_path, terminals={"stderr"})
         assert "Measuring" in screen
         assert "100%" in screen
         assert json.loads(printed)["seconds"]["budget"] == 1
 
-    def test_a_hint_at_the_keyboard(self, environment: Mapping[str, str], tmp_path: Path) -> None:
+    def test_keyboard_input_prints_usage_hint(self, environment: Mapping[str, str], tmp_path: Path) -> None:
         screen, _ = self.run(
             CLASSIFY, environment, tmp_path, terminals={"stdin", "stdout", "stderr"}, typed=HAM + "\x04"
         )
@@ -258,7 +272,7 @@ class TestTerminal:
         assert "see you at 5 then" in screen
 
 
-def test_without_standard_error(environment: Mapping[str, str], tmp_path: Path) -> None:
+def test_closed_standard_error_does_not_stop_classification(environment: Mapping[str, str], tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text(SPAM)
     shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", *CLASSIFY, "in.txt", "--summary"]
     process = subprocess.run(shell, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
@@ -269,7 +283,9 @@ def test_without_standard_error(environment: Mapping[str, str], tmp_path: Path) 
     ("redirection", "reason"),
     [("<&-", "standard input is closed; name a file"), (">&- </dev/null", "standard output is closed; name a file")],
 )
-def test_closed_streams(environment: Mapping[str, str], tmp_path: Path, redirection: str, reason: str) -> None:
+def test_closed_stdin_or_stdout_prints_one_line_error(
+    environment: Mapping[str, str], tmp_path: Path, redirection: str, reason: str
+) -> None:
     shell = ["sh", "-c", f'exec "$@" {redirection}', "sh", *CLASSIFY]
     process = subprocess.run(shell, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
     assert process.returncode == 1

@@ -1,4 +1,4 @@
-"""What a stranger named or wrote reaches a terminal or a log escaped, and forges no line."""
+"""Untrusted names and texts are escaped on terminals and in logs and cannot forge lines."""
 
 import ast
 import json
@@ -18,15 +18,15 @@ from tests.conftest import ROOT
 from tests.support.controls import CONTROLS
 
 EVIL = "a\nError: all is well\x1b[2J\x9b\u202e\u2066\u2028"
-SHOWN = r"a\nError: all is well\x1b[2J\x9b\u202e\u2066\u2028"
+ESCAPED = r"a\nError: all is well\x1b[2J\x9b\u202e\u2066\u2028"
 
 
 def spam_edge(*arguments: str | bytes, folder: Path, bundle: Path, stdin: bytes = b"") -> tuple[int, str, str]:
     """Run the command in a subprocess; return exit code, output and error output."""
     environment = os.environ | {"SPAM_EDGE_MODEL": str(bundle), "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "spam_edge", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, input=stdin, capture_output=True, check=False)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    completed = subprocess.run(command, cwd=folder, env=environment, input=stdin, capture_output=True, check=False)
+    return completed.returncode, completed.stdout.decode(), completed.stderr.decode()
 
 
 def assert_harmless(text: str, lines: int) -> None:
@@ -35,7 +35,7 @@ def assert_harmless(text: str, lines: int) -> None:
 
 
 @pytest.mark.parametrize("name", [EVIL.encode(), b"a\x1b\xff\n.txt"])
-def test_a_file_name(tmp_path: Path, tiny_bundle: Path, name: bytes) -> None:
+def test_control_characters_in_file_names_are_escaped(tmp_path: Path, tiny_bundle: Path, name: bytes) -> None:
     (tmp_path / os.fsdecode(name)).write_bytes(b"caf\xe9\nhi\n")
     for options in (
         [name],
@@ -55,7 +55,7 @@ def test_a_file_name(tmp_path: Path, tiny_bundle: Path, name: bytes) -> None:
     assert_harmless(err, 1)
 
 
-def test_a_column_name(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_control_characters_in_column_names_are_escaped(tmp_path: Path, tiny_bundle: Path) -> None:
     (tmp_path / "in.csv").write_text(f'id,"{EVIL}"\n1,2\n', encoding="utf-8")
     column = pa.array([{EVIL: b"x"}], pa.struct([(EVIL, pa.binary())]))
     pq.write_table(pa.table({"text": ["hi"], EVIL: column}), tmp_path / "in.parquet")
@@ -71,14 +71,14 @@ def test_a_column_name(tmp_path: Path, tiny_bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[EVIL], ["classify", f"--{EVIL}"], ["classify", "--only", EVIL], ["--" + EVIL]])
-def test_an_argument(tmp_path: Path, tiny_bundle: Path, arguments: list[str]) -> None:
+def test_control_characters_in_arguments_are_escaped(tmp_path: Path, tiny_bundle: Path, arguments: list[str]) -> None:
     code, out, err = spam_edge(*arguments, folder=tmp_path, bundle=tiny_bundle, stdin=b"hi\n")
     assert (code, out) == (2, "")
-    assert SHOWN in err.splitlines()[-1] or repr(EVIL)[1:-1] in err.splitlines()[-1]
+    assert ESCAPED in err.splitlines()[-1] or repr(EVIL)[1:-1] in err.splitlines()[-1]
     assert not CONTROLS.search(err.replace("\n", ""))
 
 
-def test_labels_and_the_name_of_a_bundle(tmp_path: Path, bundle_copy: Path) -> None:
+def test_control_characters_in_bundle_metadata_are_escaped(tmp_path: Path, bundle_copy: Path) -> None:
     path = bundle_copy / MANIFEST_NAME
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest |= {"name": EVIL, "version": EVIL, "labels": [EVIL, "SPAM"], "default_mode": EVIL}
@@ -95,7 +95,7 @@ def test_labels_and_the_name_of_a_bundle(tmp_path: Path, bundle_copy: Path) -> N
     assert not CONTROLS.search(out.replace("\n", ""))
 
 
-def on_a_terminal(arguments: Sequence[str], folder: Path, bundle: Path) -> str:
+def run_on_terminal(arguments: Sequence[str], folder: Path, bundle: Path) -> str:
     """Run the command on a pseudo-terminal and return what it prints."""
     outer, inner = pty.openpty()
     environment = os.environ | {
@@ -107,12 +107,12 @@ def on_a_terminal(arguments: Sequence[str], folder: Path, bundle: Path) -> str:
     command = [sys.executable, "-m", "spam_edge", *arguments]
     with subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=inner) as process:
         os.close(inner)
-        read = b""
-        while piece := _read(outer):
-            read += piece
+        output = b""
+        while chunk := _read(outer):
+            output += chunk
     os.close(outer)
     assert process.returncode == 0
-    return read.decode().replace("\r\n", "\n")
+    return output.decode().replace("\r\n", "\n")
 
 
 def _read(descriptor: int) -> bytes:
@@ -123,14 +123,16 @@ def _read(descriptor: int) -> bytes:
 
 
 @pytest.mark.parametrize("output_format", ["text", "jsonl", "csv"])
-def test_messages_on_a_terminal(tmp_path: Path, tiny_bundle: Path, output_format: str) -> None:
+def test_control_characters_in_messages_are_escaped_on_terminal(
+    tmp_path: Path, tiny_bundle: Path, output_format: str
+) -> None:
     (tmp_path / "in.jsonl").write_text(json.dumps({"text": EVIL}) + "\n", encoding="utf-8")
     arguments = ["classify", "--device", "cpu", "--format", output_format, "in.jsonl"]
-    shown = on_a_terminal(arguments, tmp_path, tiny_bundle)
+    shown = run_on_terminal(arguments, tmp_path, tiny_bundle)
     assert_harmless(shown, 2 if output_format == "csv" else 1)
 
 
-def test_everything_is_printed_in_one_module() -> None:
+def test_only_console_module_calls_print_or_echo() -> None:
     for path in (ROOT / "spam_edge" / "cli").glob("*.py"):
         calls = {
             node.attr

@@ -22,19 +22,19 @@ def verdicts(texts: list[str]) -> list[Verdict]:
     return [(Message(text, "f", line), Prediction("HAM", 0.25, truncated=False)) for line, text in enumerate(texts)]
 
 
-def test_text() -> None:
+def test_text_writer_escapes_tabs_and_newlines() -> None:
     stream = io.StringIO()
     text_writer(stream)([WIN, HELLO])
     assert stream.getvalue() == 'SPAM\t0.9877\twin\\tbig\\n\nHAM\t0.0000\tsay "hi", you\n'
 
 
-def test_text_with_places_and_style() -> None:
+def test_text_writer_adds_location_and_label_style() -> None:
     stream = io.StringIO()
     text_writer(stream, places=True, style=lambda label: f"*{label}*")([HELLO])
     assert stream.getvalue() == 'b.txt:1\t*HAM*\t0.0000\tsay "hi", you\n'
 
 
-def test_jsonl() -> None:
+def test_jsonl_writer_emits_rounded_score_and_flags() -> None:
     stream = io.StringIO()
     jsonl_writer(stream)([WIN])
     assert stream.getvalue() == (
@@ -43,7 +43,7 @@ def test_jsonl() -> None:
     )
 
 
-def test_csv() -> None:
+def test_csv_writer_quotes_texts_and_writes_header() -> None:
     stream = io.StringIO()
     csv_writer(stream)([WIN, HELLO])
     assert stream.getvalue() == (
@@ -53,14 +53,14 @@ def test_csv() -> None:
     )
 
 
-def test_a_label_is_escaped_in_text() -> None:
+def test_text_writer_escapes_control_characters_in_labels() -> None:
     stream = io.StringIO()
     text_writer(stream)([(Message("hi", "f", 1), Prediction("SP\x1b\nAM", 1.0, truncated=False))])
     assert stream.getvalue() == "SP\\x1b\\nAM\t1.0000\thi\n"
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "\uff1d1"])
-def test_a_spreadsheet_gets_no_formula(cell: str) -> None:
+def test_spreadsheet_safe_csv_neutralises_formula_cells(cell: str) -> None:
     stream = io.StringIO(newline="")
     csv_writer(stream, spreadsheet_safe=True)([(Message(cell, cell, 1), Prediction("HAM", 0.25, truncated=False))])
     [row] = csv.DictReader(io.StringIO(stream.getvalue(), newline=""))
@@ -68,7 +68,7 @@ def test_a_spreadsheet_gets_no_formula(cell: str) -> None:
 
 
 @given(TEXTS)
-def test_csv_on_a_terminal_is_one_line_per_message(texts: list[str]) -> None:
+def test_escaped_csv_has_one_line_per_message(texts: list[str]) -> None:
     stream = io.StringIO()
     csv_writer(stream, escaped=True)(verdicts(texts))
     assert len(stream.getvalue().splitlines()) == len(texts) + 1
@@ -76,16 +76,16 @@ def test_csv_on_a_terminal_is_one_line_per_message(texts: list[str]) -> None:
 
 
 @given(TEXTS)
-def test_text_is_one_line_per_message(texts: list[str]) -> None:
+def test_text_output_has_one_line_per_message(texts: list[str]) -> None:
     stream = io.StringIO()
     text_writer(stream, places=True)(verdicts(texts))
-    written = stream.getvalue()
-    assert len(written.splitlines()) == written.count("\n") == len(texts)
-    assert all(line.count("\t") == 3 for line in written.splitlines())
+    output = stream.getvalue()
+    assert len(output.splitlines()) == output.count("\n") == len(texts)
+    assert all(line.count("\t") == 3 for line in output.splitlines())
 
 
 @given(TEXTS)
-def test_jsonl_loses_nothing(texts: list[str]) -> None:
+def test_jsonl_output_round_trips_any_text(texts: list[str]) -> None:
     stream = io.StringIO()
     jsonl_writer(stream)(verdicts(texts))
     rows = [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
@@ -96,7 +96,7 @@ def test_jsonl_loses_nothing(texts: list[str]) -> None:
 
 @given(TEXTS)
 @example(["a\rb", "a\nb", "a\r\nb", '"', ",", " ", ""])
-def test_csv_loses_nothing(texts: list[str]) -> None:
+def test_csv_output_round_trips_any_text(texts: list[str]) -> None:
     stream = io.StringIO(newline="")
     csv_writer(stream)(verdicts(texts))
     rows = list(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))

@@ -25,7 +25,7 @@ def _load(bundle: Path, **options: Any) -> SpamClassifier:
     return SpamClassifier.load(bundle, RuntimeOptions(device="cpu", **options))
 
 
-def test_a_mode_sets_the_threshold(banded_bundle: Path) -> None:
+def test_mode_option_selects_manifest_threshold(banded_bundle: Path) -> None:
     thresholds = Bundle.find(banded_bundle).manifest.thresholds
     assert _load(banded_bundle).operating_point.mode == BALANCED
     for mode, threshold in thresholds.items():
@@ -34,12 +34,12 @@ def test_a_mode_sets_the_threshold(banded_bundle: Path) -> None:
         assert (classifier.describe()["mode"], classifier.describe()["threshold"]) == (mode, threshold)
 
 
-def test_a_mode_that_is_not_there_is_named_with_those_that_are(tiny_bundle: Path) -> None:
+def test_unknown_mode_error_lists_available_modes(tiny_bundle: Path) -> None:
     with pytest.raises(OperatingPointError, match="no mode 'strict', only low-false-positive, balanced, high-recall"):
         _load(tiny_bundle, mode="strict")
 
 
-def test_a_rate_sets_the_threshold(tiny_bundle: Path) -> None:
+def test_max_fpr_selects_threshold_from_validation_scores(tiny_bundle: Path) -> None:
     scores = ValidationScores.read(Bundle.find(tiny_bundle))
     for rate, count in ((0.1, 0), (0.2, 2), (0.5, 10)):
         classifier = _load(tiny_bundle, max_fpr=rate)
@@ -49,18 +49,18 @@ def test_a_rate_sets_the_threshold(tiny_bundle: Path) -> None:
     assert _load(tiny_bundle, max_fpr=1.0).threshold == 0
 
 
-def test_a_rate_that_cannot_be_shown_takes_an_option(tiny_bundle: Path) -> None:
+def test_unprovable_max_fpr_requires_unproven_option(tiny_bundle: Path) -> None:
     with pytest.raises(
         OperatingPointError, match=r"30 validation ham cannot show .* 0\.01: 299 are needed; set 0\.0951 "
     ):
         _load(tiny_bundle, max_fpr=0.01)
-    insisted = _load(tiny_bundle, max_fpr=0.01, max_fpr_unproven=True).operating_point
-    assert insisted.false_positives == FalsePositives(0, 30)
-    # the option has no effect if the rate can be shown
+    estimated = _load(tiny_bundle, max_fpr=0.01, max_fpr_unproven=True).operating_point
+    assert estimated.false_positives == FalsePositives(0, 30)
+    # the option has no effect if the validation ham prove the rate
     assert _load(tiny_bundle, max_fpr=0.1, max_fpr_unproven=True).threshold == _load(tiny_bundle, max_fpr=0.1).threshold
 
 
-def test_an_estimate_is_above_all_ham_and_not_below_the_default(bundle_copy: Path) -> None:
+def test_estimated_threshold_is_above_all_ham_and_at_least_default(bundle_copy: Path) -> None:
     bundle = Bundle.find(bundle_copy)
     scores = ValidationScores.read(bundle)
     estimate, _ = threshold_at_rate(scores, 0.01, unproven=True)
@@ -71,7 +71,7 @@ def test_an_estimate_is_above_all_ham_and_not_below_the_default(bundle_copy: Pat
         assert threshold == max(default, estimate) > scores.ham[-1]
 
 
-def test_equal_thresholds_are_named(tiny_bundle: Path, banded_bundle: Path) -> None:
+def test_modes_with_equal_thresholds_are_reported(tiny_bundle: Path, banded_bundle: Path) -> None:
     data = Bundle.find(tiny_bundle).manifest.to_dict()
     data["thresholds"] = {LOW_FALSE_POSITIVE: 0.9, BALANCED: 0.5, HIGH_RECALL: 0.5}
     manifest = Manifest.from_dict(data)
@@ -79,21 +79,21 @@ def test_equal_thresholds_are_named(tiny_bundle: Path, banded_bundle: Path) -> N
     assert [mode["same_as"] for mode in _load(banded_bundle).describe()["modes"].values()] == [None, None, None]
 
 
-def test_the_middle_band_is_unsure(banded_bundle: Path) -> None:
+def test_scores_between_outer_thresholds_are_labelled_unsure(banded_bundle: Path) -> None:
     texts = Golden.read(Bundle.find(banded_bundle)).texts
     classifier = _load(banded_bundle, unsure=True)
     thresholds = classifier.manifest.thresholds
     assert (classifier.labels, classifier.threshold) == (("HAM", "SPAM", UNSURE), thresholds[LOW_FALSE_POSITIVE])
-    found = classifier.classify_batch(texts)
-    for prediction in found:
+    predictions = classifier.classify_batch(texts)
+    for prediction in predictions:
         if prediction.score >= thresholds[LOW_FALSE_POSITIVE]:
             assert prediction.label == "SPAM"
         else:
             assert prediction.label == (UNSURE if prediction.score >= thresholds[HIGH_RECALL] else "HAM")
-    assert {prediction.label for prediction in found} == {"HAM", "SPAM", UNSURE}
+    assert {prediction.label for prediction in predictions} == {"HAM", "SPAM", UNSURE}
 
 
-def test_both_ends_of_the_band_are_decided_in_fp32(banded_bundle: Path, int8_variant: str) -> None:
+def test_exact_option_gives_fp32_labels_for_unsure_band(banded_bundle: Path, int8_variant: str) -> None:
     texts = Golden.read(Bundle.find(banded_bundle)).texts
     exact = _load(banded_bundle, unsure=True, exact=True, variant=int8_variant)
     expected = _load(banded_bundle, unsure=True, variant="fp32").classify_batch(texts)
@@ -103,7 +103,7 @@ def test_both_ends_of_the_band_are_decided_in_fp32(banded_bundle: Path, int8_var
 @pytest.mark.parametrize(
     "options", [{"mode": HIGH_RECALL}, {"max_fpr": 0.1}, {"max_fpr": 0.01, "max_fpr_unproven": True}, {"unsure": True}]
 )
-def test_options_travel_whole(banded_bundle: Path, options: dict[str, Any]) -> None:
+def test_pickled_classifier_keeps_options_and_operating_point(banded_bundle: Path, options: dict[str, Any]) -> None:
     classifier = _load(banded_bundle, **options)
     copy = pickle.loads(pickle.dumps(classifier))
     assert copy.options == classifier.options
@@ -124,13 +124,13 @@ def test_options_travel_whole(banded_bundle: Path, options: dict[str, Any]) -> N
         ({"max_fpr": float("nan")}, "max_fpr must be from 0 to 1"),
     ],
 )
-def test_options_that_exclude_each_other(options: dict[str, Any], words: str) -> None:
+def test_conflicting_or_invalid_operating_point_options_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         RuntimeOptions(**options)
 
 
-def _as_before(bundle: Path) -> None:
-    """Remove from a bundle what earlier versions did not write."""
+def _remove_modes(bundle: Path) -> None:
+    """Remove the modes and validation scores, which earlier versions did not write."""
     path = bundle / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["thresholds"] = {BALANCED: manifest["thresholds"][BALANCED]}
@@ -139,8 +139,8 @@ def _as_before(bundle: Path) -> None:
     (bundle / VALIDATION_NAME).unlink()
 
 
-def test_a_bundle_from_before_there_were_modes(bundle_copy: Path) -> None:
-    _as_before(bundle_copy)
+def test_old_bundle_without_modes_offers_only_balanced(bundle_copy: Path) -> None:
+    _remove_modes(bundle_copy)
     assert list(_load(bundle_copy).describe()["modes"]) == [BALANCED]
     with pytest.raises(OperatingPointError, match=r"no mode 'high-recall', only balanced; .* export the bundle again"):
         _load(bundle_copy, unsure=True)
@@ -155,7 +155,7 @@ def test_a_bundle_from_before_there_were_modes(bundle_copy: Path) -> None:
      '{"variant": "int8", "ham": [0.1, 0.2], "spam": [0.5], "ham_kinds": ["bank"]}',
      '{"variant": "int8", "ham": ["a"], "spam": [0.5]}', '{"variant": "int8", "ham": 0.5, "spam": [0.5]}'],
 )  # fmt: skip
-def test_broken_validation_scores_are_named(bundle_copy: Path, content: str) -> None:
+def test_malformed_validation_scores_error_names_file(bundle_copy: Path, content: str) -> None:
     (bundle_copy / VALIDATION_NAME).write_text(content, encoding="utf-8")
     with pytest.raises(BundleIntegrityError, match=r"validation\.json has .* bytes, expected"):
         _load(bundle_copy, max_fpr=0.1)
@@ -164,7 +164,7 @@ def test_broken_validation_scores_are_named(bundle_copy: Path, content: str) -> 
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans(), st.sampled_from(["", "bank", "code"]))))
-def test_scores_and_kinds_come_back_to_the_bit(rows: list[tuple[float, bool, str]]) -> None:
+def test_validation_scores_and_kinds_round_trip_bit_identical(rows: list[tuple[float, bool, str]]) -> None:
     rows = [*rows, (0.25, False, "bank"), (0.75, True, "")]
     scores, spam, kinds = (list(column) for column in zip(*rows, strict=True))
     written = ValidationScores.of(
@@ -180,7 +180,7 @@ def test_scores_and_kinds_come_back_to_the_bit(rows: list[tuple[float, bool, str
         assert sum(entry["share"] for entry in votes["kinds"].values()) == pytest.approx(1)
 
 
-def test_kinds_follow_their_scores(bundle_copy: Path) -> None:
+def test_ham_kinds_are_sorted_along_with_scores(bundle_copy: Path) -> None:
     content = {"variant": "int8", "ham": [0.5, 0.25], "spam": [0.75], "ham_kinds": ["bank", "collection"]}
     (bundle_copy / VALIDATION_NAME).write_text(json.dumps(content), encoding="utf-8")
     read = ValidationScores.read(Bundle.find(bundle_copy), verify=False)

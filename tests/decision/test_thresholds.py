@@ -1,4 +1,4 @@
-"""Thresholds: false-positive rates on the validation scores and on new scores of the same distribution."""
+"""Thresholds: false-positive rates on validation scores and on new scores of the same distribution."""
 
 import math
 from collections.abc import Callable
@@ -36,18 +36,18 @@ def _logit(score: float) -> float:
 
 
 @given(_SCORES, _SCORES, st.integers(0, 45))
-def test_no_more_ham_than_allowed_reaches_the_threshold(ham: list[float], spam: list[float], allowed: int) -> None:
+def test_threshold_above_ham_limits_false_positives(ham: list[float], spam: list[float], allowed: int) -> None:
     scores = _validation(ham, spam)
     threshold = threshold_above_ham(scores, allowed=allowed)
     assert 0 <= threshold <= 1
     assert (scores.ham >= threshold).sum() <= allowed
-    # every message above the highest ham that must stay below is still reached
+    # the threshold excludes no message above the highest ham that must stay below it
     if allowed < len(ham):
         assert not ((scores.all > scores.ham[-1 - allowed]) & (scores.all < threshold)).any()
 
 
 @given(_SCORES, _SCORES, st.integers(0, 45))
-def test_no_more_spam_than_allowed_is_missed(ham: list[float], spam: list[float], allowed: int) -> None:
+def test_threshold_below_spam_limits_false_negatives(ham: list[float], spam: list[float], allowed: int) -> None:
     scores = _validation(ham, spam)
     threshold = threshold_below_spam(scores, allowed=allowed)
     assert (scores.spam < threshold).sum() <= allowed
@@ -55,7 +55,7 @@ def test_no_more_spam_than_allowed_is_missed(ham: list[float], spam: list[float]
         assert not ((scores.all >= threshold) & (scores.all < scores.spam[allowed])).any()
 
 
-def test_a_threshold_stands_in_the_middle_on_the_logit_scale() -> None:
+def test_threshold_is_midpoint_of_neighbouring_scores_in_logits() -> None:
     scores = _validation([0.01, 0.2, 0.6], [0.3, 0.9, 0.99])
     above, below = threshold_above_ham(scores, allowed=0), threshold_below_spam(scores, allowed=0)
     assert _logit(above) == pytest.approx((_logit(0.6) + _logit(0.9)) / 2)
@@ -64,18 +64,18 @@ def test_a_threshold_stands_in_the_middle_on_the_logit_scale() -> None:
     assert _logit(threshold_below_spam(scores, allowed=1)) == pytest.approx((_logit(0.6) + _logit(0.9)) / 2)
 
 
-def test_where_nothing_lies_beyond_there_is_half_a_logit() -> None:
+def test_threshold_beyond_extreme_score_has_half_logit_margin() -> None:
     scores = _validation([0.2, 0.8], [0.1, 0.3])
     assert _logit(threshold_above_ham(scores, allowed=0)) == pytest.approx(_logit(0.8) + 0.5)
     assert _logit(threshold_below_spam(scores, allowed=0)) == pytest.approx(_logit(0.1) - 0.5)
 
 
-def test_floats_do_not_lose_an_error() -> None:
+def test_errors_allowed_is_exact_despite_float_rounding() -> None:
     assert [errors_allowed(rate, 100) for rate in (0.29, 0.0, 1.0, 0.009)] == [29, 0, 100, 0]
 
 
 @given(_SCORES, _SCORES, _RATES)
-def test_a_rate_is_shown_or_refused(ham: list[float], spam: list[float], rate: float) -> None:
+def test_threshold_at_rate_proves_rate_or_refuses(ham: list[float], spam: list[float], rate: float) -> None:
     scores = _validation(ham, spam)
     if highest_rate(0, len(ham)) > rate * (1 + 1e-9):
         with pytest.raises(OperatingPointError, match=f"{len(ham)} validation ham cannot show"):
@@ -94,13 +94,13 @@ def _normal_scores(n: int, seed: int) -> ValidationScores:
 
 
 @given(st.integers(1, 900), st.integers(0, 99), _RATES, _RATES)
-def test_a_lower_rate_has_no_lower_threshold(n: int, seed: int, one: float, other: float) -> None:
+def test_stricter_rate_never_lowers_threshold(n: int, seed: int, first_rate: float, second_rate: float) -> None:
     scores = _normal_scores(n, seed)
-    strict, lax = (threshold_at_rate(scores, rate, unproven=True)[0] for rate in sorted((one, other)))
+    strict, lax = (threshold_at_rate(scores, rate, unproven=True)[0] for rate in sorted((first_rate, second_rate)))
     assert strict >= lax
 
 
-def test_what_cannot_be_shown_is_refused_with_what_it_takes() -> None:
+def test_unprovable_rate_error_states_required_ham_and_alternatives() -> None:
     scores = _normal_scores(700, 0)
     with pytest.raises(
         OperatingPointError,
@@ -118,16 +118,16 @@ def test_what_cannot_be_shown_is_refused_with_what_it_takes() -> None:
 
 
 @given(st.integers(1, 5000))
-def test_the_rate_that_is_named_in_the_refusal_is_not_refused(n: int) -> None:
+def test_rate_suggested_by_refusal_is_accepted(n: int) -> None:
     scores = _validation([0.25] * n, [0.9])
     with pytest.raises(OperatingPointError, match="; set ") as refusal:
         threshold_at_rate(scores, 1e-6)
-    named = float(str(refusal.value).split("; set ")[1].split()[0])
-    assert threshold_at_rate(scores, named)[1].count == 0
-    assert hits_allowed(named * 0.98, n) is None
+    suggested = float(str(refusal.value).split("; set ")[1].split()[0])
+    assert threshold_at_rate(scores, suggested)[1].count == 0
+    assert hits_allowed(suggested * 0.98, n) is None
 
 
-def test_a_ham_of_score_1_is_said_where_it_cannot_be_kept_out() -> None:
+def test_ham_with_score_one_is_reported_when_rate_fails() -> None:
     scores = _validation([0.1, *[0.5] * 57, 1.0], [0.9])
     for options in ({"rate": 0.05}, {"rate": 0.01, "unproven": True}):
         with pytest.raises(OperatingPointError, match="1 of 59 validation ham have the score 1"):
@@ -163,19 +163,19 @@ TAILS = {
 def _rates(tail: str, n: int, rate: float, *, splits: int, spam: int = 300) -> NDArray[np.float64]:
     """Return the true false-positive rates of the thresholds chosen on several validation splits, shape (splits,)."""
     draw, above = TAILS[tail]
-    rng, found = np.random.default_rng(n), []
+    rng, rates = np.random.default_rng(n), []
     for _ in range(splits):
         ham = np.sort(1 / (1 + np.exp(-draw(rng, n))))
         scores = ValidationScores(variant="int8", ham=ham, spam=np.sort(1 / (1 + np.exp(-rng.normal(4, 3, spam)))))
         threshold = threshold_for_rate(scores, rate)
-        found.append(above(_logit(threshold)) if threshold < 1 else 0.0)
-    return np.array(found)
+        rates.append(above(_logit(threshold)) if threshold < 1 else 0.0)
+    return np.array(rates)
 
 
 @pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("n", [400, 700])
-def test_a_rate_that_cannot_be_shown_is_about_kept_on_new_ham(tail: str, n: int) -> None:
-    """For any tail, the rate is that above the highest of n: 1 / (n + 1) on average, at most 3 / n in 19 of 20."""
+def test_estimated_rate_is_nearly_kept_on_new_ham(tail: str, n: int) -> None:
+    """For any tail, the rate above the highest of n scores is 1 / (n + 1) on average and at most 3 / n in 19 of 20."""
     rates = _rates(tail, n, 0.001, splits=300)
     assert rates.mean() <= 1.1 / (n + 1)
     assert (rates <= 3 / n).mean() >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / 300)
@@ -183,25 +183,24 @@ def test_a_rate_that_cannot_be_shown_is_about_kept_on_new_ham(tail: str, n: int)
         assert rates.mean() <= 0.0013
 
 
-def test_the_tail_does_not_give_up_more_than_it_has_to() -> None:
-    """For a truly exponential tail, the target rate is met."""
+def test_tail_threshold_meets_target_rate_for_exponential_tail() -> None:
     _, above = TAILS["exponential"]
     draw, _ = TAILS["exponential"]
     rng = np.random.default_rng(1)
-    found = [above(_logit(tail_threshold(np.sort(1 / (1 + np.exp(-draw(rng, 700)))), 0.001))) for _ in range(300)]
-    assert np.median(found) == pytest.approx(0.001, rel=0.25)
+    rates = [above(_logit(tail_threshold(np.sort(1 / (1 + np.exp(-draw(rng, 700)))), 0.001))) for _ in range(300)]
+    assert np.median(rates) == pytest.approx(0.001, rel=0.25)
 
 
 @pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("rate", [0.005, 0.01])
-def test_a_rate_that_is_shown_is_kept_in_19_of_20_splits(tail: str, rate: float) -> None:
+def test_proven_rate_is_kept_in_95_percent_of_splits(tail: str, rate: float) -> None:
     assert hits_allowed(rate, 700) is not None
     kept = (_rates(tail, 700, rate, splits=400) <= rate).mean()
     assert kept >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / 400)
     assert kept < 1 or rate == 0.005  # not stricter than necessary
 
 
-def test_enough_ham_needs_no_tail() -> None:
+def test_sufficient_ham_proves_rate_without_tail_estimate() -> None:
     n = tries_needed(0.001)
     scores = _normal_scores(n, 3)
     assert threshold_for_rate(scores, 0.001) == threshold_above_ham(scores, allowed=0)
@@ -210,12 +209,12 @@ def test_enough_ham_needs_no_tail() -> None:
     assert not FalsePositives(0, len(fewer.ham)).show(0.001)
 
 
-def test_a_tail_takes_two_hundred_ham() -> None:
+def test_tail_estimate_requires_two_hundred_ham() -> None:
     assert tail_threshold(_normal_scores(150, 0).ham, 0.001) == 0.0
     assert tail_threshold(_normal_scores(200, 0).ham, 0.001) > 0.0
 
 
-def test_scores_of_0_and_1_have_a_tail() -> None:
+def test_tail_threshold_handles_scores_of_zero_and_one() -> None:
     ham = np.array([0.0] * 250 + [1.0] * 10)
     assert 0 <= tail_threshold(ham, 0.001) <= 1
     assert tail_threshold(np.full(300, 0.25), 0.001) == pytest.approx(0.25)

@@ -35,7 +35,7 @@ def _monitor(rng: np.random.Generator, n: int, manifest: Manifest) -> DriftMonit
 
 
 @pytest.mark.parametrize("n", [1, 30, 60, 200, 1000])
-def test_samples_of_the_same_distribution_raise_no_alarm(manifest: Manifest, n: int) -> None:
+def test_samples_from_same_distribution_rarely_raise_alarm(manifest: Manifest, n: int) -> None:
     verdicts: Counter[str] = Counter()
     rng = np.random.default_rng(n)
     for _ in range(60):
@@ -50,7 +50,7 @@ def test_samples_of_the_same_distribution_raise_no_alarm(manifest: Manifest, n: 
 
 
 @pytest.mark.parametrize(("spam", "verdict"), [(0.13, STABLE), (0.3, WATCHED), (0.6, DRIFTED)])
-def test_another_distribution_is_noticed(manifest: Manifest, spam: float, verdict: str) -> None:
+def test_verdict_follows_change_of_spam_share(manifest: Manifest, spam: float, verdict: str) -> None:
     rng = np.random.default_rng(5)
     monitor = _monitor(rng, 2000, manifest)
     for _ in range(20):
@@ -61,12 +61,12 @@ def test_another_distribution_is_noticed(manifest: Manifest, spam: float, verdic
     assert report.validation.spam == pytest.approx(0.13, abs=0.03)
 
 
-def test_nothing_is_too_few(manifest: Manifest) -> None:
+def test_empty_sample_is_too_few_for_verdict(manifest: Manifest) -> None:
     report = _monitor(np.random.default_rng(0), 400, manifest).report()
     assert (report.verdict, report.now.n, report.now.spam) == (TOO_FEW, 0, 0.0)
 
 
-def test_an_empty_bin_is_not_infinite() -> None:
+def test_empty_bin_gives_finite_stability_index() -> None:
     [expected, counted] = np.array([[50, 50], [100, 0]])
     assert stability_index(expected, expected) == 0
     p, q = np.array([50.5, 50.5]) / 101, np.array([100.5, 0.5]) / 101
@@ -74,7 +74,7 @@ def test_an_empty_bin_is_not_infinite() -> None:
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=2, max_size=80), st.lists(st.floats(0, 1, width=32), max_size=80))
-def test_every_score_has_a_bin(reference: list[float], now: list[float]) -> None:
+def test_every_score_is_counted_in_one_bin(reference: list[float], now: list[float]) -> None:
     manifest = Bundle.find(Path(__file__).parents[1] / "data" / "tiny_bundle").manifest
     scores = ValidationScores(variant="int8", ham=np.sort(reference[:1]), spam=np.sort(reference[1:]))
     monitor = DriftMonitor(scores, manifest, threshold=0.5)
@@ -88,7 +88,7 @@ def test_every_score_has_a_bin(reference: list[float], now: list[float]) -> None
     assert json.loads(json.dumps(report.to_dict()))["psi"] == report.psi
 
 
-def test_the_shares_are_those_of_the_thresholds(banded_bundle: Path) -> None:
+def test_spam_and_unsure_shares_follow_bundle_thresholds(banded_bundle: Path) -> None:
     classifier = SpamClassifier.load(banded_bundle, RuntimeOptions(device="cpu"))
     thresholds = classifier.manifest.thresholds
     monitor = DriftMonitor.of(classifier)
@@ -98,7 +98,7 @@ def test_the_shares_are_those_of_the_thresholds(banded_bundle: Path) -> None:
     assert report.validation.n == 60
 
 
-def test_a_score_that_validation_had_falls_into_its_bin(tiny_bundle: Path) -> None:
+def test_validation_scores_reproduce_reference_bins_exactly(tiny_bundle: Path) -> None:
     """The decimals in the file must parse to scores bit-identical to those of the runtime."""
     classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu"))
     scores = ValidationScores.read(classifier.bundle)

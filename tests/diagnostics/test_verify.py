@@ -1,4 +1,4 @@
-"""Malformed golden messages and limits are errors of the bundle, also where the checksums fit."""
+"""Malformed golden messages and parity limits raise bundle errors even if the checksums match."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ GOOD = {"text": "ok", "input_ids": [2, 393, 3], "logits": [3.9, -4.0]}
         (json.dumps({"text": "ok", "logits": [1, 2]}), "line 1 has no input_ids"),
     ],
 )
-def test_golden_messages(bundle_copy: Path, content: str, reason: str) -> None:
+def test_malformed_golden_messages_raise_integrity_error(bundle_copy: Path, content: str, reason: str) -> None:
     put(bundle_copy, "golden.jsonl", content.encode())
     with pytest.raises(
         BundleIntegrityError, match=rf"golden.jsonl cannot be read \({reason}.*; export the bundle again"
@@ -37,7 +37,7 @@ def test_golden_messages(bundle_copy: Path, content: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize("limits", [None, [], {"fp32": 1}, {"fp32": {"max_abs_dp": "1"}}, {"fp32": {"max_abs_dp": 1}}])
-def test_limits(bundle_copy: Path, limits: object) -> None:
+def test_malformed_parity_limits_raise_integrity_error(bundle_copy: Path, limits: object) -> None:
     put(bundle_copy, "parity.json", json.dumps({"replay_limits": limits}).encode())
     with pytest.raises(BundleIntegrityError, match=r"parity.json cannot be read .*; export the bundle again"):
         verify_bundle(bundle_copy, OPTIONS)

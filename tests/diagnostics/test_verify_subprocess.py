@@ -1,4 +1,4 @@
-"""Verification in a process of its own: no bundle hangs, fills or ends the process that asks."""
+"""Verification in a subprocess: no bundle can hang, crash or exhaust the calling process."""
 
 import errno
 import os
@@ -28,8 +28,8 @@ CPU = RuntimeOptions(device="cpu", variant="fp32", threads=1)
 ROOT = Path(__file__).parents[2]
 
 
-def refusal(bundle: Path, **limits: Any) -> str:
-    """Return the error of a verification, which must be one of ours and one line."""
+def verification_error(bundle: Path, **limits: Any) -> str:
+    """Return the message of a failed verification, which must be a one-line error of the package."""
     with pytest.raises(SpamEdgeError) as caught:
         verify_in_subprocess(bundle, CPU, limits=Limits(**limits))
     assert "\n" not in str(caught.value)
@@ -40,23 +40,23 @@ def children() -> set[str]:
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
-def test_the_report_is_that_of_the_function(tiny_bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_subprocess_report_equals_in_process_report(tiny_bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert verify_in_subprocess(tiny_bundle, CPU) == verify_bundle(tiny_bundle, CPU)
     assert capfd.readouterr() == ("", "")
 
 
-def test_errors_keep_their_class_and_text(bundle_copy: Path, tmp_path: Path) -> None:
+def test_subprocess_errors_keep_class_and_message(bundle_copy: Path, tmp_path: Path) -> None:
     (bundle_copy / "vocab.txt").write_bytes(b"")
     for bundle, kind in ((bundle_copy, BundleIntegrityError), (tmp_path / "nowhere\x1b", BundleNotFoundError)):
-        with pytest.raises(kind) as here:
+        with pytest.raises(kind) as in_process:
             verify_bundle(bundle, CPU)
-        with pytest.raises(kind) as there:
+        with pytest.raises(kind) as in_subprocess:
             verify_in_subprocess(bundle, CPU)
-        assert type(there.value) is type(here.value)
-        assert str(there.value) == str(here.value)
+        assert type(in_subprocess.value) is type(in_process.value)
+        assert str(in_subprocess.value) == str(in_process.value)
 
 
-def test_it_says_when_a_bundle_was_found(bundle_copy: Path, tmp_path: Path) -> None:
+def test_on_found_callback_runs_only_for_existing_bundle(bundle_copy: Path, tmp_path: Path) -> None:
     found: list[str] = []
     (bundle_copy / "vocab.txt").write_bytes(b"")
     for bundle in (bundle_copy, tmp_path):
@@ -66,13 +66,13 @@ def test_it_says_when_a_bundle_was_found(bundle_copy: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("harm", [hostile.with_endless_graph, hostile.with_sparse_file])
-def test_what_does_not_end_is_stopped(bundle_copy: Path, harm: Callable[[Path], None]) -> None:
+def test_endless_verification_is_stopped_at_time_limit(bundle_copy: Path, harm: Callable[[Path], None]) -> None:
     harm(bundle_copy)
-    begun = time.monotonic()
-    assert refusal(bundle_copy, seconds=4).endswith(
+    start = time.monotonic()
+    assert verification_error(bundle_copy, seconds=4).endswith(
         "bundle was not verified within 4 seconds; do not use it, or raise --max-seconds on a slow machine"
     )
-    assert time.monotonic() - begun < TIMEOUT
+    assert time.monotonic() - start < TIMEOUT
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not enforce the limit")
@@ -84,30 +84,34 @@ def test_what_does_not_end_is_stopped(bundle_copy: Path, harm: Callable[[Path], 
         (hostile.with_huge_tables, "was not verified (MemoryError"),
     ],
 )
-def test_what_grows_without_end_is_stopped(bundle_copy: Path, harm: Callable[[Path], None], reason: str) -> None:
+def test_growing_verification_is_stopped_at_memory_limit(
+    bundle_copy: Path, harm: Callable[[Path], None], reason: str
+) -> None:
     harm(bundle_copy)
-    found = refusal(bundle_copy, memory=1024)
-    assert f"bundle {reason}" in found
-    assert found.endswith("do not use it, or raise --max-memory (now 1024 MiB) for a large model")
+    message = verification_error(bundle_copy, memory=1024)
+    assert f"bundle {reason}" in message
+    assert message.endswith("do not use it, or raise --max-memory (now 1024 MiB) for a large model")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such files")
-def test_a_copy_in_memory_is_limited_too(bundle_copy: Path) -> None:
+def test_in_memory_file_size_is_limited(bundle_copy: Path) -> None:
     code = (
         "import os, sys; from spam_edge.diagnostics import child; child._limit(2**26, address_space=False)\n"
         "file = os.memfd_create('copy')\n"
         "try:\n    while os.write(file, bytes(2**22)):\n        pass\n"
         "except OSError as error:\n    print(error.errno, os.fstat(file).st_size)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split() == [str(errno.EFBIG), str(2**26)]
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert completed.stdout.split() == [str(errno.EFBIG), str(2**26)]
 
 
-def test_an_error_that_nobody_foresaw_is_one_line(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_exception_becomes_one_line_error(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from spam_edge.diagnostics import verify\n"
     broken += "verify.Golden.read = lambda bundle: 1 / 0\n"
     monkeypatch.setattr(verify_subprocess, "_PROGRAM", broken + verify_subprocess._PROGRAM)
-    assert "bundle was not verified (ZeroDivisionError: division by zero); do not use it" in refusal(tiny_bundle)
+    assert "bundle was not verified (ZeroDivisionError: division by zero); do not use it" in verification_error(
+        tiny_bundle
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,14 +123,14 @@ def test_an_error_that_nobody_foresaw_is_one_line(tiny_bundle: Path, monkeypatch
         ("while True: print('x' * 10**5)", "libraries printed too much; do not use it"),
     ],
 )
-def test_a_process_that_dies_is_one_line(
+def test_dead_subprocess_becomes_one_line_error(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
     monkeypatch.setattr(verify_subprocess, "_PROGRAM", program)
-    assert reason in refusal(tiny_bundle)
+    assert reason in verification_error(tiny_bundle)
 
 
-def test_what_libraries_print_arrives(
+def test_library_output_is_forwarded_to_stderr(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     printing = "import os; os.write(1, b'to one\\n'); os.write(2, 'to zwö\\n'.encode()); " + verify_subprocess._PROGRAM
@@ -135,7 +139,7 @@ def test_what_libraries_print_arrives(
     assert capfd.readouterr() == ("", "to one\nto zwö\n")
 
 
-def test_modules_of_the_working_directory_are_not_imported(
+def test_modules_in_working_directory_are_not_imported(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('foreign code')")
@@ -143,44 +147,46 @@ def test_modules_of_the_working_directory_are_not_imported(
     assert verify_in_subprocess(tiny_bundle, CPU).ok
 
 
-def test_without_a_process_or_a_thread(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_process_or_thread_start_is_reported(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
     with monkeypatch.context() as patch:
         patch.setattr(subprocess, "Popen", refuse)
-        assert "no process can be started for the verification" in refusal(tiny_bundle)
+        assert "no process can be started for the verification" in verification_error(tiny_bundle)
 
     def refuse_thread(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse_thread)
-    assert "no thread can be started for the verification" in refusal(tiny_bundle)
+    assert "no thread can be started for the verification" in verification_error(tiny_bundle)
 
 
 @pytest.mark.parametrize(
     "limits", [{"seconds": 0}, {"seconds": float("nan")}, {"seconds": float("inf")}, {"memory": 0}, {"memory": 2**41}]
 )
-def test_limits_are_checked(limits: dict[str, Any]) -> None:
+def test_invalid_limits_raise_option_error(limits: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         Limits(**limits)
 
 
-def test_a_lower_limit_of_the_system_stays(tiny_bundle: Path) -> None:
+def test_lower_system_file_size_limit_is_kept(tiny_bundle: Path) -> None:
     code = (
         "import resource, sys; from spam_edge.diagnostics import child\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20)); child._limit(2**32, address_space=True)\n"
         "print(*resource.getrlimit(resource.RLIMIT_FSIZE), *resource.getrlimit(resource.RLIMIT_CORE))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split() == [str(2**20), str(2**20), "0", "0"]
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert completed.stdout.split() == [str(2**20), str(2**20), "0", "0"]
     assert resource.getrlimit(resource.RLIMIT_CORE)[1] != 0 or os.environ.get("CI")
 
 
 @pytest.mark.skipif(not Path(f"/proc/self/task/{os.getpid()}/children").exists(), reason="requires /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("whole_group", [True, False])
-def test_an_interrupt_ends_both_processes(bundle_copy: Path, number: signal.Signals, *, whole_group: bool) -> None:
+def test_signal_ends_command_and_verification_subprocess(
+    bundle_copy: Path, signal_number: signal.Signals, *, whole_group: bool
+) -> None:
     hostile.with_endless_graph(bundle_copy)
     command = [sys.executable, "-m", "spam_edge", "verify", "--device", "cpu", "--variant", "fp32"]
     process = subprocess.Popen(
@@ -192,18 +198,18 @@ def test_an_interrupt_ends_both_processes(bundle_copy: Path, number: signal.Sign
         [child] = listing.read_text().split()
         ignored = Path(f"/proc/{child}/status")
         wait_until(lambda: _ignores_interrupts(ignored.read_text()))
-        (os.killpg if whole_group else os.kill)(process.pid, number)
+        (os.killpg if whole_group else os.kill)(process.pid, signal_number)
         _, printed = process.communicate(timeout=TIMEOUT)
-        assert process.returncode == 128 + number
-        assert printed == ("\nInterrupted\n" if number == signal.SIGINT else "")
+        assert process.returncode == 128 + signal_number
+        assert printed == ("\nInterrupted\n" if signal_number == signal.SIGINT else "")
         assert not Path(f"/proc/{child}").exists()
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # an endless child would run on
+            os.killpg(process.pid, signal.SIGKILL)  # otherwise an endless child would keep running
         process.wait()
 
 
 def _ignores_interrupts(status: str) -> bool:
-    """Return whether a process ignores SIGINT, which Python does not by itself; under nohup it ignores others, too."""
+    """Return whether a process ignores SIGINT. Python by default does not; nohup adds other ignored signals."""
     [mask] = re.findall(r"SigIgn:\t(\w+)", status)
     return bool(int(mask, 16) & 1 << (signal.SIGINT - 1))

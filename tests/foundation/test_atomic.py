@@ -14,7 +14,7 @@ import pytest
 from spam_edge.atomic import atomic_directory, atomic_file, restore_directory
 
 
-def test_file_appears_at_the_end(tmp_path: Path) -> None:
+def test_file_appears_only_after_complete_write(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     with atomic_file(path) as stream:
         stream.write("new")
@@ -23,7 +23,7 @@ def test_file_appears_at_the_end(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.txt"]
 
 
-def test_failure_keeps_the_earlier_file(tmp_path: Path) -> None:
+def test_failed_write_keeps_previous_file(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_text("old")
     with pytest.raises(RuntimeError), atomic_file(path) as stream:
@@ -33,7 +33,7 @@ def test_failure_keeps_the_earlier_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.txt"]
 
 
-def test_permissions_are_those_of_an_ordinary_file(tmp_path: Path) -> None:
+def test_permissions_follow_umask_or_previous_file(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     mask = os.umask(0o027)
     try:
@@ -48,7 +48,7 @@ def test_permissions_are_those_of_an_ordinary_file(tmp_path: Path) -> None:
         os.umask(mask)
 
 
-def test_a_link_keeps_pointing_at_the_new_content(tmp_path: Path) -> None:
+def test_write_to_symlink_replaces_target_content(tmp_path: Path) -> None:
     (tmp_path / "real.txt").write_text("old")
     link = tmp_path / "link.txt"
     link.symlink_to("real.txt")
@@ -58,13 +58,13 @@ def test_a_link_keeps_pointing_at_the_new_content(tmp_path: Path) -> None:
     assert (tmp_path / "real.txt").read_text() == "new"
 
 
-def test_a_device_is_written_to_and_not_replaced() -> None:
+def test_device_file_is_written_and_not_replaced() -> None:
     with atomic_file(Path(os.devnull)) as stream:
         stream.write("gone")
     assert not Path(os.devnull).is_file()
 
 
-def test_directory_replaces_the_earlier_one_whole(tmp_path: Path) -> None:
+def test_directory_write_replaces_whole_directory(tmp_path: Path) -> None:
     path = tmp_path / "bundle"
     path.mkdir()
     (path / "old").touch()
@@ -75,7 +75,7 @@ def test_directory_replaces_the_earlier_one_whole(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
 
 
-def test_directory_failure_keeps_the_earlier_one(tmp_path: Path) -> None:
+def test_failed_directory_write_keeps_previous_directory(tmp_path: Path) -> None:
     path = tmp_path / "bundle"
     path.mkdir()
     (path / "old").touch()
@@ -86,14 +86,14 @@ def test_directory_failure_keeps_the_earlier_one(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
 
 
-def test_a_kill_between_the_two_renames_is_undone(tmp_path: Path) -> None:
+def test_directory_is_restored_after_interrupted_replacement(tmp_path: Path) -> None:
     (tmp_path / ".bundle.previous").mkdir()
     (tmp_path / ".bundle.previous" / "old").touch()
     restore_directory(tmp_path / "bundle")
     assert (tmp_path / "bundle" / "old").exists()
 
 
-def test_kill_9_leaves_the_earlier_directory(tmp_path: Path) -> None:
+def test_sigkill_during_write_keeps_previous_directory(tmp_path: Path) -> None:
     path = tmp_path / "bundle"
     path.mkdir()
     (path / "old").touch()
@@ -111,13 +111,13 @@ def test_kill_9_leaves_the_earlier_directory(tmp_path: Path) -> None:
     assert [entry.name for entry in path.iterdir()] == ["old"]
 
 
-def test_a_full_disk_is_named_by_the_directory(tmp_path: Path) -> None:
+def test_full_disk_error_names_target_directory(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"No space left on device: '.*/target'"), atomic_directory(tmp_path / "target"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="requires /dev/full")
-def test_a_full_device_is_named() -> None:
+def test_full_device_error_names_file() -> None:
     with pytest.raises(OSError, match="No space left on device: '/dev/full'"), atomic_file(Path("/dev/full")) as stream:
         stream.write("a")

@@ -1,4 +1,4 @@
-"""Partial files: removed by a signal, and those of dead processes by the next write; errors name the file."""
+"""Partial files are removed on a signal, or by the next write if their process died; errors name the final file."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from spam_edge.atomic.partials import remove_dead, remove_partials, written_name
 from tests.support.timeouts import TIMEOUT
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and locks of POSIX")
-WAITS = """
+WRITER = """
 import sys, time
 from pathlib import Path
 from spam_edge import atomic
@@ -27,15 +27,15 @@ with raised_signals(), getattr(atomic, sys.argv[1])(Path(sys.argv[2])):
 """
 
 
-def started(kind: str, path: Path, *before: str) -> "subprocess.Popen[bytes]":
+def start_writer(kind: str, path: Path, *before: str) -> "subprocess.Popen[bytes]":
     """Start a process that writes a file or directory until it is ended."""
-    process = subprocess.Popen([*before, sys.executable, "-c", WAITS, kind, str(path)], stdout=subprocess.PIPE)
+    process = subprocess.Popen([*before, sys.executable, "-c", WRITER, kind, str(path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     return process
 
 
-def ended(process: "subprocess.Popen[bytes]", number: int) -> int:
+def end_writer(process: "subprocess.Popen[bytes]", number: int) -> int:
     process.send_signal(number)
     process.communicate(timeout=TIMEOUT)
     return process.returncode
@@ -43,46 +43,46 @@ def ended(process: "subprocess.Popen[bytes]", number: int) -> int:
 
 @pytest.mark.parametrize("kind", ["atomic_file", "atomic_directory"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_removes_them(tmp_path: Path, kind: str, number: int) -> None:
-    process = started(kind, tmp_path / "out")
+def test_signal_removes_partial_files(tmp_path: Path, kind: str, number: int) -> None:
+    process = start_writer(kind, tmp_path / "out")
     assert len(list(tmp_path.iterdir())) == 1
-    assert ended(process, number) == 128 + number
+    assert end_writer(process, number) == 128 + number
     assert not list(tmp_path.iterdir())
 
 
-def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
-    process = started("atomic_file", tmp_path / "out", "nohup")
+def test_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    process = start_writer("atomic_file", tmp_path / "out", "nohup")
     process.send_signal(signal.SIGHUP)
-    assert ended(process, signal.SIGTERM) == 128 + signal.SIGTERM
+    assert end_writer(process, signal.SIGTERM) == 128 + signal.SIGTERM
 
 
-def test_the_next_write_removes_those_of_the_dead(tmp_path: Path) -> None:
+def test_next_write_removes_partials_of_dead_processes(tmp_path: Path) -> None:
     for kind, write in (("atomic_file", atomic_file), ("atomic_directory", atomic_directory)):
         path = tmp_path / kind
-        alive = started(kind, path)
-        [of_the_living] = tmp_path.glob(f".{kind}.*")
-        dead = started(kind, path)
-        assert ended(dead, signal.SIGKILL) == -signal.SIGKILL
+        alive = start_writer(kind, path)
+        [live_partial] = tmp_path.glob(f".{kind}.*")
+        dead = start_writer(kind, path)
+        assert end_writer(dead, signal.SIGKILL) == -signal.SIGKILL
         assert len(list(tmp_path.glob(f".{kind}.*"))) == 2
         with write(path):  # type: ignore[operator]
             assert len(list(tmp_path.glob(f".{kind}.*"))) == 2
-            assert of_the_living.exists()
-        assert list(tmp_path.glob(f".{kind}.*")) == [of_the_living]
-        ended(alive, signal.SIGTERM)
+            assert live_partial.exists()
+        assert list(tmp_path.glob(f".{kind}.*")) == [live_partial]
+        end_writer(alive, signal.SIGTERM)
 
 
 @pytest.mark.parametrize(
     "name",
     ["notes", ".out.partial", ".out.abcd012.partial", ".other.abcd0123.partial", ".out.ABCD0123.partial"],
 )
-def test_other_names_are_left_alone(tmp_path: Path, name: str) -> None:
+def test_files_with_other_names_are_kept(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     remove_partials(tmp_path / "out")
     assert (tmp_path / name).exists()
     assert written_name(name) != "out"
 
 
-def test_a_link_is_never_followed(tmp_path: Path) -> None:
+def test_cleanup_never_follows_symlinks(tmp_path: Path) -> None:
     for kind in ("file", "folder"):
         target = tmp_path / kind
         target.touch() if kind == "file" else target.mkdir()
@@ -95,7 +95,7 @@ def test_a_link_is_never_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [atomic_file, atomic_bytes])
-def test_a_link_is_replaced_if_asked(tmp_path: Path, write: Any) -> None:
+def test_symlink_is_replaced_without_follow_link(tmp_path: Path, write: Any) -> None:
     (tmp_path / "real").write_text("old")
     (tmp_path / "link").symlink_to("real")
     with write(tmp_path / "link", follow_link=False):
@@ -105,7 +105,7 @@ def test_a_link_is_replaced_if_asked(tmp_path: Path, write: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [100, 100_000])
-def test_an_error_names_the_file(tmp_path: Path, size: int) -> None:
+def test_write_error_names_target_file(tmp_path: Path, size: int) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
@@ -122,7 +122,7 @@ def test_an_error_names_the_file(tmp_path: Path, size: int) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_error_of_something_else_keeps_its_name(tmp_path: Path) -> None:
+def test_unrelated_error_keeps_own_path(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"), atomic_file(tmp_path / "out"):
         (tmp_path / "nowhere").read_text()
     with pytest.raises(FileNotFoundError, match="no/out"), atomic_file(tmp_path / "no" / "out"):

@@ -39,10 +39,10 @@ def rows(tiny_bundle: Path) -> Rows:
     texts = [None if n % 97 == 5 else f"{n} {golden[n % len(golden)]}" for n in range(ROWS)]
     known = [text for text in texts if text is not None]
     classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", threads=1))
-    found = iter(classifier.classify_batch(known))
+    predictions = iter(classifier.classify_batch(known))
     verdicts: list[Verdict] = []
     for text in texts:
-        prediction = None if text is None else next(found)
+        prediction = None if text is None else next(predictions)
         verdicts.append(
             (None, None, None) if prediction is None else (prediction.label, prediction.score, prediction.truncated)
         )

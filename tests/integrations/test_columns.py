@@ -59,22 +59,24 @@ def _plain(value: Any) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(texts=st.lists(st.none() | st.text(st.characters(exclude_categories=("Cs",)), max_size=40), max_size=9))
-def test_each_kind_has_the_verdicts_of_a_batch(classify: ColumnClassifier, kind: str, texts: ColumnTexts) -> None:
+def test_every_batch_type_gets_classify_batch_verdicts(
+    classify: ColumnClassifier, kind: str, texts: ColumnTexts
+) -> None:
     make, column = KINDS[kind]
     batch = make(texts)
-    found = classify(batch)
-    assert type(found) is type(batch)
+    result = classify(batch)
+    assert type(result) is type(batch)
     known = [text for text in texts if text is not None]
     verdicts = iter(classify.classifier.classify_batch(known))
     expected = [None if text is None else next(verdicts) for text in texts]
     for name, attribute in (("label", "label"), ("spam_score", "score"), ("truncated", "truncated")):
         wanted = [None if verdict is None else getattr(verdict, attribute) for verdict in expected]
-        assert [_plain(value) for value in column(found, name)] == wanted
-    assert [_plain(text) for text in column(found, "text")] == texts
+        assert [_plain(value) for value in column(result, name)] == wanted
+    assert [_plain(text) for text in column(result, "text")] == texts
 
 
 @pytest.mark.parametrize("texts", [[SPAM, HAM], [None, HAM], [None], []])
-def test_types_do_not_depend_on_the_nulls(classify: ColumnClassifier, texts: ColumnTexts) -> None:
+def test_column_types_do_not_depend_on_nulls(classify: ColumnClassifier, texts: ColumnTexts) -> None:
     frame = classify(KINDS["pandas"][0](texts))
     assert [str(kind) for kind in frame.dtypes[1:]] == ["string", "Float32", "boolean"]
     assert frame.index.tolist() == list(range(7, 7 + len(texts)))
@@ -87,7 +89,7 @@ def test_types_do_not_depend_on_the_nulls(classify: ColumnClassifier, texts: Col
     assert all(score is None or type(score) is np.float32 for score in classify({"text": texts})["spam_score"])
 
 
-def test_every_kind_of_null(classify: ColumnClassifier) -> None:
+def test_every_null_value_gives_null_verdict(classify: ColumnClassifier) -> None:
     nulls = [None, float("nan"), np.float32("nan"), np.float64("nan"), pandas.NA, pandas.NaT]
     assert classify({"text": [*nulls, HAM]})["label"] == [None] * len(nulls) + ["HAM"]
     for dtype in ("str", "string", "category", pandas.ArrowDtype(pyarrow.string())):
@@ -95,14 +97,14 @@ def test_every_kind_of_null(classify: ColumnClassifier) -> None:
         assert [_plain(label) for label in classify(frame)["label"]] == ["HAM", None]
 
 
-def test_names_of_columns(classify: ColumnClassifier) -> None:
-    other = ColumnClassifier(TINY, text_column="body", prefix="sms_", options=OPTIONS)
-    found = other({"label": ["ham"], "body": [HAM]})
-    assert list(found) == ["label", "body", "sms_label", "sms_spam_score", "sms_truncated"]
-    assert found["label"] == ["ham"]
+def test_prefix_and_text_column_set_column_names(classify: ColumnClassifier) -> None:
+    prefixed = ColumnClassifier(TINY, text_column="body", prefix="sms_", options=OPTIONS)
+    result = prefixed({"label": ["ham"], "body": [HAM]})
+    assert list(result) == ["label", "body", "sms_label", "sms_spam_score", "sms_truncated"]
+    assert result["label"] == ["ham"]
 
 
-def test_what_is_no_batch_of_texts(classify: ColumnClassifier) -> None:
+def test_invalid_batches_are_refused_with_reason(classify: ColumnClassifier) -> None:
     with pytest.raises(InputError, match="no column 'text'; text_column takes one of: body, kind"):
         classify({"body": [HAM], "kind": ["ham"]})
     with pytest.raises(InputError, match="already has a column 'label'; set prefix to keep both"):
@@ -115,7 +117,7 @@ def test_what_is_no_batch_of_texts(classify: ColumnClassifier) -> None:
         classify([HAM])
 
 
-def test_no_bundle_and_another_bundle(bundle_copy: Path, tmp_path: Path) -> None:
+def test_missing_or_changed_bundle_is_refused(bundle_copy: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleNotFoundError):
         ColumnClassifier(tmp_path)
     with pytest.raises(BundleIntegrityError, match=r"has the digest [0-9a-f]{64}, not 0000"):
@@ -129,41 +131,43 @@ def test_no_bundle_and_another_bundle(bundle_copy: Path, tmp_path: Path) -> None
         classify({"text": [HAM]})
 
 
-def test_one_model_for_all_of_them(bundle_copy: Path, loads: Callable[[], dict[int, int]]) -> None:
+def test_equal_classifiers_share_one_loaded_model(bundle_copy: Path, loads: Callable[[], dict[int, int]]) -> None:
     options = RuntimeOptions(device="cpu", threads=1, threshold=0.125)  # no session with these options is open yet
-    several = [ColumnClassifier(path, options=options) for path in (TINY, bundle_copy) for _ in range(4)]
+    classifiers = [ColumnClassifier(path, options=options) for path in (TINY, bundle_copy) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda classify: classify({"text": [SPAM]})["label"], several))
-    assert found == [["SPAM"]] * 8
+        labels = list(pool.map(lambda classify: classify({"text": [SPAM]})["label"], classifiers))
+    assert labels == [["SPAM"]] * 8
     assert list(loads().values()) == [1]
-    assert isinstance(several[0].classifier, SpamClassifier)
+    assert isinstance(classifiers[0].classifier, SpamClassifier)
 
 
-def test_pickled_without_a_model(classify: ColumnClassifier) -> None:
+def test_pickled_classifier_contains_no_model(classify: ColumnClassifier) -> None:
     classify({"text": [SPAM]})
     pickled = pickle.dumps(classify)
     assert len(pickled) < 1000
     code = "import pickle, sys; print(pickle.loads(sys.stdin.buffer.read())({'text': [sys.argv[1], None]})['label'])"
     command = [sys.executable, "-c", code, SPAM]
-    done = subprocess.run(command, input=pickled, cwd=ROOT, capture_output=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"['SPAM', None]\n", b"")
+    completed = subprocess.run(command, input=pickled, cwd=ROOT, capture_output=True, check=False)
+    assert (completed.returncode, completed.stdout, completed.stderr) == (0, b"['SPAM', None]\n", b"")
 
 
-def test_no_library_is_imported_for_lists() -> None:
+def test_lists_need_no_data_framework() -> None:
     code = (
         "import sys; libraries = ('pandas', 'polars', 'pyarrow', 'ray', 'pyspark', 'datasets', 'dask')\n"
         "sys.modules.update(dict.fromkeys(libraries))\n"
         "from spam_edge.integrations.columns import ColumnClassifier\n"
         "print(ColumnClassifier(sys.argv[1])({'text': ['see you at 5 then']})['label'])"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(TINY)], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "['HAM']\n"
+    completed = subprocess.run(
+        [sys.executable, "-c", code, str(TINY)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert completed.stdout == "['HAM']\n"
 
 
 @pytest.mark.parametrize(
     "column", ["WIN", b"WIN", None, np.array("WIN"), np.array([["WIN"]]), {"a": "WIN"}, np.str_("WIN"), 5]
 )
-def test_one_value_is_no_column(classify: ColumnClassifier, column: object) -> None:
+def test_single_value_instead_of_column_is_refused(classify: ColumnClassifier, column: object) -> None:
     with pytest.raises(InputError, match=r"column 'text': expected a list or column of texts, .*batched=True"):
         classify({"text": column})
     with pytest.raises(InputError, match="expected a list or column of texts"):
@@ -178,12 +182,12 @@ def test_one_value_is_no_column(classify: ColumnClassifier, column: object) -> N
         pyarrow.record_batch([pyarrow.array(["a"]), pyarrow.array(["b"])], names=["text", "text"]),
     ],
 )
-def test_two_columns_of_the_name_of_the_text_are_refused(classify: ColumnClassifier, batch: Any) -> None:
+def test_duplicate_text_column_is_refused(classify: ColumnClassifier, batch: Any) -> None:
     with pytest.raises(InputError, match="there is more than one column 'text'; rename all but one"):
         classify(batch)
 
 
-def test_other_columns_may_share_a_name(classify: ColumnClassifier) -> None:
+def test_duplicate_names_of_other_columns_are_accepted(classify: ColumnClassifier) -> None:
     for batch in (
         pandas.DataFrame([["hi", 1, 2]], columns=["text", "a", "a"]),
         pyarrow.table([["hi"], [1], [2]], names=["text", "a", "a"]),

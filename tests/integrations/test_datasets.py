@@ -35,7 +35,7 @@ def dataset(rows: Rows, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_the_scores_of_a_single_process(
+def test_multiprocess_map_equals_single_process_verdicts(
     dataset: Any, rows: Rows, tiny_bundle: Path, loads: Callable[[], dict[int, int]], processes: int
 ) -> None:
     classify = DatasetsClassifier(tiny_bundle)
@@ -50,18 +50,18 @@ def test_the_scores_of_a_single_process(
     assert 1 < len(opened) <= processes
 
 
-def test_tables(dataset: Any, rows: Rows, tiny_bundle: Path) -> None:
+def test_arrow_tables_get_single_process_verdicts(dataset: Any, rows: Rows, tiny_bundle: Path) -> None:
     mapped = dataset.with_format("arrow").map(DatasetsClassifier(tiny_bundle), batched=True).with_format(None)
     assert list(zip(mapped["label"], mapped["spam_score"], mapped["truncated"], strict=True)) == rows.verdicts
 
 
-def test_a_batch_of_nulls_comes_first(tiny_bundle: Path) -> None:
+def test_leading_batch_of_nulls_keeps_column_types(tiny_bundle: Path) -> None:
     dataset, classify = datasets.Dataset.from_dict({"text": [None, None, "see you"]}), DatasetsClassifier(tiny_bundle)
     mapped = dataset.map(classify, batched=True, batch_size=2, features=classify.features(dataset))
     assert mapped["label"][:] == [None, None, "HAM"]
 
 
-def test_results_are_kept_for_the_same_bundle_alone(
+def test_cached_results_are_invalidated_by_bundle_change(
     dataset: Any, bundle_copy: Path, loads: Callable[[], dict[int, int]]
 ) -> None:
     first = dataset.select(range(50))
@@ -72,14 +72,14 @@ def test_results_are_kept_for_the_same_bundle_alone(
     before = mapped()
     assert loads()
     assert mapped()["spam_score"][:] == before["spam_score"][:]
-    assert loads() == {}  # all results came from the cache
+    assert loads() == {}  # all results come from the cache
     manifest = bundle_copy / "manifest.json"
     manifest.write_text(manifest.read_text("utf-8").replace('"version": "1"', '"version": "2"'), "utf-8")
     mapped()
     assert loads()
 
 
-def test_the_key_is_the_same_in_every_process(tiny_bundle: Path) -> None:
+def test_cache_key_is_identical_across_processes(tiny_bundle: Path) -> None:
     code = (
         "import sys; from datasets.fingerprint import Hasher\n"
         "from spam_edge.integrations.datasets import DatasetsClassifier\n"
@@ -96,7 +96,7 @@ def test_the_key_is_the_same_in_every_process(tiny_bundle: Path) -> None:
     assert keys[0] == keys[1] != ""
 
 
-def test_columns_are_checked_before_anything_runs(tiny_bundle: Path) -> None:
+def test_column_conflicts_are_refused_before_processing(tiny_bundle: Path) -> None:
     dataset = datasets.Dataset.from_dict({"label": [1], "body": ["hello"]})
     with pytest.raises(InputError, match="no column 'text'; text_column takes one of: label, body"):
         DatasetsClassifier(tiny_bundle).features(dataset)
@@ -105,13 +105,13 @@ def test_columns_are_checked_before_anything_runs(tiny_bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["WINNER free prize", None])
-def test_a_map_without_batches_is_refused(tiny_bundle: Path, text: str | None) -> None:
+def test_unbatched_map_call_is_refused(tiny_bundle: Path, text: str | None) -> None:
     dataset = datasets.Dataset.from_dict({"text": [text]})
     with pytest.raises(InputError, match=r"column 'text': expected a list or column of texts, .*batched=True"):
         dataset.map(DatasetsClassifier(tiny_bundle))
 
 
-def test_the_recipe(run_recipe: Callable[[str], str]) -> None:
+def test_documentation_recipe_finds_one_spam_message(run_recipe: Callable[[str], str]) -> None:
     shown = run_recipe("datasets")
     assert shown.count("SPAM") == 1
     assert "HAM" not in shown

@@ -31,18 +31,20 @@ def _stream(classifier: SpamClassifier, texts: list[str]) -> list[Prediction]:
     return list(classifier.classify_stream(iter(texts), window=7))
 
 
-def test_streams_in_a_pool_of_threads(classifier: SpamClassifier, loads: Callable[[], dict[int, int]]) -> None:
+def test_thread_pool_streams_share_one_session(classifier: SpamClassifier, loads: Callable[[], dict[int, int]]) -> None:
     expected = classifier.classify_batch(TEXTS)
     loads()
     with ThreadPoolExecutor(6) as pool:
         streams = list(pool.map(_stream, [classifier] * 6, [TEXTS] * 6))
-    assert all(found == expected for found in streams)
+    assert all(stream == expected for stream in streams)
     assert loads() == {}  # all threads shared the open session
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
-def test_a_pool_of_processes(classifier: SpamClassifier, method: str, loads: Callable[[], dict[int, int]]) -> None:
+def test_process_pool_loads_one_model_per_process(
+    classifier: SpamClassifier, method: str, loads: Callable[[], dict[int, int]]
+) -> None:
     expected = classifier.classify_batch(TEXTS)
     loads()
     with ProcessPoolExecutor(
@@ -70,7 +72,7 @@ def _server(bundle: Path, kind: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", ["prefork", "per-request"])
-def test_a_web_server_that_forks(
+def test_forking_web_server_loads_one_model_per_process(
     classifier: SpamClassifier, tiny_bundle: Path, kind: str, loads: Callable[[], dict[int, int]]
 ) -> None:
     texts = TEXTS[:120]
@@ -81,8 +83,8 @@ def test_a_web_server_that_forks(
 
         def ask(text: str) -> dict[str, object]:
             with opener.open(address, data=text.encode(), timeout=TIMEOUT) as answer:
-                found: dict[str, object] = json.load(answer)
-                return found
+                verdict: dict[str, object] = json.load(answer)
+                return verdict
 
         answers = list(clients.map(ask, texts))
     assert [(answer["label"], answer["score"]) for answer in answers] == expected

@@ -49,35 +49,37 @@ def _map(rows: Rows, kind: type[RayClassifier], *, blocks: int, batch_format: st
         compute=ray.data.ActorPoolStrategy(size=2),
         num_cpus=0.5,
     )
-    found = sorted(dataset.take_all(), key=lambda row: row["id"])
-    assert [row["id"] for row in found] == list(range(len(rows.texts)))
-    assert [row["text"] for row in found] == rows.texts
-    return [(row["label"], row["spam_score"], row["truncated"]) for row in found]
+    mapped = sorted(dataset.take_all(), key=lambda row: row["id"])
+    assert [row["id"] for row in mapped] == list(range(len(rows.texts)))
+    assert [row["text"] for row in mapped] == rows.texts
+    return [(row["label"], row["spam_score"], row["truncated"]) for row in mapped]
 
 
 @pytest.mark.parametrize(("blocks", "batch_format"), [(4, "pyarrow"), (7, "pandas"), (5, "numpy")])
-def test_the_scores_of_a_single_process(
+def test_ray_data_equals_single_process_verdicts(
     rows: Rows, tiny_bundle: Path, loads: Callable[[], dict[int, int]], blocks: int, batch_format: str
 ) -> None:
-    found = _map(rows, CountedRay, blocks=blocks, batch_format=batch_format, bundle=tiny_bundle)
+    verdicts = _map(rows, CountedRay, blocks=blocks, batch_format=batch_format, bundle=tiny_bundle)
     if batch_format == "numpy":  # float arrays have no null
-        found = [(label, None if math.isnan(score or 0) else score, cut) for label, score, cut in found]
-    assert found == rows.verdicts
+        verdicts = [(label, None if math.isnan(score or 0) else score, cut) for label, score, cut in verdicts]
+    assert verdicts == rows.verdicts
     opened = loads()
     assert set(opened.values()) == {1}
     assert len(opened) <= 2
 
 
-def test_an_actor_that_dies(rows: Rows, tiny_bundle: Path, tmp_path: Path, loads: Callable[[], dict[int, int]]) -> None:
-    found = _map(rows, MortalRay, blocks=6, batch_format="pyarrow", bundle=tiny_bundle, marker=tmp_path / "died")
+def test_crashed_actor_is_replaced_without_changing_verdicts(
+    rows: Rows, tiny_bundle: Path, tmp_path: Path, loads: Callable[[], dict[int, int]]
+) -> None:
+    verdicts = _map(rows, MortalRay, blocks=6, batch_format="pyarrow", bundle=tiny_bundle, marker=tmp_path / "died")
     assert (tmp_path / "died").exists()
-    assert found == rows.verdicts
+    assert verdicts == rows.verdicts
     opened = loads()
     assert set(opened.values()) == {1}
     assert 2 <= len(opened) <= 3  # one of them replaced the crashed actor
 
 
-def test_threads_of_an_actor_are_the_cores_it_was_assigned() -> None:
+def test_actor_threads_equal_assigned_cores() -> None:
     class Actor:
         def threads(self) -> int | None:
             return RayClassifier.default_options().threads
@@ -92,7 +94,7 @@ def test_threads_of_an_actor_are_the_cores_it_was_assigned() -> None:
 
 @pytest.mark.gpu
 @NEEDS_CUDA
-def test_an_actor_with_a_gpu_runs_on_it(tiny_bundle: Path) -> None:
+def test_actor_with_gpu_share_runs_on_cuda(tiny_bundle: Path) -> None:
     class Actor:
         def provider(self) -> str:
             return RayClassifier(tiny_bundle).classifier.provider
@@ -102,12 +104,12 @@ def test_an_actor_with_a_gpu_runs_on_it(tiny_bundle: Path) -> None:
     assert ray.get([actor.provider.remote() for actor in actors]) == [CUDA, CUDA, CPU]
 
 
-def test_another_model_on_a_node(tiny_bundle: Path) -> None:
+def test_node_with_other_bundle_digest_is_refused(tiny_bundle: Path) -> None:
     with pytest.raises(BundleIntegrityError, match=r"has the digest [0-9a-f]{64}, not 0000"):
         RayClassifier(tiny_bundle, digest="0000")
 
 
-def test_the_recipe(run_recipe: Callable[[str], str]) -> None:
+def test_documentation_recipe_finds_one_spam_message(run_recipe: Callable[[str], str]) -> None:
     shown = run_recipe("ray")
     assert shown.count("SPAM") == 1
     assert "HAM" not in shown

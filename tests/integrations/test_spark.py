@@ -54,14 +54,14 @@ def frame(spark: Any, rows: Rows) -> Any:
 
 def _verdicts(frame: Any) -> list[Verdict]:
     """Return the verdicts in order of the ids; each id occurs once, with its columns intact."""
-    found = sorted(frame.collect(), key=lambda row: row["id"])
-    assert [row["id"] for row in found] == list(range(len(found)))
-    assert all(row["more"] == (None if row["id"] % 3 else [row["id"]]) for row in found)
-    return [(row["label"], row["spam_score"], row["truncated"]) for row in found]
+    collected = sorted(frame.collect(), key=lambda row: row["id"])
+    assert [row["id"] for row in collected] == list(range(len(collected)))
+    assert all(row["more"] == (None if row["id"] % 3 else [row["id"]]) for row in collected)
+    return [(row["label"], row["spam_score"], row["truncated"]) for row in collected]
 
 
 @pytest.mark.parametrize(("method", "partitions"), [("mapInArrow", 3), ("mapInPandas", 7)])
-def test_the_scores_of_a_single_process(
+def test_spark_map_equals_single_process_verdicts(
     frame: Any, rows: Rows, tiny_bundle: Path, method: str, partitions: int
 ) -> None:
     classify = SparkClassifier(tiny_bundle)
@@ -69,14 +69,14 @@ def test_the_scores_of_a_single_process(
     assert _verdicts(mapped) == rows.verdicts
 
 
-def test_a_function_of_a_column(frame: Any, rows: Rows, tiny_bundle: Path) -> None:
+def test_column_udf_equals_single_process_verdicts(frame: Any, rows: Rows, tiny_bundle: Path) -> None:
     verdict = classify_udf(tiny_bundle, batch_size=300)("text")
     mapped = frame.repartition(5).withColumn("verdict", verdict)
     assert mapped.schema["verdict"].dataType.simpleString() == "struct<label:string,spam_score:float,truncated:boolean>"
     assert _verdicts(mapped.select("id", "more", "verdict.*")) == rows.verdicts
 
 
-def test_one_model_per_worker(frame: Any, tiny_bundle: Path, loads: Callable[[], dict[int, int]]) -> None:
+def test_each_worker_loads_one_model(frame: Any, tiny_bundle: Path, loads: Callable[[], dict[int, int]]) -> None:
     options = RuntimeOptions(threads=1, threshold=0.25)  # no session with these options is open yet
     for partitions in (2, 6):
         classify = CountedSpark(tiny_bundle, options=options)
@@ -86,25 +86,27 @@ def test_one_model_per_worker(frame: Any, tiny_bundle: Path, loads: Callable[[],
     assert len(opened) < 8  # workers run several tasks each
 
 
-def test_a_worker_that_dies(frame: Any, rows: Rows, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_crashed_worker_is_replaced_without_changing_verdicts(
+    frame: Any, rows: Rows, tiny_bundle: Path, tmp_path: Path
+) -> None:
     classify = MortalSpark(bundle=tiny_bundle, marker=tmp_path / "died")
     mapped = frame.repartition(3).mapInArrow(classify, classify.schema(frame.schema))
     assert _verdicts(mapped) == rows.verdicts
     assert (tmp_path / "died").exists()
 
 
-def test_nothing_but_nulls_and_nothing_at_all(spark: Any, tiny_bundle: Path) -> None:
+def test_null_and_empty_frames_give_null_and_empty_results(spark: Any, tiny_bundle: Path) -> None:
     nulls = spark.createDataFrame([(None,)] * 3, "text string").repartition(2)
     classify = SparkClassifier(tiny_bundle, prefix="sms_")
     for frame, expected in ((nulls, 3), (nulls.where("text is not null"), 0)):
         for method in ("mapInPandas", "mapInArrow"):
-            found = getattr(frame, method)(classify, classify.schema(frame.schema)).collect()
-            assert [tuple(row) for row in found] == [(None, None, None, None)] * expected
-        found = frame.select(classify_udf(tiny_bundle)("text").alias("verdict")).select("verdict.*").collect()
-        assert [tuple(row) for row in found] == [(None, None, None)] * expected
+            collected = getattr(frame, method)(classify, classify.schema(frame.schema)).collect()
+            assert [tuple(row) for row in collected] == [(None, None, None, None)] * expected
+        collected = frame.select(classify_udf(tiny_bundle)("text").alias("verdict")).select("verdict.*").collect()
+        assert [tuple(row) for row in collected] == [(None, None, None)] * expected
 
 
-def test_columns_are_checked_before_anything_runs(spark: Any, tiny_bundle: Path) -> None:
+def test_column_conflicts_are_refused_before_processing(spark: Any, tiny_bundle: Path) -> None:
     frame = spark.createDataFrame([("ham", "hello")], "label string, body string")
     with pytest.raises(InputError, match="no column 'text'; text_column takes one of: label, body"):
         SparkClassifier(tiny_bundle).schema(frame.schema)
@@ -113,7 +115,7 @@ def test_columns_are_checked_before_anything_runs(spark: Any, tiny_bundle: Path)
 
 
 @pytest.mark.usefixtures("spark")
-def test_the_recipe(run_recipe: Callable[[str], str]) -> None:
+def test_documentation_recipe_finds_two_spam_messages(run_recipe: Callable[[str], str]) -> None:
     shown = run_recipe("pyspark")
     assert shown.count("SPAM") == 2
     assert "HAM" not in shown

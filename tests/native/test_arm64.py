@@ -1,4 +1,4 @@
-"""The instruction sets of ARM64 give the logits of this machine's, bit by bit. QEMU emulates the processors."""
+"""The ARM64 instruction sets give logits bit-identical to AVX2 on this machine. QEMU emulates the processors."""
 
 import platform
 import subprocess
@@ -35,14 +35,14 @@ def _sysroot() -> None:
 
 @pytest.fixture(scope="module")
 def packed(tiny_bundle: Path) -> bytes:
-    """The tiny model, malformed ones, and sound ones of any shape."""
+    """The tiny model, malformed models, and sound models of any shape."""
     sound = sound_model(tiny_bundle, sound_batch())
     return pack(sound, [*malformed_models(sound, MODELS, SEED), *models_of_any_shape(SHAPES, SEED)])
 
 
 @pytest.fixture(scope="module")
 def run(packed: bytes, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcomes]:
-    """Return a function that runs all models with an instruction set, once."""
+    """Return a cached function that runs all models with an instruction set."""
 
     def run_all(vectors: str) -> Outcomes:
         folder = tmp_path_factory.mktemp(vectors)
@@ -55,26 +55,26 @@ def run(packed: bytes, tmp_path_factory: pytest.TempPathFactory) -> Callable[[st
     return cache(run_all)
 
 
-def _same(one: str, other: str) -> bool:
-    """Compare the bits of logits. NaN has another sign on ARM64 than on x86-64."""
+def _equal_bits(one: str, other: str) -> bool:
+    """Compare the bits of logits, except for NaN, whose sign differs between ARM64 and x86-64."""
     bits = [np.frombuffer(bytes.fromhex(text), dtype=np.uint32) for text in (one, other)]
     nan = [np.isnan(array.view(np.float32)) for array in bits]
     return bool(np.all((bits[0] == bits[1]) | (nan[0] & nan[1])))
 
 
 @pytest.mark.parametrize("vectors", PROCESSORS)
-def test_sound_and_malformed_models_end_as_on_this_machine(run: Callable[[str], Outcomes], vectors: str) -> None:
-    there, here = run(vectors), run("avx2")
-    assert there.faults == here.faults == {}
-    assert there.refused == here.refused
-    assert {*range(MODELS, MODELS + SHAPES)} <= there.done.keys()
-    different = {number for number, logits in there.done.items() if not _same(logits, here.done[number])}
+def test_arm64_outcomes_and_logits_match_avx2(run: Callable[[str], Outcomes], vectors: str) -> None:
+    arm64, avx2 = run(vectors), run("avx2")
+    assert arm64.faults == avx2.faults == {}
+    assert arm64.refused == avx2.refused
+    assert {*range(MODELS, MODELS + SHAPES)} <= arm64.done.keys()
+    different = {number for number, logits in arm64.done.items() if not _equal_bits(logits, avx2.done[number])}
     assert not different
 
 
-def test_the_program_finds_no_difference() -> None:
-    """A whole Python with onnxruntime, on the least and the best of the processors."""
+def test_arm64_program_reports_bit_identical_logits() -> None:
+    """Runs Python with onnxruntime on the least and the most capable processor."""
     command = [sys.executable, "-m", "tests.arm64", "--messages", "40", "--only", "neon", "--only", "i8mm"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("there and here") == done.stdout.count("bit-identical") / 2 == 2
+    completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert completed.stdout.count("there and here") == completed.stdout.count("bit-identical") / 2 == 2

@@ -118,7 +118,7 @@ def _open(model: onnx.ModelProto, folder: Path, vectors: str) -> Any:
         return create_session(path, optimization="disabled", provider=CPU, fused=True)
 
 
-def _refuse(model: onnx.ModelProto, folder: Path, vectors: str, reason: str) -> None:
+def _assert_refused(model: onnx.ModelProto, folder: Path, vectors: str, reason: str) -> None:
     with pytest.raises(BundleIntegrityError, match=rf"model_fused\.onnx cannot be opened .*{reason}") as caught:
         _open(model, folder, vectors)
     assert "\n" not in str(caught.value)
@@ -130,44 +130,44 @@ def model() -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("name", CONSTANTS)
-def test_a_malformed_constant(model: onnx.ModelProto, tmp_path: Path, vectors: str, name: str) -> None:
+def test_malformed_constant_is_refused(model: onnx.ModelProto, tmp_path: Path, vectors: str, name: str) -> None:
     constant, change, reason = CONSTANTS[name]
     [tensor] = [tensor for tensor in model.graph.initializer if tensor.name == constant]
     changed = change(numpy_helper.to_array(tensor))
     tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(changed).reshape(changed.shape), constant))
-    _refuse(model, tmp_path, vectors, reason)
+    _assert_refused(model, tmp_path, vectors, reason)
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_a_malformed_attribute(model: onnx.ModelProto, tmp_path: Path, vectors: str, name: str) -> None:
+def test_malformed_attribute_is_refused(model: onnx.ModelProto, tmp_path: Path, vectors: str, name: str) -> None:
     changes, reason = ATTRIBUTES[name]
     [node] = model.graph.node
     kept = [attribute for attribute in node.attribute if attribute.name not in changes]
     del node.attribute[:]
     node.attribute.extend([*kept, *(helper.make_attribute(*change) for change in changes.items())])
-    _refuse(model, tmp_path, vectors, reason)
+    _assert_refused(model, tmp_path, vectors, reason)
 
 
-def test_a_missing_or_an_additional_input(model: onnx.ModelProto, tmp_path: Path, vectors: str) -> None:
+def test_missing_or_additional_input_is_refused(model: onnx.ModelProto, tmp_path: Path, vectors: str) -> None:
     [node] = model.graph.node
     last = node.input.pop()
-    _refuse(model, tmp_path, vectors, "189 inputs do not fit the attribute layers, 3")
+    _assert_refused(model, tmp_path, vectors, "189 inputs do not fit the attribute layers, 3")
     node.input.extend([last, last])
-    _refuse(model, tmp_path, vectors, "191 inputs do not fit the attribute layers, 3")
+    _assert_refused(model, tmp_path, vectors, "191 inputs do not fit the attribute layers, 3")
 
 
-def test_an_input_that_is_left_out(model: onnx.ModelProto, tmp_path: Path, vectors: str) -> None:
+def test_absent_required_input_is_refused(model: onnx.ModelProto, tmp_path: Path, vectors: str) -> None:
     model.graph.node[0].input[4] = ""
-    _refuse(model, tmp_path, vectors, "Input2 is absent, but not optional")  # words of onnxruntime
+    _assert_refused(model, tmp_path, vectors, "Input2 is absent, but not optional")  # message of onnxruntime
 
 
-def test_a_constant_that_the_caller_may_replace(model: onnx.ModelProto, tmp_path: Path, vectors: str) -> None:
+def test_constant_exposed_as_graph_input_is_refused(model: onnx.ModelProto, tmp_path: Path, vectors: str) -> None:
     model.graph.input.append(helper.make_tensor_value_info(f"{DOWN}.completed", onnx.TensorProto.INT32, [2]))
-    _refuse(model, tmp_path, vectors, "layer 1 down completed is missing or not constant")
+    _assert_refused(model, tmp_path, vectors, "layer 1 down completed is missing or not constant")
 
 
-def test_unaligned_constants_give_the_same_logits(model: onnx.ModelProto, tmp_path: Path, vectors: str) -> None:
-    """Constants that the int8 file also holds lie anywhere in it."""
+def test_unaligned_constants_give_identical_logits(model: onnx.ModelProto, tmp_path: Path, vectors: str) -> None:
+    """Constants shared with the int8 file may start at any offset."""
     batch = dict(
         zip(("input_ids", "attention_mask"), pad_rows([[2, 9, 3], [2, 11, 12, 3]], pad_token_id=0), strict=True)
     )

@@ -28,9 +28,9 @@ def _logits(outcomes: Outcomes, number: int) -> NDArray[np.float32]:
     return np.frombuffer(bytes.fromhex(outcomes.done[number]), dtype=np.float32)
 
 
-def test_no_model_is_a_fault_and_all_instruction_sets_give_the_same(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_malformed_models_never_crash_and_all_libraries_agree(tiny_bundle: Path, tmp_path: Path) -> None:
     packed = _packed(tiny_bundle, MODELS)
-    first: Outcomes | None = None
+    baseline: Outcomes | None = None
     for name in fused_vectors():
         outcomes = run_models(compile_harness(name, tmp_path), packed, MODELS)
         assert outcomes.faults == {}
@@ -40,15 +40,15 @@ def test_no_model_is_a_fault_and_all_instruction_sets_give_the_same(tiny_bundle:
         with use_vectors(name):
             session = open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cpu", variant="fused", threads=1))
         expected = session.run(*sound_batch())
-        found = _logits(outcomes, 0).reshape(expected.shape)
-        assert np.abs(found - expected).max() < 1e-6  # another compiler may fold constants of the Gelu table otherwise
-        first = first or outcomes
-        assert outcomes.refused == first.refused
-        for number in first.done:
-            assert np.array_equal(_logits(outcomes, number), _logits(first, number), equal_nan=True), number
+        actual = _logits(outcomes, 0).reshape(expected.shape)
+        assert np.abs(actual - expected).max() < 1e-6  # compilers fold constants of the Gelu table differently
+        baseline = baseline or outcomes
+        assert outcomes.refused == baseline.refused
+        for number in baseline.done:
+            assert np.array_equal(_logits(outcomes, number), _logits(baseline, number), equal_nan=True), number
 
 
-def test_a_missing_check_is_found(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_fuzzing_detects_removed_bounds_check(tiny_bundle: Path, tmp_path: Path) -> None:
     native = Path(shutil.copytree(NATIVE, tmp_path / "native"))
     code = (native / "constants.c").read_text(encoding="utf-8")
     checked = "if (index < 0 || (size_t)index >= end)"

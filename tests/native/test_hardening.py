@@ -1,4 +1,4 @@
-"""The libraries are compiled and linked with the protections of build.py."""
+"""The libraries are compiled and linked with the hardening options of build.py."""
 
 import platform
 import struct
@@ -36,7 +36,7 @@ def text_content() -> bytes:
     return path.read_bytes()
 
 
-def _assert_memory_is_executable_or_writable_but_not_both(content: bytes) -> None:
+def _assert_nonexecutable_stack_and_full_relro(content: bytes) -> None:
     headers = _headers(content)
     assert not headers[STACK][0] & EXECUTABLE
     assert RELRO in headers
@@ -45,15 +45,15 @@ def _assert_memory_is_executable_or_writable_but_not_both(content: bytes) -> Non
     assert entries[FLAGS] & BIND_NOW
 
 
-def test_memory_is_executable_or_writable_but_not_both(content: bytes) -> None:
-    _assert_memory_is_executable_or_writable_but_not_both(content)
+def test_operator_has_nonexecutable_stack_and_full_relro(content: bytes) -> None:
+    _assert_nonexecutable_stack_and_full_relro(content)
 
 
-def test_so_is_that_of_the_text_library(text_content: bytes) -> None:
-    _assert_memory_is_executable_or_writable_but_not_both(text_content)
+def test_text_library_has_full_relro_and_protected_stack(text_content: bytes) -> None:
+    _assert_nonexecutable_stack_and_full_relro(text_content)
     assert b"\0__stack_chk_fail\0" in text_content
 
 
-def test_stack_and_buffers_are_checked(content: bytes) -> None:
+def test_operator_has_stack_protector_and_fortified_buffers(content: bytes) -> None:
     assert b"\0__stack_chk_fail\0" in content
     assert b"\0__vsnprintf_chk\0" in content

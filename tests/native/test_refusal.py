@@ -1,4 +1,4 @@
-"""The library refuses an onnxruntime that lacks its API version. Such an onnxruntime is made with ctypes."""
+"""The library refuses an onnxruntime that lacks its API version. ctypes imitates such an onnxruntime."""
 
 import ctypes
 
@@ -30,9 +30,9 @@ def _register(path: str, newest: int) -> tuple[int | None, list[int], list[tuple
     """Register with onnxruntime 1.15.1, whose newest API version is ``newest``.
 
     Returns:
-        The address of the status, the API versions asked for, and code and message of each status created.
+        The address of the status, the requested API versions, and code and message of each status created.
     """
-    asked: list[int] = []
+    requested: list[int] = []
     created: list[tuple[int, bytes]] = []
 
     @_CreateStatus
@@ -44,27 +44,27 @@ def _register(path: str, newest: int) -> tuple[int | None, list[int], list[tuple
 
     @_GetApi
     def get_api(version: int) -> int | None:
-        asked.append(version)
+        requested.append(version)
         return ctypes.addressof(api) if version <= newest else None
 
     version = ctypes.create_string_buffer(b"1.15.1")
     base = _ApiBase(get_api, _GetVersion(lambda: ctypes.addressof(version)))
     register = ctypes.CDLL(path).RegisterCustomOps
     register.restype = ctypes.c_void_p
-    return register(None, ctypes.byref(base)), asked, created
+    return register(None, ctypes.byref(base)), requested, created
 
 
 def _register_with(vectors: str, newest: int) -> tuple[int | None, list[int], list[tuple[int, bytes]]]:
     with use_vectors(vectors):
         path = str(library())
-    return in_fresh_process(_register, path, newest)  # a crash ends that process alone
+    return in_fresh_process(_register, path, newest)  # a crash ends only that process
 
 
-def test_an_older_onnxruntime_gets_a_status_that_names_both_versions(vectors: str) -> None:
+def test_unsupported_onnxruntime_gets_status_naming_both_versions(vectors: str) -> None:
     assert _register_with(vectors, 15) == (STATUS, [16, 1], [(FAIL, REASON.encode())])
 
 
-def test_without_any_api_the_reason_is_printed(vectors: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """There is nothing to make a status with, and nothing is registered."""
+def test_onnxruntime_without_api_gets_reason_on_stderr(vectors: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without an API no status can be created."""
     assert _register_with(vectors, 0) == (None, [16, 1], [])
     assert capfd.readouterr() == ("", f"{REASON}\n")

@@ -1,4 +1,4 @@
-"""Several threads, sessions and processes, and refused threads and memory, under sanitizers: ``make sanitize``."""
+"""The operator under sanitizers: threads, sessions, forks, refused threads and memory. See ``make sanitize``."""
 
 import shutil
 from pathlib import Path
@@ -27,8 +27,8 @@ def _compiled(sanitizer: str, vectors: str, folder: Path, native: Path = NATIVE)
 
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
-def test_no_check_fails(model: Path, tmp_path: Path, sanitizer: str) -> None:
-    """With the default instruction set; ``make sanitize`` runs all."""
+def test_operator_passes_all_sanitizer_checks(model: Path, tmp_path: Path, sanitizer: str) -> None:
+    """Runs the default instruction set; ``make sanitize`` runs all."""
     assert run_stress(_compiled(sanitizer, instruction_set(), tmp_path), model) == ([*CHECKS], "")
 
 
@@ -44,12 +44,12 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_fault_is_found(model: Path, tmp_path: Path, name: str) -> None:
+def test_sanitizer_detects_fault_injected_into_operator(model: Path, tmp_path: Path, name: str) -> None:
     sanitizer, file, right, wrong, check, reason = BROKEN[name]
     native = Path(shutil.copytree(NATIVE, tmp_path / "native"))
     code = (native / file).read_text(encoding="utf-8")
     assert right in code
     (native / file).write_text(code.replace(right, wrong), encoding="utf-8")
-    passed, found = run_stress(_compiled(sanitizer, instruction_set(), tmp_path, native), model)
+    passed, report = run_stress(_compiled(sanitizer, instruction_set(), tmp_path, native), model)
     assert (*CHECKS, "the end")[len(passed)] == check
-    assert reason in found
+    assert reason in report

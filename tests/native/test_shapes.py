@@ -1,4 +1,4 @@
-"""All libraries of the fused operator give the same logits, to the bit, for random models and batches of any shape."""
+"""All libraries of the fused operator give bit-identical logits for random models and batches of any shape."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,30 +51,32 @@ def _run(session: Any, lengths: Sequence[int], seed: int = 0) -> NDArray[np.floa
     return logits
 
 
-def _assert_all_alike(sessions: dict[str, Any], lengths: Sequence[int], seed: int = 0) -> None:
-    found = {name: _run(session, lengths, seed) for name, session in sessions.items()}
-    expected = found.pop("avx2")
+def _assert_identical_logits(sessions: dict[str, Any], lengths: Sequence[int], seed: int = 0) -> None:
+    actual = {name: _run(session, lengths, seed) for name, session in sessions.items()}
+    expected = actual.pop("avx2")
     assert np.isfinite(expected).all()
-    for name, logits in found.items():
+    for name, logits in actual.items():
         assert np.array_equal(logits, expected), name
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(sizes=SIZES, lengths=LENGTHS, seed=st.integers(0, 2**32))
-def test_random_shapes(tmp_path: Path, sizes: Sizes, lengths: list[int], seed: int) -> None:
-    _assert_all_alike(_sessions(sizes, tmp_path, seed), lengths, seed)
+def test_random_models_and_batches_give_identical_logits(
+    tmp_path: Path, sizes: Sizes, lengths: list[int], seed: int
+) -> None:
+    _assert_identical_logits(_sessions(sizes, tmp_path, seed), lengths, seed)
 
 
 @pytest.mark.parametrize("fine", [0, INPUTS])
-def test_every_number_of_rows(tmp_path: Path, fine: int) -> None:
-    """All heights of a tile, an odd and an even number of groups of rows, and both sides of a chunk of 96 rows."""
+def test_every_row_count_gives_identical_logits(tmp_path: Path, fine: int) -> None:
+    """Covers all tile heights, odd and even numbers of row groups, and both sides of a chunk of 96 rows."""
     sessions = _sessions(Sizes(heads=2, size=33, hidden=130, layers=2, repeated=3, fine=fine, completed=2), tmp_path)
     for rows in (*range(1, 51), 63, 64, 65, 95, 96, 97, 161, 191, 192, 193):
         lengths = [POSITIONS] * (rows // POSITIONS) + [rows % POSITIONS] * (rows % POSITIONS > 0)
-        _assert_all_alike(sessions, lengths, seed=rows)
+        _assert_identical_logits(sessions, lengths, seed=rows)
 
 
-def test_widths_of_real_models(tmp_path: Path) -> None:
+def test_real_model_widths_give_identical_logits(tmp_path: Path) -> None:
     sessions = _sessions(Sizes(heads=12, size=32, hidden=1536, layers=1, repeated=15, completed=2), tmp_path)
     for lengths in ([1], [23], [POSITIONS, 7, 30]):
-        _assert_all_alike(sessions, lengths)
+        _assert_identical_logits(sessions, lengths)

@@ -36,7 +36,7 @@ from spam_edge import RuntimeOptions, SpamClassifier
 from spam_edge.bundle.locate import Bundle
 from spam_edge.runtime.session import open_session
 
-# Python 3.12 warns of forks beside threads, which is what these tests are about.
+# Python 3.12 warns about forks of multi-threaded processes, which these tests need.
 warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
 
 def session(threads):
@@ -49,7 +49,7 @@ def batch(messages=60, tokens=50, seed=0):
 def tasks():
     return set(os.listdir("/proc/self/task"))
 
-until = time.monotonic() + {TIMEOUT}  # on a loaded machine, threads do not have a core all the time
+until = time.monotonic() + {TIMEOUT}  # on a loaded machine, threads may wait for a core
 """
 
 
@@ -58,7 +58,7 @@ def _session(threads: int) -> Session:
 
 
 def _batch(count: int, longest: int) -> Batch:
-    """Return random messages; the first has ``longest`` tokens, the others fewer or as many."""
+    """Return random messages; the first has ``longest`` tokens, the others at most as many."""
     rng = np.random.default_rng(longest)
     lengths = [longest, *rng.integers(1, longest + 1, count - 1).tolist()]
     return pad_rows([rng.integers(0, VOCABULARY, length).tolist() for length in lengths], pad_token_id=0)
@@ -66,14 +66,14 @@ def _batch(count: int, longest: int) -> Batch:
 
 def _run(code: str, *before: str) -> str:
     command = [*before, sys.executable, "-c", PRELUDE + code, str(TINY)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * TIMEOUT, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.strip()
+    completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * TIMEOUT, check=False)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    return completed.stdout.strip()
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8, 20])
-def test_helpers_do_not_change_a_bit(threads: int) -> None:
-    """Shapes around the partition of rows, heads and panels; with more threads than cores, some are preempted."""
+def test_helper_threads_give_bit_identical_logits(threads: int) -> None:
+    """Covers shapes around the partition of rows, heads and panels, and more threads than cores."""
     alone, helped = _session(1), _session(threads)
     shapes = [(count, longest) for longest in (1, 2, 7, 31, 32, POSITIONS) for count in (1, 3, 40, 200, 400)]
     for shape in shapes:
@@ -82,24 +82,24 @@ def test_helpers_do_not_change_a_bit(threads: int) -> None:
         assert all(np.array_equal(helped.run(*batch), expected) for _ in range(5)), shape
 
 
-def test_runs_side_by_side_give_threads_to_each_other() -> None:
+def test_concurrent_runs_sharing_pool_give_bit_identical_logits() -> None:
     alone, helped = _session(1), _session(3)
     batches = [_batch(1 + 37 * (number % 9), 1 + 21 * (number % 4)) for number in range(36)]
     expected = [alone.run(*batch) for batch in batches]
     for workers in (2, 3, 6):
         with ThreadPoolExecutor(workers) as pool:
             for _ in range(4):
-                found = pool.map(lambda batch: helped.run(*batch), batches)
-                assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
+                results = pool.map(lambda batch: helped.run(*batch), batches)
+                assert all(np.array_equal(*pair) for pair in zip(results, expected, strict=True))
 
 
-def test_a_run_has_as_many_threads_as_it_was_given_and_leaves_none_behind() -> None:
+def test_pool_respects_thread_limit_and_ends_with_sessions() -> None:
     code = """
 before, found = tasks(), []
 
 def more_than_before(threads):
     while len(tasks() - before) > threads and time.monotonic() < until:
-        time.sleep(0.01)  # one that has ended may be seen for a moment more
+        time.sleep(0.01)  # /proc may list an ended thread for a moment
     found.append(len(tasks() - before))
 
 for threads in (1, 2, 4):
@@ -120,7 +120,7 @@ print(found)
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
-def test_a_helper_takes_work_from_the_thread_that_runs() -> None:
+def test_helper_thread_takes_work_from_calling_thread() -> None:
     code = """
 def seconds(one):
     began = time.thread_time()
@@ -135,7 +135,7 @@ while seconds(helped) > enough:
     _run(code)
 
 
-def test_a_helper_sleeps_while_nothing_runs_or_too_little() -> None:
+def test_helper_thread_sleeps_when_idle_or_batch_is_small() -> None:
     code = """
 helped, before = session(2), tasks()
 helped.run(*batch())
@@ -160,7 +160,7 @@ while spent(lambda: helped.run(*batch())) < 5:
     _run(code)
 
 
-def test_signals_are_for_others() -> None:
+def test_helper_thread_blocks_signals() -> None:
     code = """
 helped, before = session(2), tasks()
 helped.run(*batch())
@@ -172,14 +172,14 @@ print([number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM) if n
     assert _run(code) == "[]"
 
 
-def test_a_fork_has_helpers_of_its_own() -> None:
+def test_forked_process_starts_own_helper_thread() -> None:
     code = """
 helped = session(2)
 expected = helped.run(*batch())
 for generation in range(3):
     if os.fork():
         sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
-    signal.alarm(60)  # a run that waits for threads of the parent would wait for ever
+    signal.alarm(60)  # a run that waits for threads of the parent would hang
     assert len(tasks()) == 1
     for _ in range(20):
         assert np.array_equal(helped.run(*batch()), expected)
@@ -188,7 +188,7 @@ for generation in range(3):
     _run(code)
 
 
-def test_a_fork_in_the_middle_of_runs() -> None:
+def test_fork_during_runs_gives_bit_identical_scores() -> None:
     code = """
 classifier = SpamClassifier.load(sys.argv[1], RuntimeOptions(device="cpu", variant="fused", threads=2))
 texts = [f"see you at {number} then, and bring {number + 1} of them" for number in range(30)]
@@ -216,7 +216,7 @@ for other in others:
     _run(code)
 
 
-def test_a_fork_after_the_last_session_has_gone() -> None:
+def test_fork_after_last_session_closed_does_not_crash() -> None:
     """onnxruntime closes the library with the last session, but its fork handler stays registered."""
     code = """
 import onnxruntime
@@ -239,7 +239,7 @@ assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.skipif(shutil.which("taskset") is None, reason="needs taskset")
-def test_one_core_for_several_threads() -> None:
+def test_threads_waiting_for_helpers_yield_single_core() -> None:
     """A thread that waits for a helper yields its core."""
     code = """
 alone, helped = session(1), session(4)
@@ -255,14 +255,14 @@ while min(seconds(helped) for _ in range(3)) > 3 * min(seconds(alone) for _ in r
     _run(code, "taskset", "-c", str(min(os.sched_getaffinity(0))))
 
 
-def test_exit_while_helpers_sleep() -> None:
+def test_process_exits_cleanly_with_sleeping_helpers() -> None:
     code = """
-helped = session(3)  # which outlives all others
+helped = session(3)  # still open at exit
 helped.run(*batch())
 """
     _run(code)
 
 
-def test_no_threads_are_refused() -> None:
+def test_zero_threads_are_refused() -> None:
     with pytest.raises(BundleIntegrityError, match="threads has to be a number of at least 1"):
         create_session(TINY / "onnx" / "model_fused.onnx", optimization="disabled", provider=CPU, fused=True, threads=0)

@@ -1,7 +1,7 @@
-"""Tiles of AMX: the permission of the kernel, and threads and forks with emulated tiles.
+"""AMX tiles: kernel permission, and threads and forks with emulated tiles.
 
-Other tests of the operator run the emulated library, too; see tests/support/vectors.py. Its instructions end the
-process where those of the processor do, and where the call before has not released its tiles.
+Other tests of the operator also run the emulated library; see tests/support/vectors.py. Emulated instructions end the
+process where real ones would, and also if the previous call has not released its tiles.
 """
 
 import ctypes
@@ -48,17 +48,17 @@ def _opened(model: Path, threads: int) -> Iterator[_Run]:
         yield lambda: session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
 
 
-def test_every_thread_configures_its_tiles_and_releases_them(model: Path) -> None:
+def test_every_thread_configures_and_releases_tiles(model: Path) -> None:
     with _opened(model, 1) as run:
         expected = run()
     for threads in (2, 3, 8):
         with _opened(model, threads) as run, ThreadPoolExecutor(3) as pool:
             assert all(np.array_equal(pool.submit(run).result(), expected) for _ in range(8))
-            found = pool.map(lambda _, run=run: run(), range(8))
-            assert all(np.array_equal(logits, expected) for logits in found)
+            results = pool.map(lambda _, run=run: run(), range(8))
+            assert all(np.array_equal(logits, expected) for logits in results)
 
 
-def test_the_caller_has_no_tiles_after_a_run(model: Path) -> None:
+def test_calling_thread_releases_tiles_after_run(model: Path) -> None:
     with _opened(model, 2) as run:
         run()
         assert ctypes.CDLL(str(library())).emulated_tiles_in_use() == 0
@@ -78,12 +78,12 @@ def _run_in_forks(model: Path) -> list[int]:
         return status
 
 
-def test_a_fork_has_tiles_of_its_own(model: Path) -> None:
+def test_forked_process_configures_own_tiles(model: Path) -> None:
     assert in_fresh_process(_run_in_forks, model) == [0] * 10
 
 
-def _refuse_tiles() -> None:
-    """Let the kernel refuse the tile data of AMX to this process, by a filter of system calls."""
+def _deny_tile_permission() -> None:
+    """Make the kernel deny AMX tile data to this process with a seccomp filter."""
 
     class Instruction(ctypes.Structure):
         _fields_ = (("code", ctypes.c_ushort), ("yes", ctypes.c_ubyte), ("no", ctypes.c_ubyte), ("k", ctypes.c_uint32))
@@ -105,9 +105,9 @@ def _refuse_tiles() -> None:
             raise OSError(ctypes.get_errno(), "the kernel takes no filter")
 
 
-def _ask_without_permission() -> tuple[int, str]:
-    """Return what the library for AMX answers, and the error of onnxruntime when it is registered."""
-    _refuse_tiles()
+def _register_without_permission() -> tuple[int, str]:
+    """Return the permission that the AMX library reports, and the error of onnxruntime on registration."""
+    _deny_tile_permission()
     try:
         onnxruntime.SessionOptions().register_custom_ops_library(str(AMX))
     except Exception as error:  # onnxruntime has no common base class for its errors
@@ -116,8 +116,8 @@ def _ask_without_permission() -> tuple[int, str]:
 
 
 @pytest.mark.skipif(not AMX.is_file(), reason="the library for AMX is not compiled here")
-def test_without_permission_the_library_for_amx_is_refused() -> None:
-    """It does not come to an instruction that would end the process."""
-    permitted, error = in_fresh_process(_ask_without_permission)
+def test_amx_library_is_refused_without_kernel_permission() -> None:
+    """Registration fails before any AMX instruction, which would end the process."""
+    permitted, error = in_fresh_process(_register_without_permission)
     assert permitted == 0
     assert "SpamEncoder: the kernel gives this process no permission for AMX" in error

@@ -1,9 +1,9 @@
 """The fused operator matches the int8 graph, and so PyTorch, for any model shape.
 
 Both quantise to the same steps, but the operator sums in another order and approximates Gelu. A value near the midpoint
-of two steps can round either way, which changes the input of later layers. The tolerance is measured: it is how far the
-int8 graph itself moves when its embeddings change in the last bits, as another summation order would do, and its Gelu
-outputs change by up to the error of the approximation.
+of two steps can round either way, which changes the input of later layers. The tolerance is therefore measured: it is
+the change of the int8 graph's logits if its embeddings are perturbed in the last bits, like by another summation order,
+and its Gelu outputs by up to the error of the approximation.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,11 +34,11 @@ from spam_edge.runtime.providers import CPU, create_session
 from tests.support.bundles import BUNDLES, TINY
 from tests.support.vectors import fused_vectors, use_vectors
 
-NUDGES = 6
+PERTURBATIONS = 6
 GELU_ERROR = 7e-7  # maximum error of the approximation, see native/gelu.h
-_EVERY = 3  # of the golden messages of a bundle
+_EVERY = 3  # every third golden message of a bundle is used
 MARGIN = 3  # few perturbations are sampled, so the largest effect may be missed
-# around the token counts that fill registers, row tiles and tile chunks, up to the maximum
+# token counts around multiples of registers, row tiles and tile chunks, up to the maximum
 LENGTHS = [*range(1, 8), *(16 * n + more for n in range(1, 9) for more in (-1, 0, 1)), 255, 256, 257, 511, 512]
 pytestmark = [
     pytest.mark.fused,
@@ -50,7 +50,7 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a model, its quantisation recipe and the optional operator constants that this must produce."""
+    """Sizes of a model, its quantisation recipe and the optional operator constants that the export must produce."""
 
     sizes: dict[str, int]
     recipe: Recipe
@@ -113,7 +113,7 @@ class Files:
 
     @classmethod
     def export(cls, checkpoint: Path, folder: Path, recipe: Recipe) -> "Files":
-        import torch  # the tests of bundles run where there is none, too
+        import torch  # imported here because the tests of bundles also run without torch
         from transformers import AutoModelForSequenceClassification
 
         from export.checkpoint import Checkpoint
@@ -138,16 +138,16 @@ class Reference:
 
     files: Files
     int8: NDArray[np.float32]
-    nudges: list[NDArray[np.float32]]
+    perturbations: list[NDArray[np.float32]]
 
     @classmethod
     def of(cls, files: Files, scratch: Path) -> "Reference":
-        int8 = _alone(_exact_session(files.int8), files.rows)
-        nudges = []
-        for path in _nudged(files.int8, scratch / "nudged.onnx"):
-            moved = _alone(_exact_session(path), files.rows)
-            nudges.append(np.abs(moved - int8))
-        return cls(files, int8, nudges)
+        int8 = _run_one_by_one(_exact_session(files.int8), files.rows)
+        perturbations = []
+        for path in _perturbed_graphs(files.int8, scratch / "nudged.onnx"):
+            perturbed = _run_one_by_one(_exact_session(path), files.rows)
+            perturbations.append(np.abs(perturbed - int8))
+        return cls(files, int8, perturbations)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Measured:
     @classmethod
     def of(cls, reference: Reference) -> "Measured":
         session = create_session(reference.files.fused, optimization="disabled", provider=CPU, fused=True)
-        return cls(reference, session, _alone(session, reference.files.rows))
+        return cls(reference, session, _run_one_by_one(session, reference.files.rows))
 
 
 def _exact_session(int8: Path) -> Any:
@@ -171,23 +171,23 @@ def _exact_session(int8: Path) -> Any:
     return create_session(int8, optimization="disabled", provider=CPU)
 
 
-def _nudged(int8: Path, target: Path) -> Iterator[Path]:
+def _perturbed_graphs(int8: Path, target: Path) -> Iterator[Path]:
     """Yield int8 graphs with embeddings perturbed in the last bits and noise on the Gelu outputs."""
     model = onnx.load(int8)
-    noises = _disturb_gelu(model.graph)
+    noises = _add_gelu_noise(model.graph)
     [tensor] = [entry for entry in model.graph.initializer if entry.name.endswith("word_embeddings.weight_scales")]
     scales = numpy_helper.to_array(tensor)
-    for seed in range(NUDGES):
+    for seed in range(PERTURBATIONS):
         change = 1 + 3e-7 * np.random.default_rng(seed).uniform(-1, 1, size=scales.shape)
         tensor.CopyFrom(numpy_helper.from_array((scales * change).astype(np.float32), tensor.name))
         for layer, noise in enumerate(noises):
-            noise.f = float(NUDGES * layer + seed)
+            noise.f = float(PERTURBATIONS * layer + seed)
         onnx.save(model, target)
         write_without_vnni(target)
         yield target
 
 
-def _disturb_gelu(graph: onnx.GraphProto) -> list[onnx.AttributeProto]:
+def _add_gelu_noise(graph: onnx.GraphProto) -> list[onnx.AttributeProto]:
     """Add uniform noise to the output of each Gelu; return the seed attributes of the noise nodes."""
     nodes, seeds = list(graph.node), []
     del graph.node[:]
@@ -211,7 +211,7 @@ def _run(session: Any, rows: list[list[int]]) -> NDArray[np.float32]:
     return logits
 
 
-def _alone(session: Any, rows: list[list[int]]) -> NDArray[np.float32]:
+def _run_one_by_one(session: Any, rows: list[list[int]]) -> NDArray[np.float32]:
     return np.concatenate([_run(session, [ids]) for ids in rows])
 
 
@@ -221,7 +221,7 @@ def _constants_in_use(fused: Path) -> set[str]:
     return {part for tensor in tensors if 0 not in tensor.dims and (part := tensor.name.rsplit(".")[-1]) in optional}
 
 
-@cache  # pytest sets a fixture with parameters up again when it comes back to one of them
+@cache  # pytest sets up a parametrised fixture again when it returns to an earlier parameter
 def _reference_of(bundle: Path, scratch: Callable[[str], Path]) -> Reference:
     return Reference.of(Files.of_bundle(bundle), scratch("nudged"))
 
@@ -232,7 +232,7 @@ def bundle_reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
 
 
 @pytest.fixture(scope="module")
-def bundled(vectors: str, bundle_reference: Reference) -> Measured:  # a set that cannot run is skipped first
+def bundled(vectors: str, bundle_reference: Reference) -> Measured:  # ``vectors`` first: it may skip
     with use_vectors(vectors):
         return Measured.of(bundle_reference)
 
@@ -259,10 +259,10 @@ def shaped(vectors: str, shape_reference: Reference) -> Measured:
 def _assert_close_to_int8(measured: Measured) -> None:
     difference = np.abs(measured.fused - measured.reference.int8)
     for statistic in (np.max, np.mean):
-        assert statistic(difference) <= MARGIN * max(map(statistic, measured.reference.nudges))
+        assert statistic(difference) <= MARGIN * max(map(statistic, measured.reference.perturbations))
 
 
-def _assert_the_same_in_any_batch(measured: Measured) -> None:
+def _assert_identical_in_any_batch(measured: Measured) -> None:
     rows, alone = measured.reference.files.rows, measured.fused
     assert np.array_equal(_run(measured.session, rows), alone)
     assert np.array_equal(_run(measured.session, rows[::-1]), alone[::-1])
@@ -271,30 +271,30 @@ def _assert_the_same_in_any_batch(measured: Measured) -> None:
         assert np.array_equal(np.concatenate(parts), alone)
 
 
-def _assert_the_same_with_every_library(reference: Reference) -> None:
-    found = []
+def _assert_identical_with_every_library(reference: Reference) -> None:
+    results = []
     for name in fused_vectors():
         with use_vectors(name):
-            found.append(Measured.of(reference).fused)
-    if len(found) < 2:
+            results.append(Measured.of(reference).fused)
+    if len(results) < 2:
         pytest.skip("this processor can run only one library")
-    assert all(np.array_equal(found[0], logits) for logits in found[1:])
+    assert all(np.array_equal(results[0], logits) for logits in results[1:])
 
 
-def test_a_bundle_has_the_logits_of_its_int8_file(bundled: Measured) -> None:
+def test_bundle_fused_logits_match_int8_graph(bundled: Measured) -> None:
     _assert_close_to_int8(bundled)
 
 
-def test_a_bundle_has_the_same_logits_in_any_batch(bundled: Measured) -> None:
-    _assert_the_same_in_any_batch(bundled)
+def test_bundle_logits_are_identical_in_any_batch(bundled: Measured) -> None:
+    _assert_identical_in_any_batch(bundled)
 
 
-def test_a_bundle_has_the_same_logits_on_any_processor(bundle_reference: Reference) -> None:
-    _assert_the_same_with_every_library(bundle_reference)
+def test_bundle_logits_are_identical_with_every_library(bundle_reference: Reference) -> None:
+    _assert_identical_with_every_library(bundle_reference)
 
 
 @pytest.mark.parametrize("folder", BUNDLES)
-def test_the_golden_messages_are_as_close_to_pytorch_as_the_gate_asks(folder: Path, vectors: str) -> None:
+def test_golden_messages_pass_parity_gate(folder: Path, vectors: str) -> None:
     with use_vectors(vectors):
         classifier = SpamClassifier.load(folder, RuntimeOptions(device="cpu", variant="fused"))
     golden = Golden.read(classifier.bundle)
@@ -313,7 +313,7 @@ def _classifiers(vectors: str) -> tuple[SpamClassifier, SpamClassifier]:
 
 
 @given(texts=st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=200), min_size=1, max_size=10))
-def test_any_text_is_nearer_to_int8_than_that_is_to_pytorch(vectors: str, texts: list[str]) -> None:
+def test_random_text_logits_differ_by_fraction_of_error_band(vectors: str, texts: list[str]) -> None:
     fused, int8 = _classifiers(vectors)
     band = int8.manifest.variants["int8"].error_band
     assert band is not None
@@ -321,35 +321,35 @@ def test_any_text_is_nearer_to_int8_than_that_is_to_pytorch(vectors: str, texts:
 
 
 @pytest.mark.slow
-def test_any_shape_has_the_logits_of_its_int8_file(shaped: Measured) -> None:
+def test_model_shape_logits_match_int8_graph(shaped: Measured) -> None:
     _assert_close_to_int8(shaped)
 
 
 @pytest.mark.slow
-def test_any_shape_has_the_same_logits_in_any_batch(shaped: Measured) -> None:
-    _assert_the_same_in_any_batch(shaped)
+def test_model_shape_logits_are_identical_in_any_batch(shaped: Measured) -> None:
+    _assert_identical_in_any_batch(shaped)
 
 
 @pytest.mark.slow
-def test_any_shape_has_the_same_logits_on_any_processor(shape_reference: Reference) -> None:
-    _assert_the_same_with_every_library(shape_reference)
+def test_model_shape_logits_are_identical_with_every_library(shape_reference: Reference) -> None:
+    _assert_identical_with_every_library(shape_reference)
 
 
 @pytest.mark.slow
-def test_any_shape_is_as_close_to_pytorch_as_the_gate_asks(shaped: Measured) -> None:
+def test_model_shape_logits_pass_parity_limits(shaped: Measured) -> None:
     decision = Decision(Calibration(), threshold=0.5)
     pytorch = shaped.reference.files.pytorch
     parity = compare("fused", "random", measured=shaped.fused, reference=pytorch, decision=decision)
-    # scores of random tokens may be arbitrarily close to the threshold, so label flips are not limited
+    # scores of random tokens may lie at the threshold, so label flips are not limited
     assert parity.within(replace(LIMITS["fused"], flip_rate=None)), parity
     assert np.ptp(pytorch, axis=0).min() > 0.5  # constant logits would make the comparison trivial
 
 
 @pytest.mark.slow
-def test_numbers_beyond_what_16_bits_hold_are_cut_off_alike(
+def test_16_bit_saturation_matches_int8_graph(
     make_checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vectors: str
 ) -> None:
-    # half the calibrated range instead of 4 times: forces saturation
+    # half the calibrated range instead of 4 times forces saturation
     monkeypatch.setattr("export.quantization.rounding._HEADROOM", 0.5)
     checkpoint = make_checkpoint(max_position_embeddings=max(LENGTHS))
     reference = Reference.of(Files.export(checkpoint, tmp_path, Recipe()), tmp_path)

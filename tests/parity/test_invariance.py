@@ -39,39 +39,43 @@ def options(request: pytest.FixtureRequest, int8_variant: str) -> tuple[Path, Ru
 
 
 @pytest.fixture(scope="module")
-def shipped(options: tuple[Path, RuntimeOptions]) -> tuple[SpamClassifier, list[float]]:
+def classifier_and_scores(options: tuple[Path, RuntimeOptions]) -> tuple[SpamClassifier, list[float]]:
     """A classifier and the score of each message classified alone."""
     classifier = SpamClassifier.load(*options)
     return classifier, [classifier.classify(text).score for text in MESSAGES]
 
 
 @pytest.fixture(scope="module")
-def session(shipped: tuple[SpamClassifier, list[float]]) -> Session:
+def session(classifier_and_scores: tuple[SpamClassifier, list[float]]) -> Session:
     """A session of the classifier."""
-    classifier, _ = shipped
+    classifier, _ = classifier_and_scores
     return open_session(classifier.bundle, classifier.options)
 
 
 @settings(max_examples=30)
 @given(chosen=st.lists(st.integers(0, len(MESSAGES) - 1), min_size=1, max_size=40))
-def test_in_any_batch(shipped: tuple[SpamClassifier, list[float]], chosen: list[int]) -> None:
-    classifier, alone = shipped
+def test_scores_are_independent_of_batch(
+    classifier_and_scores: tuple[SpamClassifier, list[float]], chosen: list[int]
+) -> None:
+    classifier, alone = classifier_and_scores
     batch = classifier.classify_batch([MESSAGES[index] for index in chosen])
     assert [prediction.score for prediction in batch] == [alone[index] for index in chosen]
 
 
 @pytest.mark.parametrize("window", [1, 7, 1000])
-def test_in_any_window(shipped: tuple[SpamClassifier, list[float]], window: int) -> None:
-    classifier, alone = shipped
+def test_scores_are_independent_of_stream_window(
+    classifier_and_scores: tuple[SpamClassifier, list[float]], window: int
+) -> None:
+    classifier, alone = classifier_and_scores
     assert [prediction.score for prediction in classifier.classify_stream(MESSAGES, window=window)] == alone
 
 
 @settings(max_examples=20)
 @given(index=st.integers(0, len(MESSAGES) - 1), extra=st.integers(1, 100), rows=st.integers(1, 8))
-def test_with_any_padding(
-    shipped: tuple[SpamClassifier, list[float]], session: Session, index: int, extra: int, rows: int
+def test_logits_are_independent_of_padding(
+    classifier_and_scores: tuple[SpamClassifier, list[float]], session: Session, index: int, extra: int, rows: int
 ) -> None:
-    classifier, _ = shipped
+    classifier, _ = classifier_and_scores
     manifest = classifier.manifest
     [ids] = classifier.token_ids([MESSAGES[index]])
     alone = session.run(*pad_rows([ids], pad_token_id=manifest.pad_token_id))
@@ -80,7 +84,7 @@ def test_with_any_padding(
     assert np.array_equal(padded[:rows], np.repeat(alone, rows, axis=0))
 
 
-def test_on_two_threads(shipped: tuple[SpamClassifier, list[float]]) -> None:
-    classifier, alone = shipped
+def test_scores_are_independent_of_thread_count(classifier_and_scores: tuple[SpamClassifier, list[float]]) -> None:
+    classifier, alone = classifier_and_scores
     two = SpamClassifier.load(classifier.bundle.path, replace(classifier.options, threads=2))
     assert two.score(MESSAGES).tolist() == alone

@@ -37,8 +37,8 @@ def unseen_rows(real_checkpoint: Path) -> list[dict[str, Any]]:
 def texts(real_checkpoint: Path, unseen_rows: list[dict[str, Any]]) -> list[str]:
     """Normalised test messages with a single text variant, from short to long.
 
-    The other clients do not normalise and score a single variant. The parity gate of the export compares all raw
-    messages with PyTorch, in both variants.
+    optimum and transformers neither normalise nor join text. The parity gate of the export compares all raw messages
+    with PyTorch, in both text variants.
     """
     chosen = sorted((row["text"] for row in unseen_rows), key=len)[::30]
     vocabulary = AutoTokenizer.from_pretrained(real_checkpoint).get_vocab()
@@ -75,7 +75,7 @@ def _scores(classifier: SpamClassifier, logits: np.ndarray) -> np.ndarray:
     return result
 
 
-def test_token_ids_are_those_of_transformers(
+def test_token_ids_match_transformers(
     real_bundle: Path, real_checkpoint: Path, texts: list[str], max_length: int
 ) -> None:
     tokenizer = AutoTokenizer.from_pretrained(real_checkpoint)
@@ -84,7 +84,7 @@ def test_token_ids_are_those_of_transformers(
 
 
 @pytest.mark.parametrize("variant", ["fp32", "fp16"])
-def test_float_variants_give_the_logits_of_pytorch(
+def test_float_variants_match_pytorch_logits(
     real_bundle: Path, texts: list[str], reference: np.ndarray, variant: str
 ) -> None:
     limit = LIMITS[variant].max_abs_dlogit
@@ -93,8 +93,10 @@ def test_float_variants_give_the_logits_of_pytorch(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_labels_are_those_of_pytorch(real_bundle: Path, texts: list[str], reference: np.ndarray, variant: str) -> None:
-    """Scores close to the threshold are excluded; which messages those are depends on the checkpoint."""
+def test_labels_match_pytorch_away_from_threshold(
+    real_bundle: Path, texts: list[str], reference: np.ndarray, variant: str
+) -> None:
+    """Scores close to the threshold are excluded. More than 80% of the messages remain."""
     classifier = _load(real_bundle, variant)
     expected = _scores(classifier, reference)
     clear = np.abs(expected - classifier.threshold) > (LIMITS[variant].high_abs_dp or 0.01)
@@ -103,7 +105,7 @@ def test_labels_are_those_of_pytorch(real_bundle: Path, texts: list[str], refere
     assert clear.mean() > 0.8
 
 
-def test_int8_scores_are_close_to_those_of_pytorch(
+def test_int8_scores_match_pytorch_within_parity_limits(
     real_bundle: Path, texts: list[str], reference: np.ndarray, int8_variant: str
 ) -> None:
     classifier = _load(real_bundle, int8_variant)
@@ -116,7 +118,7 @@ def test_int8_scores_are_close_to_those_of_pytorch(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_bundle_verifies(real_bundle: Path, variant: str) -> None:
+def test_exported_bundle_passes_verification(real_bundle: Path, variant: str) -> None:
     report = verify_bundle(real_bundle, _load(real_bundle, variant).options)
     assert report.ok, report.checks
 
@@ -133,28 +135,32 @@ def default_model(real_bundle: Path) -> SpamClassifier:
 
 def _verdicts(classifier: SpamClassifier, rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
     """Return the predicted and the true spam flags, each of shape (rows,)."""
-    called = [prediction.label == SPAM for prediction in classifier.classify_batch([row["text"] for row in rows])]
-    return np.array(called), np.array([row["label"] == SPAM for row in rows])
+    predicted = [prediction.label == SPAM for prediction in classifier.classify_batch([row["text"] for row in rows])]
+    return np.array(predicted), np.array([row["label"] == SPAM for row in rows])
 
 
-# The bounds leave a wide margin over the results of all tested processors and seeds.
+# The bounds leave a wide margin to the results on all tested processors and seeds.
 
 
-def test_quality_of_the_default_model(default_model: SpamClassifier, unseen_rows: list[dict[str, Any]]) -> None:
-    """On the collection, F1 is 0.85 to 0.97. Predicting ham for all has an accuracy of 0.88 and an F1 of 0."""
-    called, spam = _verdicts(default_model, [row for row in unseen_rows if NOTICES not in row["corpus"]])
-    assert (called == spam).mean() >= 0.95
-    assert 2 * (called & spam).sum() / (called.sum() + spam.sum()) >= 0.75
+def test_default_model_meets_accuracy_and_f1_bounds(
+    default_model: SpamClassifier, unseen_rows: list[dict[str, Any]]
+) -> None:
+    """Typical F1 on the collection is 0.85 to 0.97. Predicting ham for all gives accuracy 0.88 and F1 0."""
+    predicted, spam = _verdicts(default_model, [row for row in unseen_rows if NOTICES not in row["corpus"]])
+    assert (predicted == spam).mean() >= 0.95
+    assert 2 * (predicted & spam).sum() / (predicted.sum() + spam.sum()) >= 0.75
 
 
-def test_quality_of_the_default_model_today(default_model: SpamClassifier, unseen_rows: list[dict[str, Any]]) -> None:
-    """On every third notice: genuine and fraudulent messages from templates outside the training split."""
+def test_default_model_meets_recall_and_false_positive_bounds_on_notices(
+    default_model: SpamClassifier, unseen_rows: list[dict[str, Any]]
+) -> None:
+    """Uses every third notice: genuine and fraudulent messages from templates outside the training split."""
     rows = [row for row in unseen_rows if NOTICES in row["corpus"] and row["kind"] != MARKETING][::3]
     if not rows:
         pytest.skip("the model was trained without notices")
-    called, spam = _verdicts(default_model, rows)
-    assert called[spam].mean() >= 0.75
-    assert called[~spam].mean() <= 0.20
+    predicted, spam = _verdicts(default_model, rows)
+    assert predicted[spam].mean() >= 0.75
+    assert predicted[~spam].mean() <= 0.20
 
 
 @pytest.mark.filterwarnings("ignore")  # optimum and transformers warn while loading
@@ -162,7 +168,7 @@ def test_quality_of_the_default_model_today(default_model: SpamClassifier, unsee
     "file_name",
     ["model_quantized_without_vnni.onnx" if this_processor().saturates else "model_quantized.onnx", "model.onnx"],
 )
-def test_optimum_and_a_transformers_pipeline_agree(
+def test_optimum_and_transformers_pipeline_match_runtime(
     real_bundle: Path, texts: list[str], max_length: int, file_name: str
 ) -> None:
     from optimum.onnxruntime import ORTModelForSequenceClassification
@@ -170,17 +176,17 @@ def test_optimum_and_a_transformers_pipeline_agree(
     model: Any = ORTModelForSequenceClassification.from_pretrained(real_bundle, subfolder="onnx", file_name=file_name)
     tokenizer = AutoTokenizer.from_pretrained(real_bundle)
     batch = tokenizer(texts, truncation=True, max_length=max_length, padding=True, return_tensors="pt")
-    theirs = model(**batch).logits.numpy()
+    optimum_logits = model(**batch).logits.numpy()
     classifier = _load(real_bundle, "int8" if "quantized" in file_name else "fp32")
-    ours = classifier.logits(texts)
-    # Another summation order rounds to other quantised values: both runs are within the error band of PyTorch.
+    runtime_logits = classifier.logits(texts)
+    # Another summation order rounds to other quantised values. Both runs are within the error band of PyTorch.
     limit = max(0.05, 2 * (classifier.manifest.variants["int8"].error_band or 0)) if "quantized" in file_name else 1e-4
-    assert np.abs(ours - theirs).max() <= limit
+    assert np.abs(runtime_logits - optimum_logits).max() <= limit
 
     classify = pipeline("text-classification", model=model, tokenizer=tokenizer, truncation=True, max_length=max_length)
     verdicts = [{entry["label"]: entry["score"] for entry in row} for row in classify(texts[1:], top_k=None)]
     assert all(set(verdict) == {"HAM", "SPAM"} for verdict in verdicts)
-    expected = 1 / (1 + np.exp(ours[1:, 0] - ours[1:, 1]))
+    expected = 1 / (1 + np.exp(runtime_logits[1:, 0] - runtime_logits[1:, 1]))
     # The logistic function has a maximum slope of 1/4.
     assert np.abs(np.array([verdict["SPAM"] for verdict in verdicts]) - expected).max() <= 2 * limit / 4
     clear = np.abs(expected - 0.5) > 2 * limit / 4

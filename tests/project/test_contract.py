@@ -1,4 +1,4 @@
-"""The public API, and that it works without the training stack."""
+"""The public API; it works without the training stack and without integration engines."""
 
 import subprocess
 import sys
@@ -22,43 +22,43 @@ TRAINING_STACK = ("torch", "transformers", "optimum", "datasets", "onnx", "evalu
         ("datasets", "DatasetsClassifier(bundle).features(None)", "datasets", "train"),
     ],
 )
-def test_an_integration_without_its_engine_says_what_to_install(
+def test_integration_without_engine_names_install_command(
     tiny_bundle: Path, module: str, use: str, engine: str, extra: str
 ) -> None:
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({ENGINES!r})); bundle = sys.argv[1]\n"
-        f"from spam_edge.integrations.{module} import *\n"  # a star import must work, too
+        f"from spam_edge.integrations.{module} import *\n"  # a star import must also work
         f"try:\n    {use}\nexcept ImportError as error:\n    print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"{engine} cannot be imported (")
-    assert done.stdout.endswith(f"; pip install 'spam-edge[{extra}]'\n")
-    assert done.stdout.count("\n") == 1
+    completed = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
+    assert completed.stdout.startswith(f"{engine} cannot be imported (")
+    assert completed.stdout.endswith(f"; pip install 'spam-edge[{extra}]'\n")
+    assert completed.stdout.count("\n") == 1
 
 
-def test_classifies_with_the_training_stack_blocked(tiny_bundle: Path) -> None:
-    # None in sys.modules makes an import raise; checking "not in sys.modules" alone would miss one in a branch.
+def test_classifier_works_without_training_stack(tiny_bundle: Path) -> None:
+    # None in sys.modules makes every import of the module raise.
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({TRAINING_STACK!r}))\n"
         "from spam_edge import SpamClassifier\n"
         "print(SpamClassifier.load(sys.argv[1]).classify('WINNER!! Call 09061701461 to claim your prize').label)"
     )
-    done = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
-    assert done.stdout == "SPAM\n"
+    completed = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
+    assert completed.stdout == "SPAM\n"
 
 
-def test_importing_has_no_side_effects() -> None:
+def test_import_has_no_side_effects() -> None:
     code = (
         "import logging, os, sys; before = dict(os.environ); import spam_edge.cli, spam_edge.classifier\n"
         "assert dict(os.environ) == before\n"
         "assert not logging.getLogger().handlers\n"
         "assert 'onnxruntime' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")
 
 
-def test_the_public_names_are_exactly_these() -> None:
+def test_public_names_match_api_contract() -> None:
     assert set(spam_edge.__all__) == {
         "BundleIntegrityError", "BundleNotFoundError", "InputError", "ManifestError", "OperatingPointError",
         "Prediction", "ProviderUnavailableError", "RuntimeOptions", "SpamClassifier", "SpamEdgeError", "__version__",
@@ -70,12 +70,12 @@ def test_the_public_names_are_exactly_these() -> None:
     assert (ROOT / "spam_edge" / "py.typed").is_file()
 
 
-def test_every_error_is_ours() -> None:
+def test_public_errors_derive_from_spam_edge_error() -> None:
     errors = [getattr(spam_edge, name) for name in spam_edge.__all__ if name.endswith("Error")]
     assert all(issubclass(error, spam_edge.SpamEdgeError) for error in errors)
 
 
-def test_the_classifier_is_watched_only_where_models_are_counted(request: pytest.FixtureRequest) -> None:
+def test_model_load_counter_is_active_only_with_loads_fixture(request: pytest.FixtureRequest) -> None:
     assert spam_edge.SpamClassifier._open_session.__module__ == "spam_edge.classifier"
     request.getfixturevalue("loads")
     assert spam_edge.SpamClassifier._open_session.__module__ == "tests.support.loads"

@@ -1,4 +1,4 @@
-"""Documentation: blocks run, figures are current, and named options, targets and links exist."""
+"""Documentation: code blocks run, figures are current, and documented options, targets and links exist."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ def _masked(text: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "block"), BLOCKS, ids=_name)
-def test_every_command_is_run_or_says_why_not(name: str, block: Block) -> None:
+def test_code_blocks_run_or_give_reason(name: str, block: Block) -> None:
     if block.language in {CONSOLE, PYTHON}:
         assert block.not_run is None or len(block.not_run.split()) >= 3, "give the reason"
     else:
@@ -56,7 +56,7 @@ def test_every_command_is_run_or_says_why_not(name: str, block: Block) -> None:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in MANY_COMMANDS else []) for name in TEXTS]
 )
-def test_the_blocks_of_a_page_run(name: str, tmp_path: Path, tiny_bundle: Path) -> None:
+def test_page_code_blocks_print_documented_output(name: str, tmp_path: Path, tiny_bundle: Path) -> None:
     """Runs with the bundle of ``make train export`` if it exists, else with the tiny one."""
     trained = (BUNDLE / "manifest.json").is_file()
     text = TEXTS[name]
@@ -76,52 +76,52 @@ def _assert_shown(shown: str, output: str) -> None:
     """Compare with the output; a line ``...`` matches any lines."""
     place = 0
     for part in re.split(r"^\.\.\.\n", shown, flags=re.MULTILINE):
-        found = output.find(part, place)
-        assert found >= 0, f"not printed:\n{part}\nbut:\n{output}"
-        place = found + len(part)
+        position = output.find(part, place)
+        assert position >= 0, f"not printed:\n{part}\nbut:\n{output}"
+        place = position + len(part)
 
 
 @pytest.mark.parametrize(("name", "region"), REGIONS)
-def test_figures_are_those_of_the_artifact(name: str, region: str) -> None:
+def test_quoted_figures_match_artifact(name: str, region: str) -> None:
     if region == TRANSCRIPT:
         return
-    made = FIGURES[region].read(ROOT)
-    if made is None:
+    generated = FIGURES[region].read(ROOT)
+    if generated is None:
         pytest.skip(f"no {FIGURES[region].artifact} to quote")
     shown = parse_regions(TEXTS[name])[region]
-    if not _is_of_this_training():
+    if not _is_documented_model():
         pytest.skip("the documents quote another model; another processor or precision rounds differently")
     if FIGURES[region].is_timing:
-        made, shown = _masked(made), _masked(shown)
-    assert shown == made, "stale: run python -m tests.figures"
+        generated, shown = _masked(generated), _masked(shown)
+    assert shown == generated, "stale: run python -m tests.figures"
 
 
-def _is_of_this_training() -> bool:
+def _is_documented_model() -> bool:
     """Whether the artifact is the documented model, by its validation loss."""
-    made = FIGURES["training"].read(ROOT)
+    generated = FIGURES["training"].read(ROOT)
     quoted = next(parse_regions(text)["training"] for text in TEXTS.values() if "training" in parse_regions(text))
-    losses = [re.findall(r"loss of ([\d.]+)\.", text) for text in (made or quoted, quoted)]
+    losses = [re.findall(r"loss of ([\d.]+)\.", text) for text in (generated or quoted, quoted)]
     assert losses[1], "the documents quote no validation loss"
     return losses[0] == losses[1]
 
 
-def test_every_kind_of_figures_is_quoted() -> None:
+def test_every_figure_region_is_quoted() -> None:
     assert {region for _, region in REGIONS} == {*FIGURES, TRANSCRIPT}
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_measured_figures_stand_in_regions(name: str) -> None:
+def test_measured_figures_appear_only_in_regions(name: str) -> None:
     text = prose(TEXTS[name])
     for constant in CONSTANTS:
         text = text.replace(constant, "")
     assert MEASURED.findall(text) == []
 
 
-def test_the_readme_is_short() -> None:
+def test_readme_has_at_most_150_lines() -> None:
     assert TEXTS["README.md"].count("\n") <= 150
 
 
-def test_links_between_pages_lead_somewhere() -> None:
+def test_links_between_pages_resolve() -> None:
     links = [
         (name, target) for name, text in TEXTS.items() for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
     ]
@@ -129,11 +129,11 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert [link for link in links if not (ROOT / link[0]).parent.joinpath(link[1]).exists()] == []
 
 
-def test_every_page_is_linked_from_the_readme() -> None:
+def test_readme_links_every_page() -> None:
     assert {name for name in TEXTS if name != "README.md" and f"({name})" not in TEXTS["README.md"]} == set()
 
 
-def test_options_that_are_named_exist() -> None:
+def test_documented_command_options_exist() -> None:
     """Checks each ``spam-edge COMMAND`` in prose and code, with the options after it on the line."""
     named = re.findall(r"spam-edge (\w+)((?: [^`\n|>]+)?)", "\n".join(TEXTS.values()))
     commands = {command for command, _ in named} & set(main.commands)
@@ -144,14 +144,14 @@ def test_options_that_are_named_exist() -> None:
         assert {option for option in options if option not in shown} == set(), command
 
 
-def test_targets_that_are_named_exist() -> None:
+def test_documented_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     named = set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", "\n".join(TEXTS.values()), flags=re.MULTILINE))
     assert {"train", "export", "test"} <= named
     assert {target for target in named if not re.search(rf"^{target}:", makefile, flags=re.MULTILINE)} == set()
 
 
-def test_the_five_lines_of_python_tell_spam_from_ham(real_bundle: Path, tmp_path: Path) -> None:
+def test_readme_python_example_tells_spam_from_ham(real_bundle: Path, tmp_path: Path) -> None:
     if FIGURES["sizes"].read(ROOT) is None:
         pytest.skip("what a model of one's own data says of these messages is not known")
     code = next(block for block in parse_blocks(TEXTS["README.md"]) if block.language == PYTHON)

@@ -13,7 +13,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def test_the_changelog_starts_with_this_version() -> None:
+def test_changelog_starts_with_package_version() -> None:
     """An ``[Unreleased]`` section may precede it."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     versions = re.findall(r"^## \[(.+?)\]", changelog, flags=re.MULTILINE)
@@ -21,12 +21,12 @@ def test_the_changelog_starts_with_this_version() -> None:
     assert "Unreleased" not in versions[1:]
 
 
-def test_the_extras_of_the_table_are_those_of_the_package() -> None:
+def test_readme_extras_table_matches_package_extras() -> None:
     table = set(re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE))
     assert table == set(PYPROJECT["project"]["optional-dependencies"])
 
 
-def test_every_pin_allows_what_the_package_asks_for() -> None:
+def test_every_required_package_is_pinned() -> None:
     pinned = {
         line.split("==")[0].lower().replace("_", "-")
         for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -39,7 +39,7 @@ def test_every_pin_allows_what_the_package_asks_for() -> None:
 
 
 @needs_make
-def test_make_alone_lists_every_target() -> None:
+def test_make_without_target_lists_targets_and_variables() -> None:
     shown = make.output()
     for target in (
         "help",
@@ -64,7 +64,7 @@ def test_make_alone_lists_every_target() -> None:
 
 
 @needs_make
-def test_only_distclean_removes_what_takes_long() -> None:
+def test_clean_keeps_artifacts_that_distclean_removes() -> None:
     assert not re.search(r"artifacts|\.venv|\.so", planned("clean"))
     assert planned("clean") in planned("distclean")
     for lost in ("artifacts", ".venv", ".so"):
@@ -72,7 +72,7 @@ def test_only_distclean_removes_what_takes_long() -> None:
 
 
 @needs_make
-def test_variables_reach_the_training() -> None:
+def test_make_variables_reach_training_command() -> None:
     variables = ["EPOCHS=4", "SEED=7", "DATA=a.csv b.tsv", "LABEL_MAP=junk=SPAM,ok=HAM", "CHECKPOINT=/tmp/elsewhere"]
     commands = planned("--always-make", "train", *variables)
     assert "--data a.csv --data b.tsv" in commands
@@ -83,7 +83,7 @@ def test_variables_reach_the_training() -> None:
 
 
 @needs_make
-def test_data_is_checked_with_the_options_it_is_trained_with() -> None:
+def test_make_data_checks_with_training_options() -> None:
     variables = ["DATA=a.csv b.tsv", "TEXT_COLUMN=body", "LABEL_MAP=junk=SPAM,ok=HAM"]
     commands = planned("data", *variables)
     assert "--check --data a.csv --data b.tsv" in commands
@@ -92,7 +92,7 @@ def test_data_is_checked_with_the_options_it_is_trained_with() -> None:
 
 
 @needs_make
-def test_exporting_takes_the_checkpoint_as_it_is(tmp_path: Path) -> None:
+def test_make_export_does_not_retrain_existing_checkpoint(tmp_path: Path) -> None:
     places = [f"CHECKPOINT={tmp_path}", f"BUNDLE={tmp_path}/bundle", "EPOCHS=9"]
     assert "spam_edge.training" in planned("export", *places)  # no checkpoint yet
     (tmp_path / "training.json").touch()
@@ -102,7 +102,7 @@ def test_exporting_takes_the_checkpoint_as_it_is(tmp_path: Path) -> None:
 
 
 @needs_make
-def test_other_ways_to_quantise_are_measured_when_asked_for() -> None:
+def test_alternatives_are_measured_only_by_own_target() -> None:
     places = ["--always-make", "CHECKPOINT=/tmp/checkpoint", "BUNDLE=/tmp/bundle"]
     command = "-m export.alternatives --checkpoint /tmp/checkpoint --bundle /tmp/bundle"
     assert command in planned("alternatives", *places)
@@ -110,6 +110,6 @@ def test_other_ways_to_quantise_are_measured_when_asked_for() -> None:
 
 
 @needs_make
-def test_tests_run_in_one_process_per_core_unless_told_otherwise() -> None:
+def test_make_test_defaults_to_one_worker_per_core() -> None:
     assert "--numprocesses auto --dist worksteal -m slow" in planned("test-slow")
     assert "--numprocesses 0 " in planned("test", "WORKERS=0")

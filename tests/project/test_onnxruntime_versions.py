@@ -1,7 +1,7 @@
 """The fused operator gives the same logits with the oldest and the newest onnxruntime that pyproject.toml allows.
 
-Each version is installed in a folder of its own, in front of the packages of this environment. C code that calls a
-function of onnxruntime by a wrong slot or signature, see native/onnxruntime.h, would crash or give other logits here.
+Each version is installed in its own folder, which precedes the packages of this environment on the path. C code that
+calls a function of onnxruntime by a wrong slot or signature would crash or give other logits; see native/onnxruntime.h.
 """
 
 import json
@@ -22,7 +22,7 @@ from spam_edge.bundle.locate import Bundle
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.fused]
 
-# The largest difference of logits allowed. Kernels of onnxruntime may change from version to version, ours do not.
+# Maximum difference of logits. Kernels of onnxruntime may change between versions; the fused operator does not.
 LIMITS = {"fused": 0.0, "int8": 0.01, "fp32": 1e-4}
 
 CLASSIFY = """
@@ -55,16 +55,16 @@ def _engine() -> str:
 
 @pytest.fixture(scope="module")
 def versions() -> dict[str, str]:
-    """The oldest and the newest version that are allowed; skips the test where pip can install none."""
-    done = _pip("--dry-run", "--ignore-installed", "--report", "-", _engine())
-    if done.returncode:
-        pytest.skip(f"pip cannot install onnxruntime here: {done.stderr.strip().splitlines()[-1]}")
-    [found] = json.loads(done.stdout)["install"]
-    return {"oldest": _engine().partition(">=")[2], "newest": found["metadata"]["version"]}
+    """The oldest and the newest allowed version; skips the test if pip cannot install onnxruntime."""
+    completed = _pip("--dry-run", "--ignore-installed", "--report", "-", _engine())
+    if completed.returncode:
+        pytest.skip(f"pip cannot install onnxruntime here: {completed.stderr.strip().splitlines()[-1]}")
+    [package] = json.loads(completed.stdout)["install"]
+    return {"oldest": _engine().partition(">=")[2], "newest": package["metadata"]["version"]}
 
 
 @pytest.mark.parametrize("age", ["oldest", "newest"])
-def test_logits_are_those_of_the_version_installed_here(
+def test_logits_match_installed_onnxruntime_version(
     age: str, versions: dict[str, str], tiny_bundle: Path, tmp_path: Path
 ) -> None:
     if versions[age] == onnxruntime.__version__:
@@ -74,12 +74,12 @@ def test_logits_are_those_of_the_version_installed_here(
 
     command = [sys.executable, "-c", CLASSIFY, str(tiny_bundle), str(tmp_path / "logits.npz"), *LIMITS]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "packages"), str(ROOT)])}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(versions[age])
+    completed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.startswith(versions[age])
 
     texts = Golden.read(Bundle.find(tiny_bundle)).texts
-    found = np.load(tmp_path / "logits.npz")
+    actual = np.load(tmp_path / "logits.npz")
     for variant, limit in LIMITS.items():
-        here = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant=variant)).logits(texts)
-        assert np.abs(found[variant] - here).max() <= limit, variant
+        expected = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant=variant)).logits(texts)
+        assert np.abs(actual[variant] - expected).max() <= limit, variant

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.imports import EDGES, FILES, LAZY, ROOT, STATIC, TYPING, imports_in
 
-MOST_ENTRIES = 25
+MAX_ENTRIES = 25
 """Maximum number of entries in ``spam_edge/``."""
 
 
@@ -114,9 +114,9 @@ def _package_of(module: str) -> str:
     rows = {named: row for row, package in PACKAGES.items() for named in package.modules.split()}
     parts = module.split(".")
     names = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
-    found = next((rows[name] for name in names if name in rows), "")
-    # The row of `spam_edge` covers only its __init__; its other modules need rows of their own.
-    return "" if found == "version" and module != "spam_edge" else found
+    row = next((rows[name] for name in names if name in rows), "")
+    # The row of `spam_edge` covers only its __init__; other modules need their own rows.
+    return "" if row == "version" and module != "spam_edge" else row
 
 
 def _is_allowed(module: str, imported: str) -> bool:
@@ -126,7 +126,7 @@ def _is_allowed(module: str, imported: str) -> bool:
     return imported in package.libraries.split()
 
 
-def test_every_module_has_a_row_and_every_row_a_module() -> None:
+def test_dependency_table_covers_every_module() -> None:
     rows = {module: _package_of(module) for module in FILES}
     assert {module for module, row in rows.items() if not row} == set()
     assert set(rows.values()) == set(PACKAGES)
@@ -136,24 +136,24 @@ def test_every_module_has_a_row_and_every_row_a_module() -> None:
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_a_package_imports_what_its_row_allows(name: str) -> None:
+def test_package_imports_follow_dependency_table(name: str) -> None:
     """Other imports must be listed as exceptions, and be lazy or for type checkers."""
     mine = [edge for edge in EDGES if _package_of(edge[0]) == name]
     forbidden = {edge for edge in mine if not _is_allowed(*edge[:2])}
     assert {edge for edge in forbidden if edge[2] == STATIC or edge[:2] not in EXCEPTIONS} == set()
 
 
-def test_every_exception_is_needed() -> None:
+def test_every_import_exception_is_needed() -> None:
     kinds = {edge: {kind for *other, kind in EDGES if tuple(other) == edge} for edge in EXCEPTIONS}
     assert {edge for edge, kind in EXCEPTIONS.items() if kind not in kinds[edge] or _is_allowed(*edge)} == set()
 
 
-def test_no_package_imports_one_that_imports_it() -> None:
+def test_package_dependencies_have_no_cycle() -> None:
     graph = {name: package.imports.split() for name, package in PACKAGES.items()}
     assert set(TopologicalSorter(graph).static_order()) == set(PACKAGES)  # raises CycleError
 
 
-def test_no_module_imports_one_that_imports_it() -> None:
+def test_module_imports_have_no_cycle() -> None:
     """Includes lazy imports and those for type checkers, except the public names of ``spam_edge``."""
     graph: dict[str, set[str]] = {module: set() for module in FILES}
     for module, imported, _ in EDGES:
@@ -162,22 +162,22 @@ def test_no_module_imports_one_that_imports_it() -> None:
     assert set(TopologicalSorter(graph).static_order()) == set(FILES)  # raises CycleError
 
 
-def test_the_command_line_is_imported_by_nothing_but_its_module() -> None:
+def test_command_line_is_imported_only_by_main_module() -> None:
     assert {_package_of(module) for module, imported, _ in EDGES if _package_of(imported) == "cli"} == {"cli", "main"}
 
 
-def test_the_top_of_the_package_is_small() -> None:
+def test_package_root_has_few_entries() -> None:
     entries = [path for path in (ROOT / "spam_edge").iterdir() if path.name != "__pycache__"]
-    assert len(entries) <= MOST_ENTRIES
+    assert len(entries) <= MAX_ENTRIES
 
 
 @pytest.mark.parametrize("program", ["benchmarks", "evaluation", "gpu", "hub"])
-def test_programs_hold_no_tests(program: str) -> None:
+def test_program_folders_contain_no_tests(program: str) -> None:
     assert (ROOT / "tests" / program / "__main__.py").is_file()
     assert list((ROOT / "tests" / program).rglob("test_*.py")) == []
 
 
-def test_imports_are_told_apart() -> None:
+def test_static_lazy_and_typing_imports_are_distinguished() -> None:
     source = (
         "import a.b\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from c import D\n"
         "try:\n    import e\nexcept ImportError:\n    pass\n"

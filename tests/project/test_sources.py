@@ -35,13 +35,13 @@ def _needed(program: str) -> set[str]:
 
 
 @pytest.mark.parametrize("built", PATTERNS)
-def test_whatever_is_imported_is_listed(built: str) -> None:
+def test_imported_modules_are_listed_as_sources(built: str) -> None:
     missing = _needed(PROGRAMS[built]) - set(files(PATTERNS[built]))
     assert missing == DECIDES_NOTHING[built]
 
 
 @pytest.mark.parametrize("built", PATTERNS)
-def test_data_beside_a_listed_module_is_listed(built: str) -> None:
+def test_data_files_beside_listed_modules_are_listed(built: str) -> None:
     listed = set(files(PATTERNS[built]))
     folders = {(ROOT / name).parent for name in listed if name.count("/") > 1}
     beside = {path for folder in folders for path in folder.iterdir() if path.suffix not in {*BUILT, ".py", ""}}
@@ -49,12 +49,12 @@ def test_data_beside_a_listed_module_is_listed(built: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", sorted({pattern for patterns in PATTERNS.values() for pattern in patterns}))
-def test_every_pattern_matches_something(pattern: str) -> None:
+def test_every_source_pattern_matches_files(pattern: str) -> None:
     assert files([pattern])
 
 
 @needs_make
-def test_make_has_the_same_list() -> None:
+def test_makefile_lists_same_sources() -> None:
     shown = planned("--print-data-base", "help")
     for variable, built in (("TRAIN_CODE", "checkpoint"), ("EXPORT_CODE", "bundle")):
         [names] = re.findall(rf"^{variable} := (.*)$", shown, flags=re.MULTILINE)
@@ -62,7 +62,7 @@ def test_make_has_the_same_list() -> None:
 
 
 @needs_make
-def test_a_changed_source_exports_again(tmp_path: Path) -> None:
+def test_changed_source_triggers_export(tmp_path: Path) -> None:
     for name in ("checkpoint/training.json", "bundle/manifest.json"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
@@ -73,7 +73,7 @@ def test_a_changed_source_exports_again(tmp_path: Path) -> None:
         assert "-m export" in planned(f"--what-if={name}", *places)
 
 
-def test_a_fingerprint_is_that_of_names_and_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fingerprint_depends_on_file_names_and_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("export.sources.ROOT", tmp_path)
     (tmp_path / "a.py").write_text("1")
     before = code_fingerprint(["*.py"])

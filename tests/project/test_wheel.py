@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = ("numpy", "tokenizers", "click", "onnxruntime")
-# Shared libraries of the packages lie in folders beside them.
-BESIDE = ("numpy.libs", "onnxruntime.libs", "tokenizers.libs")
+# Folders of shared libraries beside the packages.
+LIBRARY_FOLDERS = ("numpy.libs", "onnxruntime.libs", "tokenizers.libs")
 LIBRARIES = [f"spam_edge/native/libspam_encoder_{vectors}.so" for vectors in ("amx", "avx2", "avx512", "avx_vnni")]
 LIBRARIES.append("spam_edge/native/libspam_text_x86_64.so")
 COMPILED = sys.platform == "linux" and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
@@ -41,7 +41,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert specification.origin is not None
         package = Path(specification.origin).parent
         (folder / name).symlink_to(package)
-        for beside in BESIDE:
+        for beside in LIBRARY_FOLDERS:
             if (package.parent / beside).exists() and not (folder / beside).exists():
                 (folder / beside).symlink_to(package.parent / beside)
     for metadata in Path(find_spec("numpy").origin).parents[1].glob("*.dist-info"):  # type: ignore[union-attr,arg-type]
@@ -50,7 +50,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_is_in_the_wheel(wheel: Path) -> None:
+def test_wheel_contains_only_package_with_data_and_license(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     metadata = {name for name in names if ".dist-info/" in name}
     assert {name.split("/")[0] for name in set(names) - metadata} == {"spam_edge"}
@@ -60,7 +60,7 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in metadata)
 
 
-def test_c_is_compiled_and_does_not_travel(wheel: Path) -> None:
+def test_wheel_contains_compiled_libraries_without_c_sources(wheel: Path) -> None:
     """Without a compiler for the fused operator the wheel is pure Python."""
     names = zipfile.ZipFile(wheel).namelist()
     assert sorted(name for name in names if "/native/" in name) == (LIBRARIES if COMPILED else [])
@@ -74,17 +74,17 @@ def test_c_is_compiled_and_does_not_travel(wheel: Path) -> None:
 
 @pytest.mark.skipif(not COMPILED, reason="this test is for the libraries of x86-64")
 @pytest.mark.parametrize("name", LIBRARIES)
-def test_a_library_asks_for_no_more_than_its_tag_says(wheel: Path, name: str) -> None:
-    """Requires only the C library, 2.17 or older; the symbol versions are strings in the file."""
+def test_library_requires_only_glibc_of_wheel_tag(wheel: Path, name: str) -> None:
+    """The tag allows glibc 2.17. Symbol versions are strings in the file."""
     library = zipfile.ZipFile(wheel).read(name)
-    versions = {tuple(map(int, found.split(b"."))) for found in re.findall(rb"\0GLIBC_([\d.]+)(?=\0)", library)}
+    versions = {tuple(map(int, version.split(b"."))) for version in re.findall(rb"\0GLIBC_([\d.]+)(?=\0)", library)}
     assert versions
     assert max(versions) <= (2, 17)
-    asked_for = set(re.findall(rb"\0(lib[\w+-]+\.so[\d.]*)(?=\0)", library))
-    assert asked_for <= {b"libc.so.6", b"libm.so.6", b"libpthread.so.0"}
+    required_libraries = set(re.findall(rb"\0(lib[\w+-]+\.so[\d.]*)(?=\0)", library))
+    assert required_libraries <= {b"libc.so.6", b"libm.so.6", b"libpthread.so.0"}
 
 
-def test_it_classifies_without_torch_and_without_sockets(environment: Path, tiny_bundle: Path) -> None:
+def test_wheel_classifies_without_training_stack_or_sockets(environment: Path, tiny_bundle: Path) -> None:
     code = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
@@ -101,6 +101,6 @@ finally:
     # -S skips the site-packages of this environment, so that only the linked packages can be imported.
     command = [sys.executable, "-I", "-S", "-c", code, str(environment), "classify", "--model", str(tiny_bundle)]
     messages = "WINNER!! Call 09061701461 to claim your prize\nsee you at 5 then\n"
-    done = subprocess.run(command, input=messages, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["SPAM", "HAM"]
+    completed = subprocess.run(command, input=messages, capture_output=True, text=True, check=False)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert [line.split("\t")[0] for line in completed.stdout.splitlines()] == ["SPAM", "HAM"]

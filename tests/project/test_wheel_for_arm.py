@@ -1,4 +1,4 @@
-"""The wheel for ARM64 is built on any machine, and its libraries keep to their instruction sets."""
+"""The ARM64 wheel can be built on any machine, and its libraries use only their instruction sets."""
 
 import os
 import re
@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 VECTORS = ("dotprod", "i8mm", "neon")
 TEXT = "libspam_text_aarch64.so"
-# encodings, and their fixed bits; SDOT is that by element
+# encoding and mask of fixed bits; SDOT (by element)
 PRODUCTS = {"sdot": (0x4F80E000, 0xFFC0F400), "smmla": (0x4E80A400, 0xFFE0FC00)}
 PROGRAM_LOADED, EXECUTABLE = 1, 1  # type and flag of a segment
 pytestmark = [
@@ -33,8 +33,8 @@ def _build(folder: Path, target: str) -> "subprocess.CompletedProcess[str]":
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    done = _build(folder, "aarch64")
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = _build(folder, "aarch64")
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     [path] = folder.glob("*.whl")
     return path
 
@@ -55,45 +55,45 @@ def _instructions(library: bytes) -> Iterator[int]:
             yield from (word for [word] in struct.iter_unpack("<I", library[offset : offset + length // 4 * 4]))
 
 
-def test_it_has_the_libraries_and_the_tag_of_arm64_alone(wheel: Path) -> None:
+def test_wheel_has_only_arm64_libraries_and_tag(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
-    found = {Path(name).name for name in archive.namelist() if "/native/" in name}
-    assert found == {TEXT, *(f"libspam_encoder_{vectors}.so" for vectors in VECTORS)}
+    libraries = {Path(name).name for name in archive.namelist() if "/native/" in name}
+    assert libraries == {TEXT, *(f"libspam_encoder_{vectors}.so" for vectors in VECTORS)}
     tag = "py3-none-manylinux_2_17_aarch64"
     assert wheel.name.endswith(f"-{tag}.whl")
     [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/WHEEL")]
     assert f"Tag: {tag}" in archive.read(metadata).decode().splitlines()
 
 
-def _assert_is_for_arm64_and_the_c_library_of_its_tag(content: bytes) -> None:
+def _assert_targets_arm64_and_tagged_glibc(content: bytes) -> None:
     assert struct.unpack_from("<H", content, 18) == (183,)  # EM_AARCH64
-    versions = {tuple(map(int, found.split(b"."))) for found in re.findall(rb"\0GLIBC_([\d.]+)(?=\0)", content)}
+    versions = {tuple(map(int, version.split(b"."))) for version in re.findall(rb"\0GLIBC_([\d.]+)(?=\0)", content)}
     assert versions == {(2, 17)}
-    asked_for = set(re.findall(rb"\0((?:lib|ld-)[\w+-]+\.so[\d.]*)(?=\0)", content))
-    assert asked_for <= {b"libc.so.6", b"libm.so.6", b"libpthread.so.0", b"ld-linux-aarch64.so.1"}
+    required_libraries = set(re.findall(rb"\0((?:lib|ld-)[\w+-]+\.so[\d.]*)(?=\0)", content))
+    assert required_libraries <= {b"libc.so.6", b"libm.so.6", b"libpthread.so.0", b"ld-linux-aarch64.so.1"}
 
 
-def test_a_library_is_for_arm64_and_the_c_library_of_its_tag(library: tuple[str, bytes]) -> None:
-    _assert_is_for_arm64_and_the_c_library_of_its_tag(library[1])
+def test_operator_library_targets_arm64_and_tagged_glibc(library: tuple[str, bytes]) -> None:
+    _assert_targets_arm64_and_tagged_glibc(library[1])
 
 
-def test_so_is_the_text_library(wheel: Path) -> None:
+def test_text_library_targets_arm64_and_is_hardened(wheel: Path) -> None:
     content = zipfile.ZipFile(wheel).read(f"spam_edge/native/{TEXT}")
-    _assert_is_for_arm64_and_the_c_library_of_its_tag(content)
+    _assert_targets_arm64_and_tagged_glibc(content)
     assert b"\0__stack_chk_fail\0" in content
     assert {0xD503233F, 0xD50323BF} <= set(_instructions(content))  # PACIASP, AUTIASP
 
 
-def test_a_library_has_the_products_of_its_instruction_set_alone(library: tuple[str, bytes]) -> None:
-    """A better instruction would end the process on the processors that the library is for."""
+def test_library_uses_only_products_of_its_instruction_set(library: tuple[str, bytes]) -> None:
+    """An instruction of a newer set would end the process on the library's processors."""
     vectors, content = library
     words = list(_instructions(content))
     assert len(words) > 1000
-    found = {name for name, (bits, fixed) in PRODUCTS.items() for word in words if word & fixed == bits}
-    assert found == {"neon": set(), "dotprod": {"sdot"}, "i8mm": {"smmla"}}[vectors]
+    used = {name for name, (bits, fixed) in PRODUCTS.items() for word in words if word & fixed == bits}
+    assert used == {"neon": set(), "dotprod": {"sdot"}, "i8mm": {"smmla"}}[vectors]
 
 
-def test_stack_buffers_and_returns_are_protected(library: tuple[str, bytes]) -> None:
+def test_operator_library_protects_stack_buffers_and_returns(library: tuple[str, bytes]) -> None:
     _, content = library
     assert b"\0__stack_chk_fail\0" in content
     assert b"\0__vsnprintf_chk\0" in content
@@ -101,8 +101,8 @@ def test_stack_buffers_and_returns_are_protected(library: tuple[str, bytes]) -> 
     assert {0xD503233F, 0xD50323BF} <= words  # PACIASP, AUTIASP: return addresses are signed
 
 
-def test_an_architecture_without_libraries_is_refused(tmp_path: Path) -> None:
-    done = _build(tmp_path, "riscv64")
-    assert done.returncode != 0
-    assert "SPAM_EDGE_TARGET is riscv64; set it to one of: x86_64, aarch64" in done.stdout + done.stderr
+def test_unsupported_target_architecture_is_refused(tmp_path: Path) -> None:
+    completed = _build(tmp_path, "riscv64")
+    assert completed.returncode != 0
+    assert "SPAM_EDGE_TARGET is riscv64; set it to one of: x86_64, aarch64" in completed.stdout + completed.stderr
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The rule for columns and for the first line of a TSV file."""
+"""Rules that choose columns and detect header lines."""
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ from spam_edge.readers.extraction import UnreadableText
 from spam_edge.training.data.messages import DEFAULT_LABEL_MAP
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=30)
-"""One line; tabs and quotes included."""
+"""Single lines, which may hold tabs and quotes."""
 NAMES = {*COLUMN_NAMES, *LABEL_NAMES}
 
 
@@ -31,13 +31,15 @@ def names_a_column(text: str) -> bool:
     [
         (["label", "text"], None, None, (1, 0)),
         (["id", "SMS", " Class "], None, None, (1, 2)),
-        (["CATEGORY", "v2"], None, None, (1, 0)),  # the only one beside the label
+        (["CATEGORY", "v2"], None, None, (1, 0)),  # the only column beside the label
         (["text", "v1", "message"], "message", "v1", (2, 1)),
         (["label", "class", "text"], None, "class", (2, 1)),
-        (["label", "text"], "label", "text", (0, 1)),  # the names given win
+        (["label", "text"], "label", "text", (0, 1)),  # given names take precedence
     ],
 )
-def test_the_columns(names: list[str], text: str | None, label: str | None, chosen: tuple[int, int]) -> None:
+def test_text_and_label_columns_are_chosen(
+    names: list[str], text: str | None, label: str | None, chosen: tuple[int, int]
+) -> None:
     assert choose_columns(names, text, label) == chosen
 
 
@@ -54,14 +56,16 @@ def test_the_columns(names: list[str], text: str | None, label: str | None, chos
         ([], None, None, "no label column found"),
     ],
 )
-def test_columns_that_are_not_clear(names: list[str], text: str | None, label: str | None, reason: str) -> None:
+def test_missing_or_ambiguous_columns_are_refused(
+    names: list[str], text: str | None, label: str | None, reason: str
+) -> None:
     with pytest.raises(UnreadableText, match=reason):
         choose_columns(names, text, label)
 
 
 @given(st.lists(st.text(max_size=5), max_size=4), st.permutations([0, 1]), st.data())
-def test_any_two_named_columns_are_found(others: list[str], order: list[int], data: st.DataObject) -> None:
-    """Training finds the text column that the runtime finds without the label column."""
+def test_training_and_runtime_choose_same_text_column(others: list[str], order: list[int], data: st.DataObject) -> None:
+    """The runtime chooses among the columns without the label column."""
     others = [name for name in others if name.strip().casefold() not in NAMES]
     pair = [data.draw(st.sampled_from(COLUMN_NAMES)), data.draw(st.sampled_from(LABEL_NAMES))]
     names = [*others, *(pair[index] for index in order)]
@@ -77,14 +81,14 @@ def test_any_two_named_columns_are_found(others: list[str], order: list[int], da
         ("label\ttext\r", None, None, True),
         ('"Class"\t"id"\t"SMS"', None, None, True),
         ("kind\tv2", "v2", "kind", True),
-        ("spam\tmessage", "message", "spam", True),  # both are named
+        ("spam\tmessage", "message", "spam", True),  # both columns are given by name
         ("ham\thi", None, None, False),
         ("SPAM\tlabel your parcel\tnow", None, None, False),
         ('"ham"\t"hi"', None, None, False),
-        ("1\thi", "body", "kind", False),  # names for other files of the corpus
+        ("1\thi", "body", "kind", False),  # the names are for other files of the corpus
     ],
 )
-def test_the_first_line_of_a_labelled_file(line: str, text: str | None, label: str | None, header: bool) -> None:
+def test_header_of_labelled_file_is_detected(line: str, text: str | None, label: str | None, header: bool) -> None:
     assert has_header(line, DEFAULT_LABEL_MAP, text, label) is header
 
 
@@ -105,13 +109,15 @@ def test_the_first_line_of_a_labelled_file(line: str, text: str | None, label: s
         ("x" * 99, None, None, r"'x{40}\.\.\.' is not a known label"),
     ],
 )
-def test_a_first_line_that_is_not_clear(line: str, text: str | None, label: str | None, reason: str) -> None:
+def test_ambiguous_first_line_of_labelled_file_is_refused(
+    line: str, text: str | None, label: str | None, reason: str
+) -> None:
     with pytest.raises(UnreadableText, match=reason):
         has_header(line, DEFAULT_LABEL_MAP, text, label)
 
 
 @given(st.sampled_from(["ham", "spam", "Ham", " SPAM", "0", "1"]), TEXTS)
-def test_a_message_is_no_header(label: str, text: str) -> None:
+def test_labelled_message_is_not_taken_for_header(label: str, text: str) -> None:
     if names_a_column(text):
         with pytest.raises(UnreadableText, match="is a label, but"):
             has_header(f"{label}\t{text}", DEFAULT_LABEL_MAP, None, None)
@@ -130,11 +136,11 @@ def test_a_message_is_no_header(label: str, text: str) -> None:
         ("spam\ttext\r\n", "text"),
     ],
 )
-def test_headers(line: str, wanted: str | None) -> None:
+def test_valid_headers_pass_check(line: str, wanted: str | None) -> None:
     check_header(line, wanted)
 
 
 @given(st.sampled_from(["ham", "spam", "Ham", " SPAM", '"ham"']), TEXTS, st.sampled_from([None, "a column"]))
-def test_a_message_in_place_of_a_header_is_refused(label: str, text: str, wanted: str | None) -> None:
+def test_labelled_message_in_place_of_header_is_refused(label: str, text: str, wanted: str | None) -> None:
     with pytest.raises(UnreadableText, match=r"is a label, .* add a header line label<TAB>text .*--text-column"):
         check_header(f"{label}\t{text}\n", wanted)

@@ -1,4 +1,4 @@
-"""Exports of messengers and phones: what they hold is read, and never line by line."""
+"""Exports of messengers and phones are parsed into messages, never read line by line."""
 
 import io
 import json
@@ -35,7 +35,7 @@ def values(name: str, content: str | bytes) -> list[list[str]]:
 
 
 def texts(name: str, content: str | bytes) -> list[str]:
-    return [found[-1] for found in values(name, content)]
+    return [actual[-1] for actual in values(name, content)]
 
 
 def backup(*elements: str, head: str = "<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>") -> str:
@@ -47,23 +47,23 @@ def sms(body: str, **others: str) -> str:
 
 
 class TestSmsBackup:
-    def test_messages_with_address_and_time(self) -> None:
+    def test_messages_have_time_address_and_direction(self) -> None:
         content = backup(
             sms('"see you"', address="+1555", date="1400000000000", type="1"),
             sms('"ok"', address="+1555", date="soon", type="2"),
             sms('"null"'),
             sms('""'),
         )
-        found = records("sms-xml", content)
-        assert found == [
+        actual = records("sms-xml", content)
+        assert actual == [
             CsvRecord(["2014-05-13T16:53:20+00:00", "+1555", "received", "see you"], 3),
             CsvRecord(["soon", "+1555", "sent", "ok"], 4),
-            CsvRecord(["", "", "", "null"], 5),  # somebody may have written it
+            CsvRecord(["", "", "", "null"], 5),  # may be the text of a real message
             None,
         ]
-        assert datetime.fromtimestamp(1_400_000_000, UTC).isoformat() == found[0].values[0]  # type: ignore[union-attr]
+        assert datetime.fromtimestamp(1_400_000_000, UTC).isoformat() == actual[0].values[0]  # type: ignore[union-attr]
 
-    def test_the_texts_of_mms(self) -> None:
+    def test_mms_subject_and_text_parts_are_read(self) -> None:
         parts = '<part ct="image/png" data="AAAA" text="no"/><part ct="text/plain" text="WIN"/>'
         parts += '<part ct="Text/plain; charset=utf-8" text="now"/>'
         content = backup(f'<mms date="0" address="+1" msg_box="1" sub="Prize">\n<parts>{parts}\n</parts>\n</mms>', "")
@@ -73,8 +73,8 @@ class TestSmsBackup:
 
     @given(st.lists(TEXTS), st.booleans())
     @example(["null"], False)
-    def test_any_text_comes_back(self, bodies: list[str], as_pairs: bool) -> None:
-        """The app writes an emoji as two references, which no XML parser takes."""
+    def test_any_text_survives_round_trip(self, bodies: list[str], as_pairs: bool) -> None:
+        """The app writes an emoji as two surrogate references, which XML parsers refuse."""
 
         def reference(body: str) -> str:
             units = body.encode("utf-16-le")
@@ -84,11 +84,11 @@ class TestSmsBackup:
         content = backup(*(sms(reference(body) if as_pairs else quoteattr(body)) for body in bodies))
         assert texts("sms-xml", content) == bodies
 
-    def test_hexadecimal_references_and_line_breaks(self) -> None:
+    def test_hexadecimal_references_and_line_breaks_are_decoded(self) -> None:
         assert texts("sms-xml", backup(sms('"a&#xD83D;&#xDE06;b&#10;c"'))) == ["a\U0001f606b\nc"]
 
     @pytest.mark.parametrize("body", ["&#55357;", "&#xDE06;&#xD83D;", "a&#0;", "&#9999999;", "\x01", "\0"])
-    def test_what_is_no_character_costs_its_message(self, body: str) -> None:
+    def test_invalid_character_makes_only_its_message_bad(self, body: str) -> None:
         bad, good = records("sms-xml", backup(sms(f'"see {body}"'), sms('"fine"')))
         assert isinstance(bad, BadRow)
         assert (bad.line, bad.kind) == (3, "encoding")
@@ -97,13 +97,13 @@ class TestSmsBackup:
 
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-16-le"])
     @pytest.mark.parametrize("declared", ["UTF-8", "UTF-16", "iso-8859-1"])
-    def test_a_byte_order_mark_goes_before_what_is_declared(self, encoding: str, declared: str) -> None:
+    def test_byte_order_mark_overrides_declared_encoding(self, encoding: str, declared: str) -> None:
         content = "\ufeff" + backup(sms('"caf\xe9"'), head=f'<?xml version="1.0" encoding="{declared}"?>')
-        [found] = records("sms-xml", content.encode("utf-16-le" if "16" in encoding else "utf-8"), encoding=encoding)
-        assert isinstance(found, CsvRecord)
-        assert found.values[-1] == "caf\xe9"
+        [actual] = records("sms-xml", content.encode("utf-16-le" if "16" in encoding else "utf-8"), encoding=encoding)
+        assert isinstance(actual, CsvRecord)
+        assert actual.values[-1] == "caf\xe9"
 
-    def test_wrong_bytes_cost_their_message(self) -> None:
+    def test_invalid_bytes_make_only_their_message_bad(self) -> None:
         bad, good = records("sms-xml", backup(sms('"caf\xe9"'), sms('"fine"')).encode("latin-1"))
         assert isinstance(bad, BadRow)
         assert isinstance(good, CsvRecord)
@@ -121,26 +121,26 @@ class TestSmsBackup:
             ('<?xml version="1.0" encoding="iso-8859-1"?><smses/>', "encoding is iso-8859-1; use --encoding iso8859-1"),
         ],
     )
-    def test_what_is_no_backup(self, content: str, reason: str) -> None:
+    def test_invalid_backup_is_refused_with_reason(self, content: str, reason: str) -> None:
         with pytest.raises(InputError, match=f"in.*{reason}"):
             records("sms-xml", content)
 
-    def test_an_element_does_not_grow_without_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_long_element_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sms_backup, "LONGEST_LINE", 1000)
         with pytest.raises(InputError, match="an element is longer than 1,000 characters"):
             records("sms-xml", '<smses><sms body="' + "a\n" * 2000)
         assert len(texts("sms-xml", backup(*[sms('"a"')] * 2000))) == 2000
 
     @pytest.mark.parametrize("begin", ['<sms body="', "<!-- "])
-    def test_the_time_for_an_open_tag_is_linear(self, begin: str) -> None:
+    def test_long_tag_or_comment_is_parsed_in_linear_time(self, begin: str) -> None:
         end = '" />' if begin.startswith("<sms") else "-->"
         start = time.process_time()
-        found = records("sms-xml", backup(begin + "aaaaaaaa\n" * 100_000 + end, sms('"hi"')))
+        actual = records("sms-xml", backup(begin + "aaaaaaaa\n" * 100_000 + end, sms('"hi"')))
         assert time.process_time() - start < 5
-        assert isinstance(found[-1], CsvRecord)
-        assert found[-1].line == 100_004
+        assert isinstance(actual[-1], CsvRecord)
+        assert actual[-1].line == 100_004
 
-    def test_a_line_that_is_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_long_line_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(lines_module, "LONGEST_LINE", 100)
         with pytest.raises(InputError, match="line 3 is longer than 100 characters"):
             records("sms-xml", backup(sms('"' + "a" * 200 + '"')))
@@ -151,7 +151,7 @@ ANDROID = "22/01/2020, 10:00 - Messages are encrypted\n22/01/2020, 10:00 - Bob: 
 
 
 class TestWhatsApp:
-    def test_iphone_and_android(self) -> None:
+    def test_iphone_and_android_exports_are_read(self) -> None:
         assert records("whatsapp", IPHONE) == [
             CsvRecord(["22/01/2020, 10:00:00", "Bob", "This is spread\nover lines"], 1),
             CsvRecord(["22/01/2020, 10:01:00", "Alice", "free: prize"], 3),
@@ -173,32 +173,32 @@ class TestWhatsApp:
             "\u200f[22/01/2020, 10.00.00]",
         ],
     )
-    def test_times_of_many_countries(self, time: str) -> None:
+    def test_time_formats_of_many_countries_are_recognised(self, time: str) -> None:
         [[_, sender, text]] = values("whatsapp", f"{time} +1 555: hi\n")
         assert (sender, text) == ("+1 555", "hi")
 
     @given(st.lists(TEXTS.filter(lambda text: not any(map(whatsapp.begins_message, text.split("\n"))))))
-    def test_any_text_comes_back(self, bodies: list[str]) -> None:
+    def test_any_text_survives_round_trip(self, bodies: list[str]) -> None:
         assert texts("whatsapp", "".join(f"22/01/2020, 10:00 - Bob: {body}\n" for body in bodies)) == bodies
 
-    def test_wrong_bytes_cost_their_message(self) -> None:
+    def test_invalid_bytes_make_only_their_message_bad(self) -> None:
         content = ANDROID.encode() + b"22/01/2020, 10:00 - Bob: caf\nf\xe9\n" + IPHONE.encode()
         bad = [record for record in records("whatsapp", content) if isinstance(record, BadRow)]
         assert [(row.line, row.kind) for row in bad] == [(4, "encoding")]
         assert len(values("whatsapp", content)) == 3
 
-    def test_a_message_does_not_grow_without_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_long_message_is_bad_row(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(whatsapp, "LONGEST_LINE", 100)
         [bad] = records("whatsapp", "22/01/2020, 10:00 - Bob: hi\n" + "more\n" * 100)
         assert isinstance(bad, BadRow)
         assert "longer than 100 characters" in bad.reason
 
     @pytest.mark.parametrize("time", ["2024-01-02 10:00 -", "[12/03/2024, 10:15]"])
-    def test_a_file_without_a_sender_is_refused(self, time: str) -> None:
+    def test_export_without_sender_is_refused(self, time: str) -> None:
         with pytest.raises(InputError, match="in: no message has a sender; WhatsApp exports begin like"):
             records("whatsapp", f"{time} WINNER call now\n{time} see you\n")
 
-    def test_what_is_no_export(self) -> None:
+    def test_text_before_first_message_is_refused(self) -> None:
         with pytest.raises(InputError, match="in, line 2: no time and sender; WhatsApp exports begin like"):
             records("whatsapp", "\nhello\n" + IPHONE)
 
@@ -208,7 +208,7 @@ def chat(*messages: object) -> dict[str, object]:
 
 
 class TestTelegram:
-    def test_messages_with_sender_and_time(self) -> None:
+    def test_messages_have_time_sender_and_text(self) -> None:
         link = ["win ", {"type": "link", "text": "http://x.y"}]
         content = json.dumps(
             chat({"id": 1, "date": "2024-05-03T10:00:00", "from": "Bob", "text": "hi"}, {"text": link}, {"text": ""}),
@@ -219,20 +219,20 @@ class TestTelegram:
         ]  # fmt: skip
 
     @given(bodies=st.lists(TEXTS), escaped=st.booleans(), indent=st.sampled_from([None, 0, 1, 4]))
-    def test_any_text_comes_back(self, bodies: list[str], escaped: bool, indent: int | None) -> None:
+    def test_any_text_survives_round_trip(self, bodies: list[str], escaped: bool, indent: int | None) -> None:
         messages = [{"reply": {"messages": [{"text": "no"}]}, "text": [body, {"text": "}"}]} for body in bodies]
         everything = {"chats": {"about": "x", "list": [chat(*messages), chat(), chat({"text": 'a"]'})]}}
         for whole in (chat(*messages, {"text": 'a"]'}), everything):
             content = json.dumps(whole, indent=indent, ensure_ascii=escaped)
             assert texts("telegram", content) == [*(f"{body}}}" for body in bodies), 'a"]']
 
-    def test_a_bad_message_costs_itself(self) -> None:
+    def test_invalid_message_makes_only_itself_bad(self) -> None:
         rows = ['{"text": 5}', '{"text": [null]}', '{"text": "\\ud800"}', '{"text" "x"}', '{"text": "hi"}']
-        found = records("telegram", '{"messages": [\n' + ",\n".join(rows) + "\n]}")
-        assert [record.line for record in found if isinstance(record, BadRow)] == [2, 3, 4, 5]
-        assert found[-1] == CsvRecord(["", "", "hi"], 6)
+        actual = records("telegram", '{"messages": [\n' + ",\n".join(rows) + "\n]}")
+        assert [record.line for record in actual if isinstance(record, BadRow)] == [2, 3, 4, 5]
+        assert actual[-1] == CsvRecord(["", "", "hi"], 6)
 
-    def test_wrong_bytes_cost_their_message(self) -> None:
+    def test_invalid_bytes_make_only_their_message_bad(self) -> None:
         content = json.dumps(chat({"text": "f\xe9"}, {"text": "hi"}), indent=1, ensure_ascii=False).encode("latin-1")
         bad, good = records("telegram", content)
         assert isinstance(bad, BadRow)
@@ -254,36 +254,36 @@ class TestTelegram:
             ('{"messages": [' + '{"a": [' * 100, "line 1: the JSON is nested too deeply"),
         ],
     )
-    def test_what_is_no_export(self, content: str, reason: str) -> None:
+    def test_invalid_export_is_refused_with_reason(self, content: str, reason: str) -> None:
         with pytest.raises(InputError, match=f"in.*{reason}"):
             records("telegram", content)
 
     @pytest.mark.parametrize("item", ['"WINNER"', "1", "null", '["WINNER"]', '{"content": "WINNER"}'])
-    def test_an_item_that_is_no_message_is_a_bad_row(self, item: str) -> None:
-        found = records("telegram", f'{{"messages": [\n{{"text": "a"}},\n{item},\n{{"text": "b"}}]}}')
-        assert [type(record) for record in found] == [CsvRecord, BadRow, CsvRecord]
-        assert found[1].line == 3  # type: ignore[union-attr]
+    def test_item_other_than_message_is_bad_row(self, item: str) -> None:
+        actual = records("telegram", f'{{"messages": [\n{{"text": "a"}},\n{item},\n{{"text": "b"}}]}}')
+        assert [type(record) for record in actual] == [CsvRecord, BadRow, CsvRecord]
+        assert actual[1].line == 3  # type: ignore[union-attr]
         assert records("telegram", '{"messages": []}') == []
 
     @pytest.mark.parametrize("piece", ['\\"', '"', "a"])
-    def test_the_time_for_a_string_is_linear(self, piece: str) -> None:
+    def test_unclosed_string_is_scanned_in_linear_time(self, piece: str) -> None:
         start = time.process_time()
         with pytest.raises(InputError):
             records("telegram", '{"messages": [{"text": "' + piece * 100_001)
         assert time.process_time() - start < 5
 
-    def test_a_string_takes_no_memory_per_character(self) -> None:
+    def test_long_string_is_read_with_bounded_memory(self) -> None:
         content = b'{"messages": [{"text": "' + b"a" * 1_000_000 + b'"}]}'
         pieces = iter([content, b""])
         tracemalloc.start()
-        [found] = EXPORTS["telegram"](LineSource(lambda _: next(pieces), name="in")).records
+        [actual] = EXPORTS["telegram"](LineSource(lambda _: next(pieces), name="in")).records
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert isinstance(found, CsvRecord)
+        assert isinstance(actual, CsvRecord)
         assert peak < 15_000_000
 
     @pytest.mark.parametrize("mark", ["", "\ufeff"])
-    def test_the_command_for_arrays_works(self, tmp_path: Path, mark: str) -> None:
+    def test_suggested_command_splits_json_array(self, tmp_path: Path, mark: str) -> None:
         with pytest.raises(InputError) as caught:
             records("telegram", "[]")
         command = str(caught.value).split("split an array with: ")[1].replace("python3", sys.executable)
@@ -292,7 +292,7 @@ class TestTelegram:
         [window] = read_windows(tmp_path / "NEW.jsonl", ReadOptions())
         assert [message.text for message in window.messages] == ["hi", "you"]
 
-    def test_what_is_no_message_takes_no_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_long_message_is_skipped_with_bounded_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(telegram, "LONGEST_LINE", 10_000)
         pieces = iter([b'{"messages": [{"text": "', *[b'a",\n"b": "' + b"b" * 1000] * 5_000, b'"}]}', b""])
         tracemalloc.start()
@@ -304,7 +304,7 @@ class TestTelegram:
         assert peak < 2_000_000
 
 
-def test_the_column_of_the_text_is_fixed(tmp_path: Path) -> None:
+def test_text_column_of_export_cannot_be_changed(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(backup(sms('"hi"')))
     [window] = read_windows(tmp_path / "a.xml", ReadOptions(text_column="text"))
     assert [message.text for message in window.messages] == ["hi"]
@@ -312,7 +312,7 @@ def test_the_column_of_the_text_is_fixed(tmp_path: Path) -> None:
         list(read_windows(tmp_path / "a.xml", ReadOptions(text_column="body")))
 
 
-def test_a_delimiter_is_for_tables(tmp_path: Path) -> None:
+def test_delimiter_option_is_refused_for_text_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hi\n")
     with pytest.raises(InputError, match=r"a\.txt: --delimiter is for CSV and TSV; set --input-format csv"):
         list(read_windows(tmp_path / "a.txt", ReadOptions(delimiter=";")))

@@ -1,4 +1,4 @@
-"""Text that is like another format is refused, and ordinary text is read; no message waits for others without need."""
+"""Text files that look like another format are refused; ordinary text is read without needless delay."""
 
 import time
 from pathlib import Path
@@ -58,7 +58,7 @@ def write(folder: Path, content: str) -> Path:
 
 
 @pytest.mark.parametrize(("content", "remedy"), FOREIGN.items())
-def test_text_that_is_another_format_is_refused(tmp_path: Path, content: str, remedy: str) -> None:
+def test_text_file_in_another_format_is_refused(tmp_path: Path, content: str, remedy: str) -> None:
     for end in ("\n", "\r\n"):
         path = write(tmp_path, f"\n{content}\n".replace("\n", end))
         with pytest.raises(InputError, match=rf"a\.txt looks like .*{remedy}.*--input-format text"):
@@ -68,7 +68,7 @@ def test_text_that_is_another_format_is_refused(tmp_path: Path, content: str, re
 
 
 @pytest.mark.parametrize(("content", "remedy"), FOREIGN.items())
-def test_only_the_source_of_a_mail_is_no_whole_text(tmp_path: Path, content: str, remedy: str) -> None:
+def test_whole_file_option_refuses_only_mail_sources(tmp_path: Path, content: str, remedy: str) -> None:
     path = write(tmp_path, content)
     if remedy in ("an mbox", "--input-format mail"):
         with pytest.raises(InputError, match=rf"looks like .*{remedy}.*--input-format text"):
@@ -111,7 +111,7 @@ def test_only_the_source_of_a_mail_is_no_whole_text(tmp_path: Path, content: str
 @pytest.mark.parametrize(
     "after", ["", "ok", "ok, see you", '5" pipe, 6', " indented", "drop-off: 6pm", "[ok]", "2024-01-02 10:01 - see you"]
 )
-def test_ordinary_text_is_read(tmp_path: Path, line: str, after: str) -> None:
+def test_ordinary_text_is_not_taken_for_another_format(tmp_path: Path, line: str, after: str) -> None:
     path = write(tmp_path, f"{line}\n{after}\n")
     [window] = read_windows(path, ReadOptions())
     assert [message.text for message in window.messages] == [text for text in (line, after) if text]
@@ -121,7 +121,7 @@ def test_ordinary_text_is_read(tmp_path: Path, line: str, after: str) -> None:
 
 @given(st.lists(st.text(st.characters(codec="utf-8")).filter(str.strip), max_size=3))
 @pytest.mark.parametrize("check", [refuse_other_formats, refuse_mail_source])
-def test_no_text_breaks_the_check(check: object, lines: list[str]) -> None:
+def test_format_checks_raise_only_input_errors(check: object, lines: list[str]) -> None:
     try:
         check(lines, "in")  # type: ignore[operator]
     except InputError as error:
@@ -129,14 +129,14 @@ def test_no_text_breaks_the_check(check: object, lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize("line", ["see you at 5", "WINNER, call now", "From Bob: hi", "<3 you"])
-def test_a_message_on_a_slow_pipe_does_not_wait(line: str) -> None:
+def test_message_from_slow_pipe_is_returned_without_second_read(line: str) -> None:
     chunks = iter([f"{line}\n".encode()])
     lines = LineSource(lambda _: next(chunks), name="in", check=refuse_other_formats)  # a second read would raise
     assert next(lines) == f"{line}\n"
 
 
 @pytest.mark.parametrize("piece", ["<!--", "<html ", '["a",', '{"', "id,", "text|", "From ", '"', "[", " "])
-def test_the_time_is_linear(piece: str) -> None:
+def test_format_checks_take_linear_time(piece: str) -> None:
     start = time.process_time()
     refuse_mail_source([piece * 100_000], "in")
     try:

@@ -1,4 +1,4 @@
-"""Mails: subject and text are read in their charsets; what cannot be read is refused."""
+"""Mails: subject and text are decoded with their charsets; unreadable mails are refused."""
 
 import base64
 import html
@@ -42,7 +42,7 @@ def reason_of(content: bytes) -> str:
     return row.reason
 
 
-def test_subject_and_text() -> None:
+def test_mail_subject_and_text_form_message() -> None:
     assert row_of(HEADERS + b"\nsee you at 5 then\n") == Message("lunch\nsee you at 5 then", "in", 1)
     assert text_of(b"From: ann\n\nhi\n") == "hi"
     assert text_of(b"Subject: hi\n\n") == "hi"
@@ -51,16 +51,16 @@ def test_subject_and_text() -> None:
 
 
 @given(subject=TEXTS, text=TEXTS, kind=st.sampled_from(["base64", "quoted-printable", "8bit"]), crlf=st.booleans())
-def test_any_text_comes_back(subject: str, text: str, kind: str, crlf: bool) -> None:
+def test_any_subject_and_text_survive_round_trip(subject: str, text: str, kind: str, crlf: bool) -> None:
     mail = EmailMessage(policy=policy.SMTPUTF8 if crlf else policy.default)
     mail["Subject"] = " ".join(subject.split())
     mail.set_content(text, charset="utf-8", cte=kind)
-    found = text_of(mail.as_bytes())
-    assert found.split() == [*subject.split(), *text.split()]
+    message = text_of(mail.as_bytes())
+    assert message.split() == [*subject.split(), *text.split()]
 
 
 @pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", "utf-8", "utf-16"])
-def test_charsets(charset: str) -> None:
+def test_declared_charsets_are_decoded(charset: str) -> None:
     body = base64.b64encode("caf\xe9 at 5".encode(charset))
     subject = base64.b64encode("caf\xe9".encode(charset)).decode()
     head = f"Subject: =?{charset}?b?{subject}?=\n"
@@ -68,7 +68,7 @@ def test_charsets(charset: str) -> None:
     assert text_of(head.encode() + body) == "caf\xe9\ncaf\xe9 at 5"
 
 
-def test_what_names_no_charset_has_the_one_given() -> None:
+def test_encoding_option_applies_without_declared_charset() -> None:
     for head in (b"", b"Content-Type: text/plain; charset=us-ascii\n"):
         mail = b"Subject: caf\xe9\n" + head + b"\nat caf\xe9 5\n"
         assert text_of(mail, "latin-1") == "caf\xe9\nat caf\xe9 5"
@@ -89,11 +89,11 @@ def test_what_names_no_charset_has_the_one_given() -> None:
         (b'Content-Type: multipart/encrypted; boundary="b"\n', b"--b\n\nhi\n--b--\n", "the mail is encrypted"),
     ],
 )
-def test_what_cannot_be_decoded_is_a_bad_row(head: bytes, body: bytes, reason: str) -> None:
+def test_undecodable_or_encrypted_mail_is_bad_row(head: bytes, body: bytes, reason: str) -> None:
     assert reason in reason_of(HEADERS + head + b"\n" + body)
 
 
-def test_plain_text_goes_before_html_and_attachments() -> None:
+def test_plain_text_is_preferred_over_html_and_attachments() -> None:
     mail = EmailMessage()
     mail["Subject"] = "hi"
     mail.set_content("plain")
@@ -104,7 +104,7 @@ def test_plain_text_goes_before_html_and_attachments() -> None:
     assert text_of(mail.as_bytes()) == "hi\nhtml"
 
 
-def test_html_is_what_a_reader_sees() -> None:
+def test_html_mail_gives_visible_text() -> None:
     page = (
         "<html><head><title>no</title><style>p {color: red}</style></head><body><p>WIN &amp; <b>call</b>\nnow</p>"
         "<script>no()</script><div>a<br>b</div><template>no</template><td>c</td></body></html>"
@@ -115,7 +115,7 @@ def test_html_is_what_a_reader_sees() -> None:
 @given(
     st.binary(max_size=200), st.sampled_from([b"", HEADERS, HEADERS + b"Content-Type: multipart/mixed; boundary=b\n\n"])
 )
-def test_no_bytes_break_it(content: bytes, head: bytes) -> None:
+def test_arbitrary_bytes_give_row_or_input_error(content: bytes, head: bytes) -> None:
     try:
         row = row_of(head + content)
     except InputError as error:
@@ -129,32 +129,34 @@ def test_no_bytes_break_it(content: bytes, head: bytes) -> None:
     [
         ("LONGEST_MAIL", 100, b"\n" + b"a" * 200, "longer than 100 bytes; save it without attachments"),
         ("LONGEST_LINE", 100, b"\n" + b"a" * 101, "the text is longer than 100 characters"),
-        ("LONGEST_LINE", 100, b"\n" + b"a" * 98, "the text is longer than 100 characters"),  # with the subject
+        ("LONGEST_LINE", 100, b"\n" + b"a" * 98, "the text is longer than 100 characters"),  # together with the subject
         ("MOST_LINES", 100, b"\n" + b"\r" * 101, "the mail has more than 100 lines; save it"),
         ("MOST_BOUNDARIES", 100, b"\n" + b"\n--" * 101, "the mail has more than 100 lines that begin with --; save it"),
         ("LONGEST_HEADER", 100, b"Content-Type: " + b";" * 101 + b"\n\nhi\n", "a header is longer than 100 characters"),
     ],
 )
-def test_bounds(monkeypatch: pytest.MonkeyPatch, bound: str, value: int, content: bytes, reason: str) -> None:
+def test_mail_beyond_size_limits_is_bad_row(
+    monkeypatch: pytest.MonkeyPatch, bound: str, value: int, content: bytes, reason: str
+) -> None:
     assert row_of(HEADERS + b"\nhi\n") == Message("lunch\nhi", "in", 1)
     monkeypatch.setattr(mail_headers if bound == "LONGEST_HEADER" else mail_module, bound, value)
     assert reason in reason_of(HEADERS + content)
 
 
-def test_a_long_subject_is_not_parsed() -> None:
+def test_long_ascii_subject_is_refused_and_raw_utf8_read() -> None:
     assert "a header is longer than 4,096 characters" in reason_of(b"Subject: " + b"a " * 30_000 + b"\n\nhi\n")
     assert len(text_of(b"Subject: " + "\xe4".encode() * 30_000 + b"\n\nhi\n")) == 30_003
 
 
 @pytest.mark.parametrize("charset", ["punycode", "idna", "unicode-escape"])
-def test_an_encoding_that_is_no_charset_of_mails(charset: str) -> None:
-    """The time that Python takes for punycode grows with the square of the length."""
+def test_python_only_codecs_are_refused_as_charsets(charset: str) -> None:
+    """Python decodes punycode in quadratic time."""
     head = f"Content-Type: text/plain; charset={charset}\n\n".encode()
     assert f"{charset} is not a known charset" in reason_of(HEADERS + head + b"a-" + b"a" * 1_000_000)
 
 
-def test_a_delivery_status_is_no_text() -> None:
-    """The parser of Python makes a mail of each of its blank lines."""
+def test_delivery_status_part_is_ignored() -> None:
+    """Python's parser makes a mail of each block that ends with a blank line."""
     head = b"Content-Type: message/delivery-status\n\n"
     assert text_of(HEADERS + head + b"a: b\n\n" * 100) == "lunch"
 
@@ -171,24 +173,24 @@ def test_a_delivery_status_is_no_text() -> None:
         "text/x-a",
     ],
 )
-def test_what_mail_programs_take_for_text_is_text(kind: str) -> None:
+def test_nonstandard_text_content_types_are_read_as_text(kind: str) -> None:
     assert text_of(HEADERS + f"Content-Type: {kind}\n\nWINNER\n".encode()) == "lunch\nWINNER"
 
 
 @pytest.mark.parametrize("encoding", ["base64 ", "base64 (a)", "(a) base64", '"base64"', "\tBASE64;"])
-def test_what_mail_programs_take_for_base64_is_decoded(encoding: str) -> None:
+def test_nonstandard_base64_headers_are_decoded(encoding: str) -> None:
     head = f"Content-Transfer-Encoding: {encoding}\n\n".encode()
     assert text_of(HEADERS + head + base64.b64encode(b"WINNER")) == "lunch\nWINNER"
 
 
-def test_an_unknown_transfer_encoding_is_a_bad_row() -> None:
+def test_unknown_transfer_encoding_is_bad_row() -> None:
     assert "the transfer encoding 'base-64' is not known; save the mail again" in reason_of(
         HEADERS + b"Content-Transfer-Encoding: base-64\n\nV0lOTkVS\n"
     )
 
 
 @pytest.mark.parametrize("kind", ["multipart/mixed (a); boundary=b", "(a) multipart/mixed; boundary=b"])
-def test_comments_hide_no_parts(kind: str) -> None:
+def test_header_comments_do_not_hide_mail_parts(kind: str) -> None:
     part = b"--b\nContent-Disposition: " + b"(" * 2_000 + b"\nContent-Transfer-Encoding: base64\n\nV0lOTkVS\n--b--\n"
     assert text_of(HEADERS + f"Content-Type: {kind}\n\n".encode() + part) == "lunch\nWINNER"
 
@@ -209,34 +211,34 @@ def forwarded(times: int, disposition: str = "inline") -> bytes:
 
 
 class TestForwardedMails:
-    def test_an_inline_one_is_read(self) -> None:
+    def test_inline_forwarded_mail_is_read(self) -> None:
         assert text_of(forwarded(1)) == "Fwd 0\nsee below\nprize\nWINNER call now"
         assert text_of(HEADERS + b"Content-Type: message/rfc822\n\nSubject: prize\n\nhi\n") == "lunch\nprize\nhi"
 
-    def test_an_attached_one_is_not(self) -> None:
+    def test_attached_forwarded_mail_is_ignored(self) -> None:
         assert text_of(forwarded(1, "attachment")) == "Fwd 0\nsee below"
 
-    def test_those_of_a_digest_are_read(self) -> None:
+    def test_mails_of_digest_are_read(self) -> None:
         part = b"--b\n\nSubject: prize\n\nhi\n"
         head = HEADERS + b"Content-Type: multipart/digest; boundary=b\n\n"
         assert text_of(head + part * 2 + b"--b--\n") == "lunch\nprize\nhi\nprize\nhi"
 
-    def test_they_may_hold_one_another_to_a_depth(self) -> None:
+    def test_nesting_beyond_depth_limit_is_bad_row(self) -> None:
         assert text_of(forwarded(DEEPEST - 1)).endswith("\nprize\nWINNER call now")
         assert f"more than {DEEPEST} mails are forwarded within one another" in reason_of(forwarded(DEEPEST))
 
     @pytest.mark.parametrize("body", [b"", base64.b64encode(b"Subject: prize\n\nhi\n")])
-    def test_one_without_headers_is_a_bad_row(self, body: bytes) -> None:
+    def test_forwarded_mail_without_headers_is_bad_row(self, body: bytes) -> None:
         head = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
         assert "a mail that is forwarded in it has no headers; save that one" in reason_of(HEADERS + head + body)
 
 
-def test_text_without_headers_is_refused() -> None:
+def test_mail_without_headers_is_refused() -> None:
     with pytest.raises(InputError, match=r"headers of a mail; if it is a text: --input-format text --whole-file"):
         row_of(b"ok, call me\n\nsee you\n")
 
 
-def test_byte_order_marks() -> None:
+def test_utf8_byte_order_mark_is_dropped_and_utf16_refused() -> None:
     assert text_of(b"\xef\xbb\xbfSubject: hi\n\nsee you\n") == "hi\nsee you"
     for encoding in ("utf-16", "utf-32"):
         with pytest.raises(
@@ -246,7 +248,7 @@ def test_byte_order_marks() -> None:
 
 
 @pytest.mark.parametrize(("name", "whole"), [("a.eml", False), ("a.EML", True)])
-def test_the_suffix_tells(tmp_path: Path, name: str, whole: bool) -> None:
+def test_eml_suffix_selects_mail_format(tmp_path: Path, name: str, whole: bool) -> None:
     path = tmp_path / name
     path.write_bytes(HEADERS + b"\nsee you\n")
     [window] = read_windows(path, ReadOptions(whole_file=whole))
@@ -254,7 +256,7 @@ def test_the_suffix_tells(tmp_path: Path, name: str, whole: bool) -> None:
     assert size_of(path, ReadOptions()) is None
 
 
-def test_an_mbox_is_refused_and_the_command_splits_it(tmp_path: Path) -> None:
+def test_mbox_is_refused_and_suggested_command_splits_file(tmp_path: Path) -> None:
     box = mailbox.mbox(str(tmp_path / "FILE"))
     for text in ("see you", "From here on"):
         mail = EmailMessage()
@@ -267,12 +269,12 @@ def test_an_mbox_is_refused_and_the_command_splits_it(tmp_path: Path) -> None:
             list(read_windows(tmp_path / "FILE", reading))
     command = str(caught.value).split("per mail: ")[1].split("; for a message")[0]
     subprocess.run(command.replace("python3", sys.executable), shell=True, cwd=tmp_path, check=True)
-    found = [next(read_windows(path, ReadOptions())).messages[0].text for path in sorted(tmp_path.glob("*.eml"))]
-    assert [text.split("\n")[0] for text in found] == ["hi", "hi"]
-    assert "see you" in found[0]
+    texts = [next(read_windows(path, ReadOptions())).messages[0].text for path in sorted(tmp_path.glob("*.eml"))]
+    assert [text.split("\n")[0] for text in texts] == ["hi", "hi"]
+    assert "see you" in texts[0]
 
 
-def test_a_maildir_is_refused(tmp_path: Path) -> None:
+def test_maildir_is_refused_but_single_mails_are_read(tmp_path: Path) -> None:
     box = mailbox.Maildir(str(tmp_path / "box"))
     with pytest.raises(InputError, match=r"box is a Maildir; it has no mails"):
         check_readable(tmp_path / "box")
@@ -295,7 +297,7 @@ def test_a_maildir_is_refused(tmp_path: Path) -> None:
     ],
     ids=["charset", "nesting", "reference"],
 )
-def test_a_hostile_mail_costs_itself(tmp_path: Path, content: bytes) -> None:
+def test_hostile_mail_is_one_bad_row(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.eml"
     path.write_bytes(HEADERS + content)
     [window] = read_windows(path, ReadOptions())
@@ -303,13 +305,13 @@ def test_a_hostile_mail_costs_itself(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("head", [b"multipart/mixed", b"multipart/mixed; boundary=other", b"multipart/alternative"])
-def test_parts_without_their_boundary_are_a_bad_row(head: bytes) -> None:
+def test_multipart_without_declared_boundary_is_bad_row(head: bytes) -> None:
     content = HEADERS + b"Content-Type: " + head + b"\n\n--b\nContent-Type: text/plain\n\nWINNER call now\n--b--\n"
     assert "have no boundary that is declared" in reason_of(content)
 
 
 @given(st.lists(st.tuples(TEXTS, st.sampled_from(["plain", "html"])), min_size=1, max_size=4))
-def test_all_inline_texts_are_read(texts: list[tuple[str, str]]) -> None:
+def test_all_inline_text_parts_are_read(texts: list[tuple[str, str]]) -> None:
     mail = EmailMessage()
     mail["Subject"] = "hi"
     mail.make_mixed()

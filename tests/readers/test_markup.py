@@ -1,4 +1,4 @@
-"""HTML: what a reader sees is read, in linear time; what has no end is refused."""
+"""HTML: the visible text is extracted in linear time; unterminated markup is refused."""
 
 import html
 import time
@@ -24,12 +24,12 @@ from spam_edge.readers.markup import text_of_html
         (" \n<p> a\nb \n<div>\n\n</div>", "a b"),
     ],
 )
-def test_what_a_reader_sees(page: str, text: str) -> None:
+def test_visible_text_of_html_is_extracted(page: str, text: str) -> None:
     assert text_of_html(page) == text
 
 
 @pytest.mark.parametrize(
-    ("page", "what"),
+    ("page", "construct"),
     [
         ("<title>WINNER", "<title>"),
         ("<style>p {}<p>WINNER", "<style>"),
@@ -38,31 +38,31 @@ def test_what_a_reader_sees(page: str, text: str) -> None:
         ("<![ x", "a comment"),
     ],
 )
-def test_what_has_no_end_is_refused(page: str, what: str) -> None:
-    with pytest.raises(UnreadableText, match=f"{what} of the HTML has no end"):
+def test_unterminated_markup_is_refused(page: str, construct: str) -> None:
+    with pytest.raises(UnreadableText, match=f"{construct} of the HTML has no end"):
         text_of_html(page)
 
 
 @given(
     st.lists(st.sampled_from(["<", ">", "!", "--", "/", "a", "=", '"', "'", "title", "style", "&", "#1;", " ", "\n"]))
 )
-def test_no_page_breaks_it(pieces: list[str]) -> None:
+def test_arbitrary_markup_is_read_or_refused(pieces: list[str]) -> None:
     try:
-        found = text_of_html("".join(pieces))
+        text = text_of_html("".join(pieces))
     except UnreadableText:
         return
-    assert "\n\n" not in found
+    assert "\n\n" not in text
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cn"])), st.sampled_from(["p", "i", "head"]))
-def test_any_text_is_seen(text: str, tag: str) -> None:
+def test_escaped_text_in_html_is_preserved(text: str, tag: str) -> None:
     assert text_of_html(f"<{tag}>{html.escape(text)}").split() == text.split()
 
 
 @pytest.mark.parametrize(
     "piece", ["<a ", '<a b="', "<a ='", "<!--", "<![", "</a", "</", "<", " \n ", "<title>", "<a = ", "&#"]
 )
-def test_the_time_is_linear(piece: str) -> None:
+def test_html_is_parsed_in_linear_time(piece: str) -> None:
     start = time.process_time()
     for end in ("", ">", "\"'>"):
         try:

@@ -1,4 +1,4 @@
-"""Bounds on Parquet: what unpacks to gigabytes is refused, or read in pieces."""
+"""Limits on Parquet: data that unpacks to gigabytes is refused or read in small batches."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -33,8 +33,8 @@ def written(path: Path, table: pa.Table = TABLE, **options: Any) -> Path:
     return path
 
 
-def bomb(path: Path, rows: int) -> Path:
-    """Write a message of 1 MiB that stands once in the dictionary of the file, and in every row."""
+def decompression_bomb(path: Path, rows: int) -> Path:
+    """Write a file in which every row refers to the same message of 1 MiB in the dictionary."""
     numbers = pa.array([0] * rows, pa.int32())
     table = pa.table({"text": pa.DictionaryArray.from_arrays(numbers, ["see you " * (MIB // 8)])})
     return written(path, table, compression="zstd", store_schema=False)
@@ -55,7 +55,7 @@ def windows(path: Path) -> list[Window]:
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 @pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip"])
 @pytest.mark.parametrize("dictionary", [True, False])
-def test_the_pages_that_are_found_add_up(tmp_path: Path, version: str, compression: str, dictionary: bool) -> None:
+def test_page_sizes_add_up_to_column_size(tmp_path: Path, version: str, compression: str, dictionary: bool) -> None:
     options = {"data_page_version": version, "compression": compression, "use_dictionary": dictionary}
     path = written(tmp_path / "a.parquet", row_group_size=2_000, data_page_size=4_096, **options)
     metadata = pq.ParquetFile(path).metadata
@@ -71,7 +71,7 @@ def test_the_pages_that_are_found_add_up(tmp_path: Path, version: str, compressi
     assert None not in bounds(path)
 
 
-def test_the_footer_is_that_of_pyarrow(tmp_path: Path) -> None:
+def test_parsed_footer_matches_pyarrow_metadata(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", row_group_size=2_000)
     metadata = pq.ParquetFile(path).metadata
     for index, group in enumerate(read_row_groups(path)):
@@ -83,7 +83,7 @@ def test_the_footer_is_that_of_pyarrow(tmp_path: Path) -> None:
             assert (chunk.values, chunk.start, chunk.size) == (column.num_values, start, column.total_compressed_size)
 
 
-def test_only_texts_bound_a_row(tmp_path: Path) -> None:
+def test_row_bound_depends_only_on_text_columns(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", use_dictionary=False, data_page_size=2**30)
     [numbers] = bounds(path, "n")
     [text] = bounds(path, "text")
@@ -94,19 +94,19 @@ def test_only_texts_bound_a_row(tmp_path: Path) -> None:
     assert sum(len(value) for value in TABLE["text"].to_pylist()) < text < everything
 
 
-def test_a_value_in_every_row_is_read_in_pieces(tmp_path: Path) -> None:
-    path = bomb(tmp_path / "bomb.parquet", 3_000)
+def test_repeated_large_value_is_read_in_small_batches(tmp_path: Path) -> None:
+    path = decompression_bomb(tmp_path / "bomb.parquet", 3_000)
     assert path.stat().st_size < 10_000
     with pq.ParquetFile(path) as opened:
         batches = pages.bounded_batches(opened, read_row_groups(path), bounds(path), rows=1_024)
         assert [next(batches).num_rows for _ in range(3)] == [63, 63, 63]
-    assert len(windows(bomb(path, 20))[0]) == 16  # 16 Mi characters
+    assert len(windows(decompression_bomb(path, 20))[0]) == 16  # 16 Mi characters
 
 
 @needs_proc
 @pytest.mark.slow
-def test_memory_of_a_value_in_every_row(tmp_path: Path, tiny_bundle: Path) -> None:
-    path = bomb(tmp_path / "bomb.parquet", 500)
+def test_repeated_large_value_takes_bounded_memory(tmp_path: Path, tiny_bundle: Path) -> None:
+    path = decompression_bomb(tmp_path / "bomb.parquet", 500)
     options = ["--model", str(tiny_bundle), "--device", "cpu"]
     outputs = {"classify": "verdicts.txt", "batch": "verdicts.parquet"}
     for command, name in outputs.items():
@@ -114,7 +114,7 @@ def test_memory_of_a_value_in_every_row(tmp_path: Path, tiny_bundle: Path) -> No
         assert peak < 800 * MIB, command
 
 
-def test_a_page_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_above_size_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "a.parquet", pa.table({"text": ["a", "x" * 100_000]}), compression="zstd")
     monkeypatch.setattr(pages, "PAGE_BYTES", 99_999)
     reason = r"a\.parquet: row group 1, column 'text': a page unpacks to 100,\d+ bytes, and 99,999 is the most; write"
@@ -122,14 +122,14 @@ def test_a_page_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest
         windows(path)
 
 
-def test_a_page_of_a_column_that_is_not_read_is_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_page_of_unread_column_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "a.parquet", pa.table({"text": ["a", "b"], "other": ["x" * 100_000, "y"]}))
     monkeypatch.setattr(pages, "PAGE_BYTES", 99_999)
     assert [message.text for window in windows(path) for message in window.messages] == ["a", "b"]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
-def test_a_value_that_is_too_long_costs_its_row(
+def test_too_long_value_makes_only_its_row_bad(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: pa.DataType
 ) -> None:
     monkeypatch.setattr(extraction, "LONGEST_LINE", 100)
@@ -143,28 +143,28 @@ def test_a_value_that_is_too_long_costs_its_row(
     )
 
 
-def test_a_header_that_is_damaged_is_met_when_its_rows_are(tmp_path: Path) -> None:
+def test_damaged_page_header_fails_at_its_row_group(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", pa.table({"text": ["a"] * 2_048}), row_group_size=1_024)
     content = bytearray(path.read_bytes())
     start = chunk_of(path, 1).start
     content[start : start + 8] = b"\xff" * 8
     path.write_bytes(content)
-    found = read_windows(path, ReadOptions())
-    assert len(next(found).messages) == 1_024
+    remaining = read_windows(path, ReadOptions())
+    assert len(next(remaining).messages) == 1_024
     with pytest.raises(
         InputError, match=r"cannot be read as Parquet .row group 2 has a page header that cannot be read"
     ):
-        next(found)
+        next(remaining)
 
 
 REFUSED = r"l\.parquet: row group 1: its lists may unpack to [\d,]+ bytes, and [\d,]+ is the most for their size"
 
 
 class TestLists:
-    """One row of a list may hold all values of its row group."""
+    """Columns of lists, where one row may hold all values of its row group."""
 
     @pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip", "brotli", "lz4"])
-    def test_a_value_that_a_row_repeats_is_refused(self, tmp_path: Path, compression: str) -> None:
+    def test_large_value_repeated_in_one_row_is_refused(self, tmp_path: Path, compression: str) -> None:
         value = pa.DictionaryArray.from_arrays(pa.array([0] * 10_000, pa.int32()), ["y" * MIB])
         table = pa.table({"text": ["hi"], "l": pa.ListArray.from_arrays(pa.array([0, 10_000], pa.int32()), value)})
         path = written(tmp_path / "l.parquet", table, store_schema=False, compression=compression)
@@ -185,7 +185,7 @@ class TestLists:
         ],
         ids=["numbers", "nulls", "lists", "prefixes"],
     )
-    def test_small_values_of_which_a_row_has_many_are_refused(
+    def test_huge_list_of_small_values_is_refused(
         self, tmp_path: Path, values: list[Any], options: dict[str, Any]
     ) -> None:
         kind = pa.list_(pa.list_(pa.int8())) if values[0][0] == [] else None
@@ -194,7 +194,7 @@ class TestLists:
         with pytest.raises(InputError, match=REFUSED):
             bounds(path)
 
-    def test_those_in_proportion_to_the_file_are_read(self, tmp_path: Path) -> None:
+    def test_lists_in_proportion_to_file_size_are_read(self, tmp_path: Path) -> None:
         numbers = pa.array(range(5_000_000), pa.int32())
         offsets = pa.array(range(0, 5_000_001, 100), pa.int32())
         table = pa.table({"text": ["hi"] * 50_000, "l": pa.ListArray.from_arrays(offsets, numbers)})
@@ -203,8 +203,8 @@ class TestLists:
         assert 400 <= bound < 100 * 40
 
     @pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip", "brotli", "lz4"])
-    def test_the_longest_entry_of_a_dictionary_counts(self, tmp_path: Path, compression: str) -> None:
-        """Not its page, which may be a thousand times as long."""
+    def test_list_bound_uses_longest_dictionary_entry(self, tmp_path: Path, compression: str) -> None:
+        """The dictionary page may be a thousand times as long as its longest entry."""
         words = [[f"word {number % 5_000}"] * 10 for number in range(20_000)]
         table = pa.table({"text": ["hi"] * 20_000, "l": words})
         [bound] = bounds(written(tmp_path / "l.parquet", table, compression=compression))
@@ -212,7 +212,9 @@ class TestLists:
         assert bound < 1_000
 
     @given(st.lists(st.lists(st.text(max_size=20) | st.none(), max_size=5) | st.none(), min_size=1), st.booleans())
-    def test_the_bound_is_one(self, tmp_path_factory: pytest.TempPathFactory, values: list[Any], coded: bool) -> None:
+    def test_list_bound_covers_actual_text_size(
+        self, tmp_path_factory: pytest.TempPathFactory, values: list[Any], coded: bool
+    ) -> None:
         table = pa.table({"l": pa.array(values, pa.list_(pa.string()))})
         path = written(tmp_path_factory.mktemp("l") / "l.parquet", table, use_dictionary=coded)
         [bound] = bounds(path)
@@ -220,7 +222,7 @@ class TestLists:
         assert (bound + 1) * len(values) >= sum(len(text or "") for words in values for text in words or [])
 
 
-def test_columns_that_share_their_pages_are_refused(tmp_path: Path) -> None:
+def test_row_groups_sharing_pages_are_refused(tmp_path: Path) -> None:
     """A small file could name the same large page in thousands of row groups."""
     path = written(tmp_path / "a.parquet", pa.table({"text": ["a" * 1_000] * 4}), row_group_size=1, compression="none")
     last = chunk_of(path, 3)
@@ -232,7 +234,7 @@ def test_columns_that_share_their_pages_are_refused(tmp_path: Path) -> None:
         windows(path)
 
 
-def test_rows_that_a_column_lacks_are_not_lost_unseen(tmp_path: Path) -> None:
+def test_rows_missing_from_row_group_are_reported(tmp_path: Path) -> None:
     """A page of an unknown type is skipped by pyarrow, which then returns no rows of its row group."""
     path = written(tmp_path / "a.parquet", pa.table({"text": ["a"] * 20}), row_group_size=10)
     content = bytearray(path.read_bytes())
@@ -243,13 +245,13 @@ def test_rows_that_a_column_lacks_are_not_lost_unseen(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_header_is_read_or_refused(content: bytes) -> None:
+def test_arbitrary_thrift_bytes_are_parsed_or_refused(content: bytes) -> None:
     for most in (None, 5):
         with suppress(IndexError, RecursionError):
             assert len(Thrift(content, most_fields=most).struct()) <= (most or 200)
 
 
-def test_a_header_of_ever_deeper_structures_is_damaged(tmp_path: Path) -> None:
+def test_too_deeply_nested_page_header_gives_no_bound(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", pa.table({"text": ["a" * 100_000]}), compression="none")
     content = bytearray(path.read_bytes())
     start = chunk_of(path, 0).start

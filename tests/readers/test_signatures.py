@@ -15,7 +15,7 @@ from spam_edge.readers.lines import LineSource
 from spam_edge.readers.signatures import check_text
 from spam_edge.readers.windows import ReadOptions, read_windows
 
-MARKED = {
+BYTE_ORDER_MARKS = {
     "utf-8": codecs.BOM_UTF8,
     "utf-16-le": codecs.BOM_UTF16_LE,
     "utf-16-be": codecs.BOM_UTF16_BE,
@@ -30,11 +30,11 @@ def source(content: bytes, *, encoding: str = "utf-8", size: int = 1 << 16, whol
     return LineSource(lambda _: stream.read(size), name="in", encoding=encoding, whole=whole)
 
 
-@pytest.mark.parametrize("encoding", MARKED)
+@pytest.mark.parametrize("encoding", BYTE_ORDER_MARKS)
 @given(text=LINES, size=st.integers(1, 5))
-def test_a_marked_file_is_read_right_or_refused(encoding: str, text: str, size: int) -> None:
-    """In its own encoding, with and without the byte order in the name; any other encoding is refused by name."""
-    content = MARKED[encoding] + (text + "\n").encode(encoding)
+def test_file_with_byte_order_mark_requires_matching_encoding(encoding: str, text: str, size: int) -> None:
+    """The encoding may be given with or without its byte order. The error names the right encoding."""
+    content = BYTE_ORDER_MARKS[encoding] + (text + "\n").encode(encoding)
     family = encoding.removesuffix("-le").removesuffix("-be")
     for name in {encoding, family}:
         assert list(text_rows(source(content, encoding=name, size=size))) == [Message(text, "in", 1)]
@@ -43,26 +43,26 @@ def test_a_marked_file_is_read_right_or_refused(encoding: str, text: str, size: 
             list(text_rows(source(content, encoding=name, size=size)))
 
 
-def test_the_other_byte_order_is_refused() -> None:
+def test_mark_of_opposite_byte_order_is_refused() -> None:
     with pytest.raises(InputError, match="looks like UTF-16"):
         next(source("hi\n".encode("utf-16"), encoding="utf-16-be"))
 
 
-def test_a_mark_is_no_part_of_a_column_name() -> None:
+def test_byte_order_mark_is_not_part_of_column_name() -> None:
     content = codecs.BOM_UTF8 * 2 + b"id,text\n1,hi\n"
     assert list(csv_rows(source(content), None)) == [Message("hi", "in", 2)]
     assert list(jsonl_rows(source(codecs.BOM_UTF8 + b'{"text": "hi"}'), None)) == [Message("hi", "in", 1)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "punycode"])
-def test_bytes_that_no_decoder_takes_name_the_file(tmp_path: Path, encoding: str) -> None:
+def test_decoding_error_names_file_and_encoding(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.txt").write_bytes(b"hello there\n\xff")
     with pytest.raises(InputError, match=rf"a\.txt is not {encoding} \(.*\); set another --encoding"):
         list(read_windows(tmp_path / "a.txt", ReadOptions(encoding=encoding)))
 
 
 @pytest.mark.parametrize(("encoding", "order"), [("utf-16-le", "le"), ("utf-16-be", "be")])
-def test_wide_text_without_a_mark_is_refused(encoding: str, order: str) -> None:
+def test_utf16_without_byte_order_mark_is_refused(encoding: str, order: str) -> None:
     with pytest.raises(InputError, match=f"looks like UTF-16 .*without a mark; use --encoding utf-16-{order}"):
         next(source("see you at 5\n".encode(encoding)))
     assert list(source("see you\n".encode(encoding), encoding=encoding)) == ["see you\n"]
@@ -70,18 +70,18 @@ def test_wide_text_without_a_mark_is_refused(encoding: str, order: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("text", ["привет, как дела?\r\n", "да\n", "שלום לך\n"])
-def test_wide_text_of_other_scripts_is_refused_by_name(encoding: str, text: str) -> None:
+def test_non_latin_utf16_without_byte_order_mark_is_refused(encoding: str, text: str) -> None:
     with pytest.raises(InputError, match=f"without a mark; use --encoding {encoding}"):
         next(source(text.encode(encoding)))
 
 
 @pytest.mark.parametrize("text", ["%PDF-1 hi", "%PDF-1.7 or not", "%PDF-files"])
-def test_a_message_about_pdf_is_read(text: str) -> None:
+def test_text_that_begins_like_pdf_is_read(text: str) -> None:
     assert list(text_rows(source(text.encode()))) == [Message(text, "in", 1)]
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
+    ("content", "remedy"),
     [
         (b"PK\x03\x04abc", "Excel workbook; save the sheet as CSV"),
         (b"\x1f\x8babc", r"gzip; .*\.gz"),
@@ -92,8 +92,8 @@ def test_a_message_about_pdf_is_read(text: str) -> None:
         (b"\x7fELF\x01\0", "; use text, CSV"),
     ],
 )
-def test_files_that_are_no_text(content: bytes, found: str) -> None:
-    with pytest.raises(InputError, match=f"in is a binary file.*{found}"):
+def test_binary_files_are_refused_with_remedy(content: bytes, remedy: str) -> None:
+    with pytest.raises(InputError, match=f"in is a binary file.*{remedy}"):
         next(source(content))
 
 
@@ -107,17 +107,17 @@ def test_files_that_are_no_text(content: bytes, found: str) -> None:
         (lambda lines: jsonl_rows(lines, None), '{"text": "hi"}\n', '{"text": "he\0llo"}\n'),
     ],
 )
-def test_a_nul_byte_costs_its_row(rows: object, head: str, line: str, before: int) -> None:
+def test_nul_byte_makes_only_its_row_bad(rows: object, head: str, line: str, before: int) -> None:
     fill = "\n" * before  # beyond the first chunk
-    found = [row for row in rows(source((head + fill + line + head[-5:]).encode())) if row]  # type: ignore[operator]
-    bad = [row for row in found if isinstance(row, BadRow)]
-    assert len([row for row in found if isinstance(row, Message)]) >= 1
+    parsed = [row for row in rows(source((head + fill + line + head[-5:]).encode())) if row]  # type: ignore[operator]
+    bad = [row for row in parsed if isinstance(row, BadRow)]
+    assert len([row for row in parsed if isinstance(row, Message)]) >= 1
     assert "has a NUL byte; remove it" in bad[0].reason
     assert bad[0].kind == "encoding"
-    assert not any("\0" in row.text for row in found if isinstance(row, Message))
+    assert not any("\0" in row.text for row in parsed if isinstance(row, Message))
 
 
-def test_a_nul_byte_costs_a_whole_file() -> None:
+def test_nul_byte_makes_whole_file_bad() -> None:
     [row] = whole_rows(source(b"Dear\nhe\0llo\n", whole=True))
     assert isinstance(row, BadRow)
     assert "line 2 has a NUL byte" in row.reason
@@ -127,7 +127,7 @@ def test_a_nul_byte_costs_a_whole_file() -> None:
     "rows", [text_rows, lambda lines: jsonl_rows(lines, None), lambda lines: csv_rows(lines, None)]
 )
 @pytest.mark.parametrize("content", [b"id,text\r1,hello\r2,free prize\r", b"hello\rfree prize", b"a\rb\n", b"a\rb\r\n"])
-def test_line_ends_of_old_macs_are_refused(rows: object, content: bytes) -> None:
+def test_carriage_return_line_ends_are_refused(rows: object, content: bytes) -> None:
     try:
         [row] = rows(source(content))  # type: ignore[operator]
         reason = row.reason
@@ -136,7 +136,7 @@ def test_line_ends_of_old_macs_are_refused(rows: object, content: bytes) -> None
     assert r"old Macs; convert them: tr '\r' '\n' < FILE > NEW" in reason
 
 
-def test_a_carriage_return_within_a_message_stays() -> None:
+def test_carriage_return_within_message_is_kept() -> None:
     assert list(text_rows(source(b"a\rb\nc\r\nd\r"))) == [
         Message("a\rb", "in", 1), Message("c", "in", 2), Message("d", "in", 3)
     ]  # fmt: skip
@@ -144,15 +144,15 @@ def test_a_carriage_return_within_a_message_stays() -> None:
     assert list(whole_rows(source(b"Dear\rsir\r", whole=True))) == [Message("Dear\rsir", "in", 1)]
 
 
-def test_a_whole_file_of_an_old_mac_is_one_message(tmp_path: Path) -> None:
+def test_whole_file_with_carriage_returns_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"Dear\rsir")
     [window] = read_windows(tmp_path / "a.txt", ReadOptions(whole_file=True))
     assert [message.text for message in window.messages] == ["Dear\rsir"]
 
 
 @given(st.text(st.characters(codec="utf-8")), st.sampled_from(["utf-8", "cp1252", "utf-16"]))
-def test_text_is_no_binary_file(text: str, encoding: str) -> None:
-    """Only a NUL byte among other control characters, or many of them, makes a file binary."""
+def test_text_is_not_taken_for_binary_file(text: str, encoding: str) -> None:
+    """A NUL byte beside other control characters, or many NUL bytes, make a file binary."""
     content = text.encode(encoding, "ignore")
     try:
         check_text(content, "in", encoding)

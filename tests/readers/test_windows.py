@@ -23,7 +23,7 @@ from spam_edge.readers.formats import csv_rows, jsonl_rows, text_rows, whole_row
 from spam_edge.readers.lines import LineSource
 from spam_edge.readers.windows import WINDOW, ReadOptions, Window, display_name, read_windows, size_of
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)  # NUL marks a binary file
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)  # a NUL byte marks a binary file
 LINES = TEXTS.filter(lambda text: text.strip() and "\n" not in text and not text.endswith("\r"))
 
 
@@ -39,13 +39,13 @@ def source(*chunks: bytes, encoding: str = "utf-8") -> LineSource:
 
 def read(path: Path, **options: object) -> Window:
     """Read a file and merge its windows into one."""
-    everything = Window()
+    merged = Window()
     for window in read_windows(path, ReadOptions(**options)):  # type: ignore[arg-type]
-        everything.messages += window.messages
-        everything.bad += window.bad
-        everything.blank += window.blank
-        everything.bytes += window.bytes
-    return everything
+        merged.messages += window.messages
+        merged.bad += window.bad
+        merged.blank += window.blank
+        merged.bytes += window.bytes
+    return merged
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -53,12 +53,12 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def placed(window: Window) -> list[tuple[int, str]]:
+def numbered_texts(window: Window) -> list[tuple[int, str]]:
     return [(message.line, message.text) for message in window.messages]
 
 
 class TestLines:
-    def test_a_line_is_ready_only_when_it_is_complete(self) -> None:
+    def test_line_is_ready_only_when_complete(self) -> None:
         lines = source(b"one\ntwo\nthr", b"ee\n")
         assert not lines.ready
         assert next(lines) == "one\n"
@@ -69,7 +69,7 @@ class TestLines:
         assert lines.position == len(b"one\ntwo\nthree\n")
 
     @given(TEXTS, st.lists(st.integers(1, 7)))
-    def test_the_chunks_do_not_matter(self, text: str, sizes: list[int]) -> None:
+    def test_lines_do_not_depend_on_chunk_sizes(self, text: str, sizes: list[int]) -> None:
         stream = io.BytesIO(text.encode())
         cut = [chunk for size in sizes if (chunk := stream.read(size))]
         expected = list(source(text.encode()))
@@ -77,11 +77,11 @@ class TestLines:
         assert "".join(expected) == text.lstrip("\ufeff")
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "gb18030"])
-    def test_encodings_cut_anywhere(self, encoding: str) -> None:
+    def test_characters_split_across_chunks_are_decoded(self, encoding: str) -> None:
         data = "früh\nspät 你好\n".encode(encoding)
         assert list(source(*(bytes([byte]) for byte in data), encoding=encoding)) == ["früh\n", "spät 你好\n"]
 
-    def test_wrong_bytes_cost_one_line(self) -> None:
+    def test_invalid_bytes_make_only_one_line_bad(self) -> None:
         lines = source(b"good\nf\xfcr\nalso good\n")
         assert next(lines) == "good\n"
         assert lines.take_fault() is None
@@ -94,26 +94,26 @@ class TestLines:
         assert next(lines) == "also good\n"
         assert lines.take_fault() is None
 
-    def test_wrong_bytes_in_utf_16_cost_one_line(self) -> None:
+    def test_invalid_utf16_makes_only_one_line_bad(self) -> None:
         lines = source("a\n".encode("utf-16-le") + b"b\0\x41\xd8\n\0" + "c\n".encode("utf-16-le"), encoding="utf-16-le")
         rows = list(text_rows(lines))
         assert [type(row) for row in rows] == [Message, BadRow, Message]
         assert "position 3 of line 2 is not utf-16-le" in rows[1].reason  # type: ignore[union-attr]
 
-    def test_the_end_is_asked_for_once(self) -> None:
+    def test_end_of_stream_is_read_only_once(self) -> None:
         ends = iter([b"one\n", b""])
         lines = LineSource(lambda _: next(ends), name="terminal")
         assert [*lines, *lines] == ["one\n"]
 
     @pytest.mark.parametrize("end", [b"", b"\n", b"\nfine\n"])
-    def test_a_line_that_is_too_long_costs_itself(self, monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
+    def test_too_long_line_makes_only_itself_bad(self, monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
         monkeypatch.setattr(lines_module, "LONGEST_LINE", 100)
         rows = list(text_rows(source(b"x" * 99 + b"\n", b"x" * 60, b"y" * 60, b"z" * 60 + end)))
         reason = "line 2 is longer than 100 characters; give one message per line or set the format with --input-format"
         assert rows[:2] == [Message("x" * 99, "in", 1), BadRow("in", 2, reason, "length")]
         assert rows[2:] == ([Message("fine", "in", 3)] if b"fine" in end else [])
 
-    def test_what_is_not_kept_takes_no_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_long_line_is_skipped_with_bounded_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(lines_module, "LONGEST_LINE", 100_000)
         tracemalloc.start()
         [row] = text_rows(LineSource(pieces(*[b"x" * 65_536] * 1000), name="in"))
@@ -122,7 +122,7 @@ class TestLines:
         assert isinstance(row, BadRow)
         assert peak < 1_000_000
 
-    def test_a_record_that_is_too_long_costs_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_long_record_makes_only_itself_bad(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("spam_edge.readers.delimited.LONGEST_LINE", 100)
         many = b'"a\na",' * 20 + b"b\n"
         rows = list(csv_rows(source(b"text\nfine\n" + many + b"also fine\n"), None))
@@ -135,7 +135,7 @@ class TestLines:
         ("data", "remedy"),
         [(b"\x7fELF\0\0", "binary file"), ("hello".encode("utf-16"), "--encoding utf-16"), (b"\x1f\x8b\0", "binary")],
     )
-    def test_binary_is_refused(self, data: bytes, remedy: str) -> None:
+    def test_binary_data_is_refused_with_remedy(self, data: bytes, remedy: str) -> None:
         with pytest.raises(InputError, match=remedy):
             next(source(data))
 
@@ -143,43 +143,45 @@ class TestLines:
 class TestText:
     def test_line_numbers_are_kept_across_blank_lines(self, tmp_path: Path) -> None:
         window = read(write(tmp_path / "a.txt", "one\n\n  \t\nfour\r\n\r\nsix"))
-        assert placed(window) == [(1, "one"), (4, "four"), (6, "six")]
+        assert numbered_texts(window) == [(1, "one"), (4, "four"), (6, "six")]
         assert window.blank == 3
         assert window.messages[0].file == str(tmp_path / "a.txt")
 
-    def test_only_newlines_end_a_line(self, tmp_path: Path) -> None:
+    def test_only_line_feeds_end_lines(self, tmp_path: Path) -> None:
         text = "a\x0bb\x0cc\x1cd\x85e\u2028f\rg"
-        assert placed(read(write(tmp_path / "a.txt", text + "\nnext\n"))) == [(1, text), (2, "next")]
+        assert numbered_texts(read(write(tmp_path / "a.txt", text + "\nnext\n"))) == [(1, text), (2, "next")]
 
-    def test_the_byte_order_mark_is_dropped(self, tmp_path: Path) -> None:
-        assert placed(read(write(tmp_path / "a.txt", b"\xef\xbb\xbfhello\n"))) == [(1, "hello")]
+    def test_utf8_byte_order_mark_is_dropped(self, tmp_path: Path) -> None:
+        assert numbered_texts(read(write(tmp_path / "a.txt", b"\xef\xbb\xbfhello\n"))) == [(1, "hello")]
 
     @pytest.mark.parametrize("content", ["", "\n", "\n\n \n"])
-    def test_nothing_gives_no_messages(self, tmp_path: Path, content: str) -> None:
+    def test_blank_file_gives_no_messages(self, tmp_path: Path, content: str) -> None:
         assert read(write(tmp_path / "a.txt", content)).messages == []
 
-    def test_another_encoding(self, tmp_path: Path) -> None:
+    def test_encoding_option_decodes_cp1252_file(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.txt", "für 5 €\n".encode("cp1252"))
-        assert placed(read(path, encoding="cp1252")) == [(1, "für 5 €")]
+        assert numbered_texts(read(path, encoding="cp1252")) == [(1, "für 5 €")]
         bad = read(path).bad
         assert [(row.line, row.file) for row in bad] == [(1, str(path))]
 
-    def test_a_whole_file_is_one_message(self, tmp_path: Path) -> None:
-        assert placed(read(write(tmp_path / "a.csv", "Dear\r\n\r\nsir\n"), whole_file=True)) == [(1, "Dear\r\n\r\nsir")]
+    def test_whole_file_option_gives_one_message(self, tmp_path: Path) -> None:
+        assert numbered_texts(read(write(tmp_path / "a.csv", "Dear\r\n\r\nsir\n"), whole_file=True)) == [
+            (1, "Dear\r\n\r\nsir")
+        ]
         assert read(write(tmp_path / "b.txt", " \n"), whole_file=True).blank == 1
 
-    def test_a_whole_file_with_wrong_bytes_is_one_bad_row(self, tmp_path: Path) -> None:
+    def test_whole_file_with_invalid_bytes_is_one_bad_row(self, tmp_path: Path) -> None:
         window = read(write(tmp_path / "a.txt", b"Dear\ns\xefr\n"), whole_file=True)
         assert window.messages == []
         assert "position 2 of line 2" in window.bad[0].reason
 
-    def test_a_whole_file_has_a_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_whole_file_above_length_limit_is_bad_row(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("spam_edge.readers.formats.LONGEST_LINE", 10)
         reason = "the file is longer than 10 characters; split it into messages"
         assert list(whole_rows(source(b"12345\n67890\n"))) == [BadRow("in", 1, reason, "length")]
 
     @given(st.lists(LINES))
-    def test_what_was_written_is_read(self, texts: list[str]) -> None:
+    def test_written_lines_are_read_back(self, texts: list[str]) -> None:
         rows = list(text_rows(source("".join(text + "\n" for text in ["", *texts]).encode())))
         assert rows == [None, *(Message(text, "in", line) for line, text in enumerate(texts, start=2))]
 
@@ -189,12 +191,12 @@ class TestTables:
         ("header", "column"),
         [("id,text", None), ("id,Message", None), ("id, SMS ", None), ("id,v2", "v2"), ("text,v2", "v2")],
     )
-    def test_the_column(self, tmp_path: Path, header: str, column: str | None) -> None:
+    def test_text_column_is_detected_or_named(self, tmp_path: Path, header: str, column: str | None) -> None:
         path = write(tmp_path / "a.csv", f"{header}\n1,hello\n")
-        assert placed(read(path, text_column=column)) == [(2, "hello")]
+        assert numbered_texts(read(path, text_column=column)) == [(2, "hello")]
 
-    def test_the_only_column_needs_no_name(self, tmp_path: Path) -> None:
-        assert placed(read(write(tmp_path / "a.csv", "v2\nhello\n\nyou\n"))) == [(2, "hello"), (4, "you")]
+    def test_single_column_is_text_column(self, tmp_path: Path) -> None:
+        assert numbered_texts(read(write(tmp_path / "a.csv", "v2\nhello\n\nyou\n"))) == [(2, "hello"), (4, "you")]
 
     @pytest.mark.parametrize(
         ("content", "column", "reason"),
@@ -209,56 +211,58 @@ class TestTables:
             (",".join(f"column {n}" * 9 for n in range(30)), None, r"'\.\.\.|\.\.\.', \.\.\."),
         ],
     )
-    def test_no_such_column(self, tmp_path: Path, content: str | bytes, column: str | None, reason: str) -> None:
+    def test_unusable_header_or_column_is_refused(
+        self, tmp_path: Path, content: str | bytes, column: str | None, reason: str
+    ) -> None:
         path = write(tmp_path / "a.csv", content)
         with pytest.raises(InputError, match=rf"a\.csv.*({reason})"):
             read(path, text_column=column)
 
-    def test_quoted_newlines_and_where_records_begin(self, tmp_path: Path) -> None:
+    def test_records_with_quoted_newlines_keep_first_line_number(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.csv", 'text,n\r\n"two\r\nlines, here",1\r\n\r\n"he said ""win""",2\r\nlast,3')
-        assert placed(read(path)) == [(2, "two\r\nlines, here"), (5, 'he said "win"'), (6, "last")]
+        assert numbered_texts(read(path)) == [(2, "two\r\nlines, here"), (5, 'he said "win"'), (6, "last")]
 
-    def test_rows_of_the_wrong_shape_cost_only_themselves(self, tmp_path: Path) -> None:
+    def test_malformed_rows_make_only_themselves_bad(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.csv", b'text,n\none\none,2,3\n"a"b,1\nf\xfcr,1\nc\rd,1\nfine,1\n"open,1\n')
         window = read(path)
-        assert placed(window) == [(7, "fine")]
+        assert numbered_texts(window) == [(7, "fine")]
         assert [row.line for row in window.bad] == [2, 3, 4, 5, 6, 8]
         assert window.bad[0].reason == "1 fields where the header has 2"
         assert "invalid CSV" in window.bad[2].reason
         assert "position 2 of line 5" in window.bad[3].reason
 
-    def test_what_follows_a_quote_that_is_never_closed_is_no_message(self, tmp_path: Path) -> None:
-        """It may be the rest of a long cell."""
+    def test_lines_after_unclosed_quote_are_not_messages(self, tmp_path: Path) -> None:
+        """The lines may be the rest of a long cell."""
         path = write(tmp_path / "a.csv", 'text,n\n"open,1\n' + "fine,2\n" * 40_000)
         window = read(path)
         assert window.messages == []
         assert [row.hides for row in window.bad] == [True]
         assert "in the lines 2 to 40,002: is a quote not closed?" in window.bad[0].reason
 
-    def test_tabs(self, tmp_path: Path) -> None:
+    def test_tsv_suffix_selects_tab_delimiter(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.TSV", 'label\ttext\nham\ta, "b"\nspam\t"c\td"\n')
-        assert placed(read(path)) == [(2, 'a, "b"'), (3, "c\td")]
+        assert numbered_texts(read(path)) == [(2, 'a, "b"'), (3, "c\td")]
 
     @pytest.mark.parametrize(
         ("content", "line"), [("ham\thi\n", 1), ('\r\n\nSPAM\t"Win" now\t!\r\n', 3), ("spam\ttext", 1)]
     )
-    def test_a_labelled_message_is_no_header(self, tmp_path: Path, content: str, line: int) -> None:
+    def test_labelled_message_in_place_of_header_is_refused(self, tmp_path: Path, content: str, line: int) -> None:
         path = write(tmp_path / "a.tsv", content)
         with pytest.raises(InputError, match=rf"a\.tsv, line {line}: '\w+' is a label, .*label<TAB>text"):
             read(path)
         with pytest.raises(InputError, match="label<TAB>text"):
             read(path, text_column="v2")
 
-    def test_a_label_can_be_a_column_if_the_text_is_named(self, tmp_path: Path) -> None:
+    def test_header_with_label_as_column_name_is_accepted(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.tsv", "\nspam\ttext\n1\twin\n\n0\thi\n")
-        assert placed(read(path, text_column="text")) == [(3, "win"), (5, "hi")]
-        assert placed(read(write(tmp_path / "a.csv", "spam,text\n1,win\n"))) == [(2, "win")]
+        assert numbered_texts(read(path, text_column="text")) == [(3, "win"), (5, "hi")]
+        assert numbered_texts(read(write(tmp_path / "a.csv", "spam,text\n1,win\n"))) == [(2, "win")]
 
-    def test_an_empty_field_is_a_message(self, tmp_path: Path) -> None:
-        assert placed(read(write(tmp_path / "a.csv", 'text\n""\n'))) == [(2, "")]
+    def test_empty_text_field_is_empty_message(self, tmp_path: Path) -> None:
+        assert numbered_texts(read(write(tmp_path / "a.csv", 'text\n""\n'))) == [(2, "")]
 
     @given(st.lists(TEXTS), st.sampled_from([",", "\t"]))
-    def test_what_was_written_is_read(self, texts: list[str], delimiter: str) -> None:
+    def test_written_rows_are_read_back(self, texts: list[str], delimiter: str) -> None:
         table = io.StringIO(newline="")
         csv.writer(table, delimiter=delimiter).writerows([["n", "text"], *enumerate(texts)])
         rows = list(csv_rows(source(table.getvalue().encode()), None, default=delimiter))
@@ -267,13 +271,13 @@ class TestTables:
 
 
 class TestJsonLines:
-    def test_objects_and_strings(self, tmp_path: Path) -> None:
+    def test_objects_and_bare_strings_are_read(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.jsonl", '{"n": 1, "text": "a\\nb"}\n\n"bare"\r\n{"text": "c", "body": "d"}')
         window = read(path)
-        assert placed(window) == [(1, "a\nb"), (3, "bare"), (4, "c")]
+        assert numbered_texts(window) == [(1, "a\nb"), (3, "bare"), (4, "c")]
         assert window.blank == 1
 
-    def test_one_key_holds_the_text_of_all_objects(self, tmp_path: Path) -> None:
+    def test_all_objects_must_use_same_text_key(self, tmp_path: Path) -> None:
         rows = [
             '{"id": "WINNER"}',
             '{"SMS": "hi"}',
@@ -281,14 +285,14 @@ class TestJsonLines:
             '{"SMS": "you", "body": "no"}',
         ]
         window = read(write(tmp_path / "a.jsonl", "\n".join(rows)))
-        assert placed(window) == [(2, "hi"), (4, "you")]
+        assert numbered_texts(window) == [(2, "hi"), (4, "you")]
         assert [(row.line, row.reason, row.kind) for row in window.bad] == [
             (1, "no text column found; set --text-column to one of the first row: 'id'", "text"),
             (3, "the object has no key 'SMS'; add it, or remove the line", "key"),
         ]
 
     @given(st.lists(st.sets(st.sampled_from(["text", "body", "id"]))))
-    def test_no_object_is_read_from_another_key(self, objects: list[set[str]]) -> None:
+    def test_text_is_never_read_from_another_key(self, objects: list[set[str]]) -> None:
         lines = (json.dumps({key: key for key in item}) + "\n" for item in objects)
         rows = list(jsonl_rows(source("".join(lines).encode()), None))
         first = next((item & {"text", "body"} for item in objects if len(item & {"text", "body"}) == 1), set())
@@ -311,24 +315,24 @@ class TestJsonLines:
             ("1" * 5_000, "unreadable JSON"),
         ],
     )
-    def test_a_bad_line_costs_only_itself(self, tmp_path: Path, line: str, reason: str) -> None:
+    def test_invalid_line_makes_only_itself_bad(self, tmp_path: Path, line: str, reason: str) -> None:
         window = read(write(tmp_path / "a.ndjson", f'"before"\n{line}\n"after"\n'))
-        assert placed(window) == [(1, "before"), (3, "after")]
+        assert numbered_texts(window) == [(1, "before"), (3, "after")]
         assert window.bad[0].line == 2
         assert reason in window.bad[0].reason
 
-    def test_wrong_bytes_cost_one_line(self, tmp_path: Path) -> None:
+    def test_invalid_bytes_make_only_one_line_bad(self, tmp_path: Path) -> None:
         window = read(write(tmp_path / "a.jsonl", b'"before"\n"f\xfcr"\n"after"\n'))
-        assert placed(window) == [(1, "before"), (3, "after")]
+        assert numbered_texts(window) == [(1, "before"), (3, "after")]
         assert "0xfc at position 3 of line 2" in window.bad[0].reason
 
-    def test_the_key_can_be_named(self, tmp_path: Path) -> None:
+    def test_text_column_option_names_json_key(self, tmp_path: Path) -> None:
         window = read(write(tmp_path / "a.jsonl", '{"text": "a", "v": "b"}\n{"text": "c"}\n'), text_column="v")
-        assert placed(window) == [(1, "b")]
+        assert numbered_texts(window) == [(1, "b")]
         assert "the object has no key 'v'" in window.bad[0].reason
 
     @given(st.lists(TEXTS), st.booleans())
-    def test_what_was_written_is_read(self, texts: list[str], escaped: bool) -> None:
+    def test_written_objects_are_read_back(self, texts: list[str], escaped: bool) -> None:
         data = "".join(json.dumps({"text": text}, ensure_ascii=escaped) + "\n" for text in texts)
         rows = list(jsonl_rows(source(data.encode()), None))
         assert rows == [Message(text, "in", line) for line, text in enumerate(texts, start=1)]
@@ -336,7 +340,7 @@ class TestJsonLines:
 
 class TestParquet:
     @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
-    def test_text_of_every_kind(self, tmp_path: Path, kind: pa.DataType) -> None:
+    def test_all_string_types_are_read_in_windows(self, tmp_path: Path, kind: pa.DataType) -> None:
         path = tmp_path / "a.parquet"
         texts = [f"message {n}" for n in range(3_000)]
         pq.write_table(pa.table({"n": range(3_000), "text": pa.array(texts, pa.string()).cast(kind)}), path)
@@ -344,51 +348,51 @@ class TestParquet:
         assert max(map(len, windows)) == WINDOW
         assert [(m.line, m.text) for w in windows for m in w.messages] == list(enumerate(texts, start=1))
 
-    def test_bad_rows(self, tmp_path: Path) -> None:
+    def test_null_and_invalid_utf8_values_are_bad_rows(self, tmp_path: Path) -> None:
         path = tmp_path / "a.parquet"
         broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")])
         pq.write_table(pa.table({"text": pa.concat_arrays([pa.array(["a", None], pa.string()), broken])}), path)
         window = read(path)
-        assert placed(window) == [(1, "a")]
+        assert numbered_texts(window) == [(1, "a")]
         assert [(row.line, row.reason) for row in window.bad] == [
             (2, "the text is null, not a string"),
             (3, "the text is not utf-8 (invalid start byte at byte 1)"),
         ]
 
-    def test_no_such_column(self, tmp_path: Path) -> None:
+    def test_missing_text_column_is_refused(self, tmp_path: Path) -> None:
         pq.write_table(pa.table({"a": ["x"], "b": ["y"]}), tmp_path / "a.parquet")
         with pytest.raises(InputError, match=r"a\.parquet: no text column found.*'a', 'b'"):
             read(tmp_path / "a.parquet")
 
     @pytest.mark.parametrize("values", [[["hi"]], [{"a": "hi"}], [1], [b"hi"]])
-    def test_a_column_of_another_type(self, tmp_path: Path, values: list[object]) -> None:
-        """Lists are not read at all: one may be as long as the file is small."""
+    def test_text_column_of_other_type_is_refused(self, tmp_path: Path, values: list[object]) -> None:
+        """Lists are not read at all, because a small file may hold a huge list."""
         pq.write_table(pa.table({"text": values}), tmp_path / "a.parquet")
         with pytest.raises(
             InputError, match=r"a\.parquet: column 'text' holds .*, not text; name another with --text-c"
         ):
             read(tmp_path / "a.parquet")
 
-    def test_what_is_no_parquet(self, tmp_path: Path) -> None:
+    def test_invalid_parquet_file_is_refused(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.parquet", "hello\n")
         with pytest.raises(InputError, match=r"a\.parquet cannot be read as Parquet"):
             read(path)
-        assert placed(read(path, input_format="text")) == [(1, "hello")]
+        assert numbered_texts(read(path, input_format="text")) == [(1, "hello")]
 
-    def test_without_pyarrow(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_pyarrow_error_names_batch_extra(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
         with pytest.raises(InputError, match=r"pip install 'spam-edge\[batch\]'"):
             read(write(tmp_path / "a.parquet", ""))
 
 
 class TestWindows:
-    def test_full_windows_and_then_what_is_here(self, tmp_path: Path) -> None:
+    def test_all_windows_are_full_except_last(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.txt", "m\n" * (WINDOW + 1))
         windows = list(read_windows(path, ReadOptions()))
         assert [len(window) for window in windows] == [WINDOW, 1]
         assert sum(window.bytes for window in windows) == size_of(path, ReadOptions())
 
-    def test_a_window_ends_where_reading_would_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_window_ends_where_reading_would_block(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[str] = []
 
         def slow() -> Iterator[bytes]:
@@ -401,18 +405,18 @@ class TestWindows:
         monkeypatch.setattr(stdin.buffer, "read1", lambda _: next(chunks, b""), raising=False)
         monkeypatch.setattr("sys.stdin", stdin)
         windows = read_windows(Path("-"), ReadOptions())
-        assert placed(next(windows)) == [(1, "one"), (2, "two")]
+        assert numbered_texts(next(windows)) == [(1, "one"), (2, "two")]
         assert len(asked) == 1
-        assert [placed(window) for window in windows] == [[(4, "three")], [], [(6, "last")]]
+        assert [numbered_texts(window) for window in windows] == [[(4, "three")], [], [(6, "last")]]
 
-    def test_a_window_ends_at_a_number_of_characters(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_window_ends_at_character_limit(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(windows_module, "LONGEST_LINE", 100)
         path = write(tmp_path / "a.txt", ("x" * 60 + "\n") * 5)
         assert [len(window) for window in read_windows(path, ReadOptions())] == [2, 2, 1]
 
 
 class TestFiles:
-    def test_what_cannot_be_opened(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_or_unreadable_paths_are_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(InputError, match="missing does not exist; check the path"):
             read(tmp_path / "missing")
         with pytest.raises(InputError, match="is a folder; name the files in it"):
@@ -421,7 +425,7 @@ class TestFiles:
         with pytest.raises(InputError, match="is not readable"):
             read(write(tmp_path / "secret", "x"))
 
-    def test_an_error_while_reading(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_read_error_names_file_and_cause(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object) -> None:
             raise OSError(5, "Input/output error")
 
@@ -430,17 +434,17 @@ class TestFiles:
         with pytest.raises(InputError, match=r"a\.txt cannot be read: Input/output error"):
             read(path)
 
-    def test_names_that_are_no_text(self) -> None:
+    def test_display_name_names_stdin_and_escapes_undecodable_bytes(self) -> None:
         assert display_name(Path("-")) == "<stdin>"
         assert display_name(Path("caf\udce9.txt")) == "caf\\xe9.txt"
 
-    def test_sizes(self, tmp_path: Path) -> None:
+    def test_size_is_known_only_for_existing_text_files(self, tmp_path: Path) -> None:
         assert size_of(Path("-"), ReadOptions()) is None
         assert size_of(tmp_path / "missing", ReadOptions()) is None
         assert size_of(write(tmp_path / "a.parquet", "x"), ReadOptions()) is None
         assert size_of(tmp_path / "a.parquet", ReadOptions(input_format="text")) == 1
 
-    def test_parquet_needs_a_file(self) -> None:
+    def test_parquet_from_stdin_is_refused(self) -> None:
         with pytest.raises(InputError, match="<stdin> is not a regular file"):
             read(Path("-"), input_format="parquet")
 
@@ -448,13 +452,13 @@ class TestFiles:
 class TestEncodings:
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "idna", "punycode"])
     @pytest.mark.parametrize("whole_file", [True, False])
-    def test_what_its_decoder_refuses(self, tmp_path: Path, encoding: str, whole_file: bool) -> None:
+    def test_undecodable_file_error_names_encoding(self, tmp_path: Path, encoding: str, whole_file: bool) -> None:
         path = write(tmp_path / "a.txt", b"see you at 5\n\xff\xff\n")
         with pytest.raises(InputError, match=rf"a.txt is not {encoding} \(.*\); set another --encoding"):
             read(path, encoding=encoding, whole_file=whole_file)
 
     @pytest.mark.parametrize("encoding", sorted({*encodings.aliases.aliases.values(), "idna", "punycode", "undefined"}))
-    def test_any_bytes_in_any_encoding(self, tmp_path: Path, encoding: str) -> None:
+    def test_arbitrary_bytes_in_any_encoding_raise_only_input_errors(self, tmp_path: Path, encoding: str) -> None:
         contents = (bytes(range(1, 256)) * 3, b"a\0b\n\0", "see\n".encode("utf-16-le"), b"xn--a\n" + b"\xff" * 70_000)
         for content in contents:
             with suppress(InputError):  # no other error
@@ -463,10 +467,10 @@ class TestEncodings:
 
 class TestOptions:
     @pytest.mark.parametrize("encoding", ["nonsense", "base64", "rot13", "undefined", "a\0b", ""])
-    def test_unknown_encodings(self, encoding: str) -> None:
+    def test_unknown_encodings_are_refused(self, encoding: str) -> None:
         with pytest.raises(InputError, match="is not a known text encoding"):
             ReadOptions(encoding=encoding)
 
-    def test_unknown_formats(self) -> None:
+    def test_unknown_input_format_is_refused(self) -> None:
         with pytest.raises(OptionError, match="input_format must be one of text, csv, tsv, jsonl, parquet"):
             ReadOptions(input_format="xml")

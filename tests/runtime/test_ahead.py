@@ -1,4 +1,4 @@
-"""Results one ahead: order, errors in their turn, and systems without a thread."""
+"""Computing one result ahead: order of results and errors, and systems that refuse threads."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 from spam_edge.runtime.ahead import one_ahead
 
 
-def test_the_next_result_is_computed_while_one_is_used() -> None:
+def test_exactly_one_result_is_computed_ahead() -> None:
     begun = [threading.Event() for _ in range(4)]
 
     def square(number: int) -> int:
@@ -25,11 +25,11 @@ def test_the_next_result_is_computed_while_one_is_used() -> None:
     assert list(results) == []
 
 
-def test_nothing_gives_nothing() -> None:
+def test_empty_input_yields_no_results() -> None:
     assert list(one_ahead(str, [])) == []
 
 
-def test_errors_are_raised_after_the_results_before_them() -> None:
+def test_errors_are_raised_after_preceding_results() -> None:
     def items() -> Iterator[int]:
         yield 4
         yield 0
@@ -45,7 +45,7 @@ def test_errors_are_raised_after_the_results_before_them() -> None:
     assert seen == [2.0, 4.0, 0.0]
 
 
-def test_without_a_thread_results_are_computed_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_computed_without_worker_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Any:
         raise RuntimeError("can't start new thread")
 

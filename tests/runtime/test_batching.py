@@ -9,7 +9,7 @@ from spam_edge.runtime.batching import pad_rows, plan_batches
 
 
 @given(st.lists(st.integers(2, 128), max_size=200), st.integers(1, 600))
-def test_every_row_is_in_one_batch_within_the_budget(lengths: list[int], budget: int) -> None:
+def test_each_row_is_in_one_batch_within_token_budget(lengths: list[int], budget: int) -> None:
     batches = [list(map(int, batch)) for batch in plan_batches(lengths, token_budget=budget)]
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     assert all(batches)
@@ -18,7 +18,7 @@ def test_every_row_is_in_one_batch_within_the_budget(lengths: list[int], budget:
 
 
 @given(st.lists(st.integers(2, 128), min_size=1, max_size=50))
-def test_batches_go_from_short_to_long(lengths: list[int]) -> None:
+def test_batches_are_ordered_by_row_length(lengths: list[int]) -> None:
     in_order = [lengths[index] for batch in plan_batches(lengths) for index in batch]
     assert in_order == sorted(lengths)
 
@@ -36,16 +36,16 @@ def _row_by_row(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 
 @given(st.lists(st.one_of(st.integers(1, 5), st.integers(1, 128)), max_size=300), st.integers(1, 900))
-def test_a_batch_ends_where_the_next_row_exceeds_the_budget(lengths: list[int], budget: int) -> None:
+def test_batches_match_row_by_row_reference_plan(lengths: list[int], budget: int) -> None:
     planned = plan_batches(lengths, token_budget=budget)
     assert [batch.tolist() for batch in planned] == list(_row_by_row(lengths, budget))
 
 
-def test_a_budget_is_used_up() -> None:
+def test_batches_fill_token_budget() -> None:
     assert [len(batch) for batch in plan_batches([10] * 7, token_budget=30)] == [3, 3, 1]
 
 
-def test_padding() -> None:
+def test_rows_are_padded_to_longest_row() -> None:
     ids, mask = pad_rows([[101, 102], [101, 7, 8, 102]], pad_token_id=9)
     assert ids.tolist() == [[101, 102, 9, 9], [101, 7, 8, 102]]
     assert mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]

@@ -22,14 +22,22 @@ from tests.gpu.placement import operators_by_provider
 from tests.support.cuda import NEEDS_CUDA, on_the_cpu, pretend_cuda
 
 CUDA_OPTIONS = RuntimeOptions(device="cuda")
-OF_THE_ARENA = (
+ARENA_ERROR = (
     "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Attention node. "
     "Name:'Attention_0' Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:376 void* "
     "onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for "
     "requested buffer of size 805306368\n\nstack trace"
 )
-COMPUTES = {"Attention", "MatMul", "Gemm", "LayerNormalization", "SkipLayerNormalization", "BiasGelu", "Softmax"}
-"""Operators with the arithmetic of the model. Those that compute shapes stay on the CPU."""
+ARITHMETIC_OPERATORS = {
+    "Attention",
+    "MatMul",
+    "Gemm",
+    "LayerNormalization",
+    "SkipLayerNormalization",
+    "BiasGelu",
+    "Softmax",
+}
+"""Operators of the model's arithmetic. Operators that compute shapes run on the CPU."""
 
 
 def _session_that_drops_cuda(path: str, *, providers: list[str], **options: Any) -> Any:
@@ -37,7 +45,7 @@ def _session_that_drops_cuda(path: str, *, providers: list[str], **options: Any)
     return onnxruntime.InferenceSession(path, options["sess_options"], providers=[CPU])
 
 
-def test_a_session_that_fell_back_is_not_accepted(
+def test_session_that_fell_back_to_cpu_is_refused(
     tiny_bundle: Path, default_variant: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pretend_cuda(monkeypatch, _session_that_drops_cuda)
@@ -50,7 +58,7 @@ def test_a_session_that_fell_back_is_not_accepted(
     assert (opened.provider, opened.variant) == (CPU, default_variant)
 
 
-def test_a_provider_that_raises_is_named_with_its_reason(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_provider_error_is_reported_with_reason(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("CUDA failure 35: driver too old\nmore lines")
 
@@ -59,7 +67,7 @@ def test_a_provider_that_raises_is_named_with_its_reason(tiny_bundle: Path, monk
         open_session(Bundle.find(tiny_bundle), CUDA_OPTIONS)
 
 
-def test_a_device_on_which_the_model_fails_is_not_accepted(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_device_that_cannot_run_model_is_refused(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*_: Any) -> Any:
         raise RuntimeError("no kernel image is available for execution on the device")
 
@@ -68,7 +76,7 @@ def test_a_device_on_which_the_model_fails_is_not_accepted(tiny_bundle: Path, mo
         open_session(Bundle.find(tiny_bundle), CUDA_OPTIONS)
 
 
-def test_cuda_without_a_driver_is_said(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_nvidia_driver_is_reported(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_cuda(monkeypatch, _session_that_drops_cuda)
     monkeypatch.setattr(providers, "_has_nvidia_driver", lambda: False)
     with pytest.raises(ProviderUnavailableError, match="no NVIDIA driver was found"):
@@ -76,51 +84,53 @@ def test_cuda_without_a_driver_is_said(tiny_bundle: Path, monkeypatch: pytest.Mo
     assert open_session(Bundle.find(tiny_bundle), RuntimeOptions()).provider == CPU
 
 
-def test_cuda_gets_its_options_and_larger_batches(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_session_gets_provider_options_and_larger_budget(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Mocked: the options passed to onnxruntime need no CUDA device."""
-    asked: list[Any] = []
+    requested: list[Any] = []
 
     def create(_: str, *, providers: Any, enable_fallback: int, **__: Any) -> Any:
-        asked.append((providers, enable_fallback))
+        requested.append((providers, enable_fallback))
         return SimpleNamespace(get_providers=lambda: [CUDA, CPU], run=lambda *_: [np.zeros((1, 2), np.float32)])
 
     pretend_cuda(monkeypatch, create)
     opened = open_session(Bundle.find(tiny_bundle), CUDA_OPTIONS)
-    assert asked == [([(CUDA, {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"})], 0)]
+    assert requested == [([(CUDA, {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"})], 0)]
     assert opened.token_budget > TOKEN_BUDGET
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        OF_THE_ARENA,
+        ARENA_ERROR,
         "bfc_arena.cc:359 Available memory of 1048576 is smaller than requested bytes of 16777216",
         "CUDA failure 2: out of memory ; GPU=0 ; file=cuda_allocator.cc ; expr=cudaMalloc((void**)&p, size);",
         "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0",
     ],
 )
-def test_too_little_memory_is_told_from_other_faults(text: str) -> None:
+def test_out_of_memory_is_distinguished_from_other_errors(text: str) -> None:
     assert is_out_of_memory(RuntimeError(text))
     assert not is_out_of_memory(RuntimeError("CUDA failure 700: an illegal memory access was encountered"))
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_a_batch_that_does_not_fit_runs_in_halves(
+def test_out_of_memory_batch_is_halved_until_it_fits(
     banded_bundle: Path, monkeypatch: pytest.MonkeyPatch, exact: bool
 ) -> None:
     """Mocked: the sessions run on the CPU, and raise the error of onnxruntime's CUDA arena for large batches."""
     refused: list[int] = []
 
-    def hold(feed: Any) -> None:
+    def limit_memory(feed: Any) -> None:
         if feed["input_ids"].size > 100:
             refused.append(feed["input_ids"].size)
-            raise RuntimeError(OF_THE_ARENA)
+            raise RuntimeError(ARENA_ERROR)
 
     bundle = Bundle.find(banded_bundle)
     texts = Golden.read(bundle).texts
     options = RuntimeOptions(device="cpu", variant="fp16", token_budget=4096, exact=exact)
     expected = SpamClassifier(bundle, options).score(texts)
-    pretend_cuda(monkeypatch, on_the_cpu(hold))
+    pretend_cuda(monkeypatch, on_the_cpu(limit_memory))
     classifier = SpamClassifier(bundle, replace(options, device="cuda"))
     assert classifier.score(texts) == pytest.approx(expected, abs=1e-6)
     assert refused
@@ -130,7 +140,7 @@ def test_a_batch_that_does_not_fit_runs_in_halves(
     assert refused == []
 
 
-def test_many_messages_run_in_pieces(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_calls_run_in_pieces_with_equal_results(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mocked: the sessions run on the CPU."""
     pretend_cuda(monkeypatch, on_the_cpu())
     texts = Golden.read(Bundle.find(tiny_bundle)).texts
@@ -140,20 +150,22 @@ def test_many_messages_run_in_pieces(tiny_bundle: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("spam_edge.classifier._PIECE", 16)
     assert np.array_equal(classifier.logits(texts), whole)
     for predictions in (classifier.classify_batch(texts), list(classifier.classify_stream(texts, window=9))):
-        assert [found.label for found in predictions] == [each.label for each in expected]
-        assert [found.score for found in predictions] == pytest.approx([each.score for each in expected], abs=1e-6)
+        assert [prediction.label for prediction in predictions] == [each.label for each in expected]
+        assert [prediction.score for prediction in predictions] == pytest.approx(
+            [each.score for each in expected], abs=1e-6
+        )
     with pytest.raises(InputError, match="message 70 is int, not str"):
         classifier.classify_batch([*texts, 7])  # type: ignore[list-item]
 
 
-def test_a_message_that_does_not_fit_is_one_line(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mocked as above; the memory holds the two tokens with which a session is tried out, and no message."""
+def test_out_of_memory_for_single_message_is_one_line_error(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mocked: the GPU memory holds the two tokens of the session's trial run, but no message."""
 
-    def hold(feed: Any) -> None:
+    def limit_memory(feed: Any) -> None:
         if feed["input_ids"].size > 2:
-            raise RuntimeError(OF_THE_ARENA)
+            raise RuntimeError(ARENA_ERROR)
 
-    pretend_cuda(monkeypatch, on_the_cpu(hold))
+    pretend_cuda(monkeypatch, on_the_cpu(limit_memory))
     classifier = SpamClassifier.load(tiny_bundle, CUDA_OPTIONS)
     with pytest.raises(SpamEdgeError) as caught:
         classifier.classify_batch(["see you at 5 then", "thanks for the lift"])
@@ -162,11 +174,11 @@ def test_a_message_that_does_not_fit_is_one_line(tiny_bundle: Path, monkeypatch:
     assert line.endswith("requested buffer of size 805306368); end other programs on the GPU, or use the CPU")
 
 
-def test_on_the_cpu_too_little_memory_stays_an_error(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_on_cpu_raises_error(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = open_session(Bundle.find(tiny_bundle), RuntimeOptions(device="cpu", variant="int8"))
 
     def run(*_: Any) -> Any:
-        raise RuntimeError(OF_THE_ARENA)
+        raise RuntimeError(ARENA_ERROR)
 
     monkeypatch.setattr(opened, "_session", SimpleNamespace(run=run))
     ids = np.ones((4, 4), dtype=np.int64)
@@ -177,8 +189,8 @@ def test_on_the_cpu_too_little_memory_stays_an_error(tiny_bundle: Path, monkeypa
 @pytest.mark.gpu
 @NEEDS_CUDA
 @pytest.mark.parametrize("variant", ["fp16", "fp32"])
-def test_parity_on_a_real_cuda_device(tiny_bundle: Path, variant: str) -> None:
-    """Golden messages, with token ids and logits from PyTorch, in one batch and one by one."""
+def test_golden_logits_match_pytorch_on_cuda_device(tiny_bundle: Path, variant: str) -> None:
+    """Golden messages carry the token ids and logits of PyTorch."""
     options = replace(CUDA_OPTIONS, variant=variant)
     classifier = SpamClassifier.load(tiny_bundle, options)
     assert (classifier.variant, classifier.provider) == (variant, CUDA)
@@ -190,7 +202,7 @@ def test_parity_on_a_real_cuda_device(tiny_bundle: Path, variant: str) -> None:
 
 @pytest.mark.gpu
 @NEEDS_CUDA
-def test_auto_takes_a_real_cuda_device(tiny_bundle: Path) -> None:
+def test_auto_device_selects_cuda_and_fp16(tiny_bundle: Path) -> None:
     classifier = SpamClassifier.load(tiny_bundle)
     assert (classifier.variant, classifier.provider) == ("fp16", CUDA)
 
@@ -198,25 +210,23 @@ def test_auto_takes_a_real_cuda_device(tiny_bundle: Path) -> None:
 @pytest.mark.gpu
 @NEEDS_CUDA
 @pytest.mark.parametrize("variant", ["fp16", "fp32"])
-def test_on_a_real_cuda_device_only_shapes_are_computed_on_the_cpu(tiny_bundle: Path, variant: str) -> None:
+def test_cuda_device_runs_all_arithmetic_operators(tiny_bundle: Path, variant: str) -> None:
     placed = operators_by_provider(tiny_bundle, RuntimeOptions(device="cuda", variant=variant))
     assert set(placed) <= {CUDA, CPU}
-    assert not COMPUTES & set(placed.get(CPU, {}))
+    assert not ARITHMETIC_OPERATORS & set(placed.get(CPU, {}))
     assert {"MatMul", "LayerNormalization"} <= set(placed[CUDA])
 
 
 @pytest.mark.gpu
 @NEEDS_CUDA
-def test_int8_is_refused_on_a_real_cuda_device(tiny_bundle: Path) -> None:
+def test_int8_is_refused_on_cuda_device(tiny_bundle: Path) -> None:
     with pytest.raises(ProviderUnavailableError, match="int8 file does not support CUDA"):
         SpamClassifier.load(tiny_bundle, replace(CUDA_OPTIONS, variant="int8"))
 
 
 @pytest.mark.gpu
 @NEEDS_CUDA
-def test_a_real_cuda_device_without_memory_runs_smaller_batches(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cuda_device_out_of_memory_reduces_token_budget(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limited = {**providers._PROVIDER_OPTIONS[CUDA], "gpu_mem_limit": str(64 * 2**20)}
     monkeypatch.setattr(providers, "_PROVIDER_OPTIONS", {**providers._PROVIDER_OPTIONS, CUDA: limited})
     opened = session.open_session(Bundle.find(tiny_bundle), CUDA_OPTIONS)
@@ -229,8 +239,8 @@ def test_a_real_cuda_device_without_memory_runs_smaller_batches(
 
 @pytest.mark.gpu
 @NEEDS_CUDA
-def test_exact_on_a_real_cuda_device(banded_bundle: Path) -> None:
-    """In fp32 near the thresholds: the labels of PyTorch."""
+def test_exact_mode_on_cuda_device_gives_fp32_labels(banded_bundle: Path) -> None:
+    """Messages within the error band are rescored in fp32, so every label is that of fp32."""
     bundle = Bundle.find(banded_bundle)
     golden = Golden.read(bundle)
     classifier = SpamClassifier(bundle, replace(CUDA_OPTIONS, exact=True))

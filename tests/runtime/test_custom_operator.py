@@ -1,6 +1,6 @@
 """The fused variant in the runtime: selection, fallback, errors, bad input, memory.
 
-Processors without AVX2 are simulated with a fake /proc/cpuinfo, an old onnxruntime with one that refuses the library.
+A fake /proc/cpuinfo simulates processors without AVX2; a patched registration simulates an old onnxruntime.
 """
 
 import platform
@@ -42,7 +42,7 @@ SAPPHIRE_RAPIDS = "fpu fma avx2 avx512f avx512dq avx512bw avx512vl avx512_vnni a
 
 
 @pytest.fixture
-def _look_again() -> Iterator[None]:
+def _clear_processor_cache() -> Iterator[None]:
     this_processor.cache_clear()
     yield
     this_processor.cache_clear()
@@ -62,7 +62,7 @@ def _without_avx2(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
 
 
 def _without_the_library_of_this_processor(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
-    """Simulate libraries that were compiled before there was this one."""
+    """Simulate an installation compiled before the AVX-VNNI library existed."""
     _fake_processor(monkeypatch, folder, ALDER_LAKE)
     (folder / "libspam_encoder_avx2.so").touch()
     monkeypatch.setattr(custom_operator, "FOLDER", folder)
@@ -76,21 +76,21 @@ def _fake_processor(monkeypatch: pytest.MonkeyPatch, folder: Path, flags: str) -
 
 
 def _with_an_old_onnxruntime(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
-    """Refuse to register, as the library does, see tests/native/test_refusal.py."""
+    """Refuse registration as the library does; see tests/native/test_refusal.py."""
 
     def refuse(_: object, path: str) -> None:
         assert path == str(library())
         raise RuntimeError(f"{TOO_OLD}\nmore lines")
 
-    (folder / library().name).symlink_to(library())  # nobody has asked for the library at this path
+    (folder / library().name).symlink_to(library())  # a new path, so no result is cached
     monkeypatch.setattr(custom_operator, "FOLDER", folder)
     monkeypatch.setattr(onnxruntime.SessionOptions, "register_custom_ops_library", refuse)
     return f"the fused operator does not fit the installed onnxruntime ({TOO_OLD}); upgrade onnxruntime"
 
 
-@pytest.mark.usefixtures("_look_again")
+@pytest.mark.usefixtures("_clear_processor_cache")
 @pytest.mark.parametrize(
-    "hinder",
+    "make_unavailable",
     [
         _without_library,
         _without_avx2,
@@ -99,10 +99,13 @@ def _with_an_old_onnxruntime(monkeypatch: pytest.MonkeyPatch, folder: Path) -> s
     ],
 )
 @pytest.mark.parametrize("exact", [False, True])
-def test_where_it_cannot_run_auto_takes_int8_and_asking_for_it_says_why(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hinder: Callable[[pytest.MonkeyPatch, Path], str], exact: bool
+def test_unavailable_fused_variant_is_refused_and_auto_takes_int8(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    make_unavailable: Callable[[pytest.MonkeyPatch, Path], str],
+    exact: bool,
 ) -> None:
-    reason = hinder(monkeypatch, tmp_path)
+    reason = make_unavailable(monkeypatch, tmp_path)
     assert unavailable_reason() == reason
     with pytest.raises(ProviderUnavailableError, match=f"^{re.escape(reason)}; leave the variant at auto$"):
         SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant="fused", exact=exact))
@@ -112,7 +115,7 @@ def test_where_it_cannot_run_auto_takes_int8_and_asking_for_it_says_why(
 
 
 @pytest.mark.fused
-def test_a_library_that_does_not_load_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unloadable_library_is_refused_and_auto_takes_int8(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / library().name).write_bytes(b"for another system")
     monkeypatch.setattr(custom_operator, "FOLDER", tmp_path)
     assert SpamClassifier.load(TINY, RuntimeOptions(device="cpu")).variant == "int8"
@@ -120,8 +123,8 @@ def test_a_library_that_does_not_load_is_passed_over(monkeypatch: pytest.MonkeyP
         SpamClassifier.load(TINY, FUSED)
 
 
-def test_this_machine() -> None:
-    """The expected result is derived from /proc/cpuinfo without the code under test. ARM64 always has NEON."""
+def test_fused_operator_availability_follows_this_processor() -> None:
+    """The expected result comes from /proc/cpuinfo, not from the code under test. ARM64 always has NEON."""
     cpuinfo = Path("/proc/cpuinfo")
     flags = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.is_file() else set()
     has = {"x86_64": {"avx2", "fma"} <= flags, "aarch64": True}
@@ -130,7 +133,7 @@ def test_this_machine() -> None:
 
 
 @pytest.mark.fused
-def test_it_is_what_auto_takes_and_it_says_so() -> None:
+def test_auto_selects_and_describes_fused_variant() -> None:
     description = SpamClassifier.load(TINY, RuntimeOptions(device="cpu")).describe()
     assert (description["variant"], description["file"]) == ("fused", "onnx/model_fused.onnx")
     assert description["processor"] == this_processor().description
@@ -139,7 +142,7 @@ def test_it_is_what_auto_takes_and_it_says_so() -> None:
 
 @pytest.mark.fused
 @pytest.mark.parametrize("exact", [False, True])
-def test_the_variable_chooses_the_library(vectors: str, exact: bool) -> None:
+def test_environment_variable_selects_library_with_equal_scores(vectors: str, exact: bool) -> None:
     with use_vectors(vectors):
         assert library().name == f"libspam_encoder_{vectors}.so"
         classifier = SpamClassifier.load(TINY, replace(FUSED, exact=exact))
@@ -149,8 +152,8 @@ def test_the_variable_chooses_the_library(vectors: str, exact: bool) -> None:
 
 
 @pytest.mark.fused
-@pytest.mark.usefixtures("_look_again")
-def test_without_avx512_it_uses_avx_vnni(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_clear_processor_cache")
+def test_processor_without_avx512_uses_avx_vnni(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     if "avx_vnni" not in fused_vectors():
         pytest.skip("this processor lacks AVX-VNNI")
     this_processor.cache_clear()
@@ -159,12 +162,12 @@ def test_without_avx512_it_uses_avx_vnni(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert (classifier.variant, classifier.instructions) == ("fused", "avx_vnni")
 
 
-@pytest.mark.usefixtures("_look_again")
+@pytest.mark.usefixtures("_clear_processor_cache")
 @pytest.mark.parametrize("wanted", ["avx512", "sse2", "AVX2", "../avx2"])
 @pytest.mark.parametrize(
     ("flags", "detected"), [(ALDER_LAKE, "avx_vnni, avx2"), ("fpu fma avx2", "avx2"), ("fpu", "none")]
 )
-def test_a_choice_that_the_processor_lacks_is_an_error(
+def test_unsupported_instruction_set_choice_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, wanted: str, flags: str, detected: str
 ) -> None:
     _fake_processor(monkeypatch, tmp_path, flags)
@@ -173,21 +176,21 @@ def test_a_choice_that_the_processor_lacks_is_an_error(
     for variant in ("auto", "fused"):
         with pytest.raises(OptionError, match=f"^{re.escape(reason)}; unset it$"):
             SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant=variant))
-    classifier = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant="int8"))  # has no use for it
+    classifier = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant="int8"))  # ignores the variable
     assert classifier.describe()["instructions"] is None
 
 
-@pytest.mark.usefixtures("_look_again")
+@pytest.mark.usefixtures("_clear_processor_cache")
 @pytest.mark.parametrize("permitted", [True, False])
-def test_amx_is_used_if_the_kernel_permits_it(
+def test_amx_is_used_only_with_kernel_permission(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, permitted: bool
 ) -> None:
     _fake_processor(monkeypatch, tmp_path, SAPPHIRE_RAPIDS)
-    asked: list[Path] = []
-    monkeypatch.setattr(custom_operator, "_kernel_permits", lambda path: asked.append(path) or permitted)
+    requested: list[Path] = []
+    monkeypatch.setattr(custom_operator, "_kernel_permits", lambda path: requested.append(path) or permitted)
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "avx512")
     assert instruction_set() == "avx512"
-    assert asked == []  # a process that avoids AMX asks for nothing
+    assert requested == []  # the choice of AVX-512 requests no permission for AMX
     monkeypatch.delenv(ENVIRONMENT_VARIABLE)
     assert instruction_set() == ("amx" if permitted else "avx512")
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "amx")
@@ -197,12 +200,12 @@ def test_amx_is_used_if_the_kernel_permits_it(
         reason = "SPAM_EDGE_INSTRUCTION_SET is amx, which the kernel refuses to this process; unset it"
         with pytest.raises(OptionError, match=f"^{re.escape(reason)}$"):
             instruction_set()
-    assert set(asked) == {custom_operator.FOLDER / "libspam_encoder_amx.so"}
+    assert set(requested) == {custom_operator.FOLDER / "libspam_encoder_amx.so"}
 
 
-@pytest.mark.usefixtures("_look_again")
-def test_a_missing_library_for_amx_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The kernel is asked by the library."""
+@pytest.mark.usefixtures("_clear_processor_cache")
+def test_missing_amx_library_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The library for AMX itself requests the permission of the kernel."""
     _fake_processor(monkeypatch, tmp_path, SAPPHIRE_RAPIDS)
     (tmp_path / "libspam_encoder_avx512.so").touch()
     monkeypatch.setattr(custom_operator, "FOLDER", tmp_path)
@@ -210,15 +213,15 @@ def test_a_missing_library_for_amx_is_named(monkeypatch: pytest.MonkeyPatch, tmp
     assert unavailable_reason() == "this installation lacks the fused operator for amx; reinstall spam-edge"
 
 
-@pytest.mark.usefixtures("_look_again")
-def test_an_empty_choice_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_clear_processor_cache")
+def test_empty_instruction_set_variable_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _fake_processor(monkeypatch, tmp_path, ALDER_LAKE)
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "")
     assert instruction_set() == "avx_vnni"
 
 
 @pytest.mark.fused
-def test_weights_that_are_not_those_of_the_export_are_refused(bundle_copy: Path) -> None:
+def test_modified_or_missing_weights_are_refused(bundle_copy: Path) -> None:
     weights = bundle_copy / WEIGHTS
     content = weights.read_bytes()
     for damaged, words in (
@@ -234,7 +237,7 @@ def test_weights_that_are_not_those_of_the_export_are_refused(bundle_copy: Path)
 
 
 @pytest.mark.fused
-def test_missing_or_shorter_weights_are_a_clear_error_even_unverified(bundle_copy: Path) -> None:
+def test_unverified_load_refuses_truncated_or_missing_weights(bundle_copy: Path) -> None:
     unverified = RuntimeOptions(device="cpu", variant="fused", verify=False)
     weights = bundle_copy / WEIGHTS
     content = weights.read_bytes()
@@ -247,8 +250,8 @@ def test_missing_or_shorter_weights_are_a_clear_error_even_unverified(bundle_cop
 
 
 @pytest.mark.fused
-def test_files_may_be_links(bundle_copy: Path, tmp_path: Path) -> None:
-    """Model caches, such as that of the Hugging Face Hub, link to blobs with other names."""
+def test_bundle_of_symlinks_gives_equal_scores(bundle_copy: Path, tmp_path: Path) -> None:
+    """Model caches such as the Hugging Face Hub's link to blobs with other names."""
     (tmp_path / "blobs").mkdir()
     for number, path in enumerate(sorted(path for path in bundle_copy.rglob("*") if path.is_file())):
         blob = path.rename(tmp_path / "blobs" / str(number))
@@ -282,7 +285,7 @@ def _batch(rows: list[list[int]]) -> Batch:
     return pad_rows(rows, pad_token_id=0)
 
 
-def _alone(session: Session, rows: list[list[int]]) -> NDArray[np.float32]:
+def _run_one_by_one(session: Session, rows: list[list[int]]) -> NDArray[np.float32]:
     return np.concatenate([session.run(*_batch([ids])) for ids in rows])
 
 
@@ -311,7 +314,7 @@ BAD_INPUT = {
 
 @pytest.mark.fused
 @pytest.mark.parametrize("name", BAD_INPUT)
-def test_bad_input_is_an_error_and_the_next_run_is_right(session: Session, name: str) -> None:
+def test_invalid_input_is_refused_and_session_stays_usable(session: Session, name: str) -> None:
     before = session.run(IDS, MASK)
     ids, mask, reason = BAD_INPUT[name]
     with pytest.raises(BundleIntegrityError, match=rf"model_fused\.onnx refuses its input .*{reason}.*export"):
@@ -327,7 +330,7 @@ def test_bad_input_is_an_error_and_the_next_run_is_right(session: Session, name:
         ("classifier.weight", lambda array: np.repeat(array, 2, axis=1)),
     ],
 )
-def test_logits_without_a_verdict_are_refused(
+def test_nonfinite_or_misshapen_logits_are_refused(
     bundle_copy: Path, constant: str, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 ) -> None:
     path = bundle_copy / "onnx" / "model_fused.onnx"
@@ -344,22 +347,22 @@ def test_logits_without_a_verdict_are_refused(
 
 
 @pytest.mark.fused
-def test_no_messages_have_no_logits(session: Session) -> None:
+def test_empty_batch_gives_empty_logits(session: Session) -> None:
     assert session.run(np.zeros((0, 3), np.int64), np.zeros((0, 3), np.int64)).shape == (0, 2)
 
 
 @pytest.mark.fused
-def test_what_is_behind_the_mask_does_not_matter(session: Session) -> None:
+def test_token_ids_in_padding_are_ignored(session: Session) -> None:
     assert np.array_equal(session.run(np.where(MASK == 1, IDS, 10**9), MASK), session.run(IDS, MASK))
 
 
 @pytest.mark.fused
-def test_growing_and_shrinking_batches(session: Session, vectors: str) -> None:
+def test_reused_workspace_gives_logits_of_fresh_session(session: Session, vectors: str) -> None:
     """A run reuses the workspace of an earlier run if it is large enough."""
     for count, longest in ((1, 2), (3, POSITIONS), (200, 5), (1, 1), (40, POSITIONS), (2, 2), (300, 3), (7, 33)):
         rows = _rows(count, longest)
         fresh = _open(vectors)
-        assert np.array_equal(session.run(*_batch(rows)), _alone(fresh, rows))
+        assert np.array_equal(session.run(*_batch(rows)), _run_one_by_one(fresh, rows))
 
 
 def _growth_over_closed_sessions(vectors: str) -> int:
@@ -375,7 +378,7 @@ def _growth_over_closed_sessions(vectors: str) -> int:
 
 def _growth_over_failing_runs(vectors: str) -> int:
     ids, mask = _batch(_rows(40, POSITIONS))
-    last = np.arange(40)[:, None] == 39  # fails after the other rows were read
+    last = np.arange(40)[:, None] == 39  # fails after all other rows were read
     failing, session = [(np.where(last, 10**6, ids), mask), (ids, np.where(last, 0, mask))], _open(vectors)
 
     def fail() -> None:
@@ -388,27 +391,25 @@ def _growth_over_failing_runs(vectors: str) -> int:
 
 @pytest.mark.fused
 @pytest.mark.parametrize("growth_over", [_growth_over_closed_sessions, _growth_over_failing_runs])
-def test_closed_sessions_and_failing_runs_leave_no_memory_behind(
-    vectors: str, growth_over: Callable[[str], int]
-) -> None:
+def test_closed_sessions_and_failing_runs_leak_no_memory(vectors: str, growth_over: Callable[[str], int]) -> None:
     assert in_fresh_process(growth_over, vectors) < 10 * MIB  # fifty runs that need 1 MiB each
 
 
 @pytest.mark.fused
-def test_many_threads_at_once_give_the_same_to_the_bit(session: Session) -> None:
-    """More threads than cached workspaces."""
+def test_concurrent_runs_give_bit_identical_logits(session: Session) -> None:
+    """Uses more threads than there are cached workspaces."""
     batches = [_rows(1 + 13 * (seed % 4), 1 + 21 * (seed % 3), seed=seed) for seed in range(48)]
-    expected = [_alone(session, rows) for rows in batches]
+    expected = [_run_one_by_one(session, rows) for rows in batches]
     with ThreadPoolExecutor(12) as pool:
         for _ in range(5):
-            found = pool.map(lambda rows: session.run(*_batch(rows)), batches)
-            assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
+            results = pool.map(lambda rows: session.run(*_batch(rows)), batches)
+            assert all(np.array_equal(*pair) for pair in zip(results, expected, strict=True))
 
 
 @pytest.mark.fused
 @pytest.mark.parametrize("tokens", [31, 32, 33, POSITIONS])
-def test_the_longest_messages(session: Session, tokens: int) -> None:
-    """Compare with the fp32 graph around the truncation length and at the model's maximum."""
+def test_logits_match_fp32_around_maximum_length(session: Session, tokens: int) -> None:
+    """Checks lengths around the truncation length, and the model's maximum."""
     batch = _batch(_rows(20, tokens))
     fp32 = open_session(Bundle.find(TINY), RuntimeOptions(device="cpu", variant="fp32", threads=1)).run(*batch)
     assert np.abs(session.run(*batch) - fp32).max() < 0.01

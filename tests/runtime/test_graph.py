@@ -29,13 +29,13 @@ def read(path: Path, *, fused: bool = True, folder: Path = ONNX) -> Graph:
 
 
 def tensor(*, external: bool, **entries: str) -> Any:
-    made = onnx.helper.make_tensor("value", onnx.TensorProto.FLOAT, [2], [1.0, 2.0])
+    constant = onnx.helper.make_tensor("value", onnx.TensorProto.FLOAT, [2], [1.0, 2.0])
     if external:
-        made.ClearField("float_data")
-        made.data_location = onnx.TensorProto.EXTERNAL
+        constant.ClearField("float_data")
+        constant.data_location = onnx.TensorProto.EXTERNAL
         for key, entry in ({"location": "weights", "offset": "0", "length": "8"} | entries).items():
-            made.external_data.add(key=key, value=entry)
-    return made
+            constant.external_data.add(key=key, value=entry)
+    return constant
 
 
 def graph_of(nodes: list[Any], constants: list[Any]) -> Any:
@@ -63,7 +63,7 @@ def in_subgraph(node: Any, constants: list[Any]) -> Any:
 
 
 @pytest.mark.parametrize("path", sorted(ONNX.glob("*.onnx")), ids=lambda path: path.stem)
-def test_it_finds_what_the_onnx_library_finds(path: Path) -> None:
+def test_external_constants_match_onnx_library(path: Path) -> None:
     proto = onnx.load(path, load_external_data=False)
     expected = onnx.load(path)
     names = [t.name for t in proto.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
@@ -75,7 +75,7 @@ def test_it_finds_what_the_onnx_library_finds(path: Path) -> None:
         assert np.array_equal(graph.values[name], arrays[name])
 
 
-def test_only_the_external_constants_become_empty() -> None:
+def test_without_external_empties_only_external_constants() -> None:
     expected = onnx.load(FUSED, load_external_data=False)
     for constant in expected.graph.initializer:
         if constant.data_location == onnx.TensorProto.EXTERNAL:
@@ -88,7 +88,7 @@ def test_only_the_external_constants_become_empty() -> None:
 
 @pytest.mark.parametrize("domain", ["custom", "ai.onnx.ml", "spam_edge", "com.microsoft.nchwc"])
 @pytest.mark.parametrize("place", ["graph", "subgraph", "function"])
-def test_an_operator_of_another_domain_is_refused(tmp_path: Path, domain: str, place: str) -> None:
+def test_operator_of_unsupported_domain_is_refused(tmp_path: Path, domain: str, place: str) -> None:
     fields: dict[str, Any] = {}
     graph = graph_of([add(domain)], [tensor(external=False)])
     if place == "subgraph":
@@ -103,19 +103,19 @@ def test_an_operator_of_another_domain_is_refused(tmp_path: Path, domain: str, p
         read(save(tmp_path, graph, **fields), fused=False)
 
 
-def test_the_fused_operator_is_allowed_in_its_file_only() -> None:
+def test_fused_operator_is_refused_in_other_variants() -> None:
     with pytest.raises(BundleIntegrityError, match="an operator of the domain 'spam_edge'"):
         read(FUSED, fused=False)
 
 
-def test_external_constants_are_read_through_the_reader(tmp_path: Path) -> None:
+def test_external_data_is_read_through_given_reader(tmp_path: Path) -> None:
     path = save(tmp_path, graph_of([add()], [tensor(external=True)]))
     assert create_session(path, optimization="all", provider=CPU).run(["y"], {})[0].tolist() == [6, 8]
     with pytest.raises(BundleIntegrityError, match="not mine"):
-        Graph.read(path, _only("model.onnx", path), fused=False)
+        Graph.read(path, _reader_of("model.onnx", path), fused=False)
 
 
-def _only(allowed: str, path: Path) -> Callable[[str], PrivateCopy]:
+def _reader_of(allowed: str, path: Path) -> Callable[[str], PrivateCopy]:
     def copy(name: str) -> PrivateCopy:
         if name != allowed:
             raise BundleIntegrityError("not mine")
@@ -129,7 +129,7 @@ def _only(allowed: str, path: Path) -> Callable[[str], PrivateCopy]:
     "location",
     ["", "../weights", "/etc/passwd", "sub/weights", "..\\weights", "c:weights", ".", "..", "*/_ORT_MEM_ADDR_/*"],
 )
-def test_external_data_outside_the_folder_are_refused(tmp_path: Path, location: str) -> None:
+def test_external_data_outside_model_folder_is_refused(tmp_path: Path, location: str) -> None:
     path = save(tmp_path, graph_of([add()], [tensor(external=True, location=location)]))
     with pytest.raises(BundleIntegrityError, match="value has external data outside the folder"):
         read(path, folder=tmp_path)
@@ -145,14 +145,16 @@ def test_external_data_outside_the_folder_are_refused(tmp_path: Path, location: 
         ({"length": "eight"}, "must be numbers, not 'eight'"),
     ],
 )
-def test_external_data_that_do_not_fit_are_refused(tmp_path: Path, entries: dict[str, str], words: str) -> None:
+def test_external_data_with_invalid_offset_or_length_is_refused(
+    tmp_path: Path, entries: dict[str, str], words: str
+) -> None:
     path = save(tmp_path, graph_of([add()], [tensor(external=True, **entries)]))
     with pytest.raises(BundleIntegrityError, match=words):
         read(path, folder=tmp_path)
 
 
 @pytest.mark.parametrize("place", ["subgraph", "attribute", "list", "sparse", "sparse attribute", "training"])
-def test_external_data_anywhere_else_are_refused(tmp_path: Path, place: str) -> None:
+def test_external_data_outside_main_graph_constants_is_refused(tmp_path: Path, place: str) -> None:
     hidden, graph = tensor(external=True), graph_of([add()], [tensor(external=False)])
     if place == "subgraph":
         graph = in_subgraph(add(), [hidden])
@@ -173,7 +175,7 @@ def test_external_data_anywhere_else_are_refused(tmp_path: Path, place: str) -> 
         read(path, folder=tmp_path)
 
 
-def test_a_model_with_two_graphs_is_refused(tmp_path: Path) -> None:
+def test_model_with_two_graphs_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path, graph_of([add()], [tensor(external=False)]))
     path.write_bytes(path.read_bytes() * 2)  # protobuf joins repeated messages
     with pytest.raises(BundleIntegrityError, match="it is not an ONNX model"):
@@ -181,14 +183,14 @@ def test_a_model_with_two_graphs_is_refused(tmp_path: Path) -> None:
 
 
 @given(content=st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_arbitrary_bytes_are_parsed_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("graphs") / "model.onnx"
     path.write_bytes(content)
     _read_or_refuse(path)
 
 
 @given(place=st.integers(0, FUSED.stat().st_size - 1), byte=st.integers(0, 255), cut=st.booleans())
-def test_a_damaged_file_is_read_or_refused(
+def test_corrupted_model_is_parsed_or_refused(
     tmp_path_factory: pytest.TempPathFactory, place: int, byte: int, cut: bool
 ) -> None:
     content = FUSED.read_bytes()

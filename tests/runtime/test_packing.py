@@ -1,4 +1,4 @@
-"""Weights that are packed ahead of a session: the same scores, and each weight in memory once."""
+"""Weights packed before a session opens: bit-identical logits, and one copy of each weight in memory."""
 
 import io
 import mmap
@@ -53,12 +53,12 @@ def _open(graph: Graph) -> Any:
     return open_graph(graph, optimization="disabled", provider=CPU)
 
 
-def test_the_logits_are_the_same_to_the_bit(vectors: str) -> None:
+def test_packed_weights_give_bit_identical_logits(vectors: str) -> None:
     with use_vectors(vectors):
         packed = pack_weights(_read(), library())
         assert {value.dtype for name, value in packed.values.items() if name.endswith(WEIGHTS)} == {np.dtype(np.uint8)}
         expected = _run(create_session(FUSED, optimization="disabled", provider=CPU, fused=True))
-        sessions = [_open(packed) for _ in range(2)]  # a forked process opens another one with the same weights
+        sessions = [_open(packed) for _ in range(2)]  # a forked process opens a second session with the same weights
     for session in sessions:
         assert np.array_equal(_run(session), expected)
 
@@ -67,9 +67,9 @@ def _larger(value: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
     return _aligned(np.zeros((value.shape[0] + rows, value.shape[1] + columns), dtype=value.dtype))
 
 
-def _aligned(value: NDArray[Any], off: int = 0) -> NDArray[Any]:
+def _aligned(value: NDArray[Any], offset: int = 0) -> NDArray[Any]:
     memory = np.empty(value.nbytes + 128, dtype=np.uint8)
-    start = -memory.ctypes.data % 64 + off
+    start = -memory.ctypes.data % 64 + offset
     copy = memory[start : start + value.nbytes].view(value.dtype).reshape(value.shape)
     copy[:] = value
     return copy
@@ -87,7 +87,7 @@ WRONG: dict[str, tuple[Callable[[NDArray[Any]], NDArray[Any]], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_packed_weights_that_do_not_fit_are_refused(vectors: str, name: str) -> None:
+def test_packed_weights_of_wrong_shape_or_alignment_are_refused(vectors: str, name: str) -> None:
     change, reason = WRONG[name]
     with use_vectors(vectors):
         packed = pack_weights(_read(), library())
@@ -97,10 +97,8 @@ def test_packed_weights_that_do_not_fit_are_refused(vectors: str, name: str) -> 
 
 
 @pytest.mark.parametrize("count", [1, 4, 1000, 100_000])
-def test_a_number_of_columns_that_packed_weights_do_not_have_is_refused(
-    tmp_path: Path, vectors: str, count: int
-) -> None:
-    """The operator reads it from another constant."""
+def test_column_count_inconsistent_with_packed_weights_is_refused(tmp_path: Path, vectors: str, count: int) -> None:
+    """The operator derives the number of columns from the ``repeated`` constant."""
     model = onnx.load(FUSED, load_external_data=False)
     [repeated] = [tensor for tensor in model.graph.initializer if tensor.name == REPEATED]
     repeated.CopyFrom(onnx.numpy_helper.from_array(np.zeros(count, dtype=np.int32), REPEATED))
@@ -129,7 +127,7 @@ _SHAPES = st.sampled_from([(1, 1), (7, 5), (64, 64), (130, 100), (384, 100), (10
 
 @st.composite
 def _layouts(draw: st.DrawFn) -> list[ExternalTensor]:
-    """Constants anywhere in a file; some share their bytes, wholly or in part."""
+    """Constants at any offset of a file; some overlap wholly or in part."""
     tensors = []
     for number in range(draw(st.integers(1, 8))):
         shape, packed = draw(_SHAPES), draw(st.booleans())
@@ -142,28 +140,28 @@ def _layouts(draw: st.DrawFn) -> list[ExternalTensor]:
 
 
 @given(tensors=_layouts())
-def test_constants_that_share_bytes_keep_their_values(
+def test_packing_preserves_constants_with_overlapping_bytes(
     tmp_path_factory: pytest.TempPathFactory, tensors: list[ExternalTensor]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "packing-weights"
     path.write_bytes(np.random.default_rng(0).bytes(SIZE))
-    expected = {tensor.name: _graph(path, [tensor]) for tensor in tensors}
+    separate = {tensor.name: _graph(path, [tensor]) for tensor in tensors}
     packed = pack_weights(_graph(path, tensors), library())
-    for name, alone in expected.items():
-        want = pack_weights(alone, library()).values[name] if name.endswith(WEIGHTS) else alone.values[name]
-        assert np.array_equal(packed.values[name].view(np.uint8), want.view(np.uint8)), name
+    for name, alone in separate.items():
+        expected = pack_weights(alone, library()).values[name] if name.endswith(WEIGHTS) else alone.values[name]
+        assert np.array_equal(packed.values[name].view(np.uint8), expected.view(np.uint8)), name
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system does not take pages back")
-def test_the_bytes_of_packed_weights_are_given_back(tmp_path: Path) -> None:
+def test_memory_of_packed_weights_is_released(tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(b"\x01" * SIZE)
     large, size = _tensor(f"large{WEIGHTS}", (384, 100), INT8, 100), mmap.PAGESIZE
     graph = _graph(tmp_path / "weights", [large, _tensor("beside.bias", (10,), FLOAT, large.offset + large.length)])
     pack_weights(graph, library())
     content = bytes(graph.files["weights"].content)
-    given = content[size : (large.offset + large.length) // size * size]
-    assert not any(given)
-    assert content.count(1) == SIZE - len(given)
+    released = content[size : (large.offset + large.length) // size * size]
+    assert not any(released)
+    assert content.count(1) == SIZE - len(released)
 
 
 _PEAK = """
@@ -189,9 +187,9 @@ print((peak() - before) / (count * side * side))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="requires /proc")
-def test_weights_are_in_memory_once_even_while_they_are_packed(tmp_path: Path) -> None:
+def test_packing_never_holds_weights_twice(tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(os.urandom(48 * 2**20))
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", _PEAK, str(tmp_path / "weights"), root]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
-    assert float(done.stdout) < 1.2  # twice as much if both forms were held
+    completed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
+    assert float(completed.stdout) < 1.2  # twice as much if both forms were held

@@ -30,7 +30,7 @@ WITHOUT = "x86-64 without VNNI: int8 sums are exact, but slower"
 
 
 @pytest.fixture(autouse=True)
-def _look_again() -> Iterator[None]:
+def _clear_processor_cache() -> Iterator[None]:
     this_processor.cache_clear()
     yield
     this_processor.cache_clear()
@@ -57,7 +57,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch, folder: Path, cpuinfo: str | None, ma
         (None, "", Processor("unknown", vnni=False)),
     ],
 )
-def test_flags(
+def test_processor_is_detected_from_cpuinfo_flags(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cpuinfo: str | None, machine: str, expected: Processor
 ) -> None:
     _fake(monkeypatch, tmp_path, cpuinfo, machine)
@@ -78,7 +78,7 @@ def test_flags(
         (SAPPHIRE_RAPIDS, "avx512_vnni", ("avx_vnni", "avx2")),
     ],
 )
-def test_vectors_are_all_that_a_library_of_the_fused_operator_is_compiled_for(
+def test_missing_cpu_flag_removes_dependent_instruction_sets(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, cpuinfo: str, flag: str, left: tuple[str, ...]
 ) -> None:
     _fake(monkeypatch, tmp_path, cpuinfo)
@@ -98,7 +98,7 @@ def test_vectors_are_all_that_a_library_of_the_fused_operator_is_compiled_for(
     ],
 )
 @pytest.mark.parametrize("machine", ["aarch64", "arm64"])
-def test_vectors_of_arm(
+def test_arm_instruction_sets_follow_hardware_capabilities(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capabilities: tuple[int, int],
@@ -112,8 +112,8 @@ def test_vectors_of_arm(
 
 
 @pytest.mark.skipif(platform.machine() != "aarch64", reason="on x86 glibc reports words of its own")
-def test_capabilities_are_those_of_the_kernel() -> None:
-    """The words are read once more, from the file in which Linux shows them."""
+def test_hardware_capabilities_match_auxiliary_vector() -> None:
+    """/proc/self/auxv holds the same words."""
     entries = dict(struct.iter_unpack("@LL", Path("/proc/self/auxv").read_bytes()))
     assert processor._capabilities() == (entries[16], entries.get(26, 0))
 
@@ -127,7 +127,7 @@ def test_capabilities_are_those_of_the_kernel() -> None:
     ],
 )
 @pytest.mark.parametrize("cpuinfo", [None, "processor\t: 0\n"])
-def test_where_linux_does_not_say_numpy_may(
+def test_vnni_is_detected_by_numpy_without_cpuinfo_flags(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cpuinfo: str | None, found: dict[str, Any], vnni: bool
 ) -> None:
     _fake(monkeypatch, tmp_path, cpuinfo, "AMD64")
@@ -135,8 +135,8 @@ def test_where_linux_does_not_say_numpy_may(
     assert this_processor() == Processor("x86-64", vnni=vnni)
 
 
-def test_this_machine() -> None:
-    """numpy must not detect VNNI that the flags lack; it may miss AVX-VNNI, which it does not look for."""
+def test_numpy_detects_no_vnni_missing_from_cpuinfo() -> None:
+    """numpy may miss AVX-VNNI, which it does not look for."""
     here = this_processor()
     assert here.machine
     assert here.vnni or here.machine != "x86-64" or not processor._numpy_found_vnni()
@@ -150,7 +150,7 @@ def test_this_machine() -> None:
         (ARM, "aarch64", "aarch64", "onnx/model_quantized.onnx"),
     ],
 )
-def test_info_says_so(
+def test_info_command_shows_processor_and_file(
     tiny_bundle: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -169,7 +169,7 @@ def test_info_says_so(
 
 
 @pytest.mark.parametrize("cpuinfo", [HASWELL, ICE_LAKE])
-def test_other_files_are_the_same_everywhere(
+def test_fp32_file_is_independent_of_processor(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpuinfo: str
 ) -> None:
     _fake(monkeypatch, tmp_path, cpuinfo)

@@ -1,4 +1,4 @@
-"""Messages within the error band of the threshold get the fp32 score, all others keep that of the fast variant."""
+"""Exact mode: messages within the error band of the threshold get the fp32 score, others that of the fast variant."""
 
 import json
 from pathlib import Path
@@ -26,14 +26,14 @@ def _load(bundle: Path, **options: Any) -> SpamClassifier:
     return SpamClassifier.load(bundle, RuntimeOptions(device="cpu", **options))
 
 
-def test_without_doubt_nothing_is_run_again(bundle_copy: Path, int8_variant: str) -> None:
+def test_negligible_error_band_rescores_no_message(bundle_copy: Path, int8_variant: str) -> None:
     _edit_variant(bundle_copy, int8_variant, error_band=1e-30)
     exact = _load(bundle_copy, variant=int8_variant, exact=True)
     assert np.array_equal(exact.score(TEXTS), _load(bundle_copy, variant=int8_variant).score(TEXTS))
     assert exact.rescored == 0
 
 
-def test_in_doubt_of_all_everything_is(bundle_copy: Path, int8_variant: str) -> None:
+def test_huge_error_band_rescores_every_message(bundle_copy: Path, int8_variant: str) -> None:
     _edit_variant(bundle_copy, int8_variant, error_band=1e6)
     exact = _load(bundle_copy, variant=int8_variant, exact=True)
     assert np.allclose(exact.score(TEXTS), _load(bundle_copy, variant="fp32").score(TEXTS), atol=1e-6)
@@ -41,31 +41,31 @@ def test_in_doubt_of_all_everything_is(bundle_copy: Path, int8_variant: str) -> 
     assert (exact.variant, exact.describe()["exact"]) == (int8_variant, True)
 
 
-def test_only_those_within_the_band_are(bundle_copy: Path, int8_variant: str) -> None:
+def test_only_messages_within_error_band_are_rescored(bundle_copy: Path, int8_variant: str) -> None:
     fast, reference = (_load(bundle_copy, variant=variant) for variant in (int8_variant, "fp32"))
     margins = fast.logits(TEXTS) @ np.array([-1, 1], dtype=np.float32)
     boundary = Calibration.of(fast.manifest).margin_of(fast.threshold)
     band = float(np.median(np.abs(margins - boundary)))
     _edit_variant(bundle_copy, int8_variant, error_band=band)
     exact = _load(bundle_copy, variant=int8_variant, exact=True)
-    in_doubt = np.abs(margins - boundary) <= band
-    assert 0 < in_doubt.sum() < len(TEXTS)
-    expected = np.where(in_doubt[:, None], reference.logits(TEXTS), fast.logits(TEXTS))
+    within_band = np.abs(margins - boundary) <= band
+    assert 0 < within_band.sum() < len(TEXTS)
+    expected = np.where(within_band[:, None], reference.logits(TEXTS), fast.logits(TEXTS))
     assert np.allclose(exact.logits(TEXTS), expected, atol=1e-5)
-    assert exact.rescored == in_doubt.sum()
+    assert exact.rescored == within_band.sum()
 
 
-def test_the_exported_band_covers_what_the_export_saw(tiny_bundle: Path, int8_variant: str) -> None:
+def test_exported_error_band_gives_fp32_labels_for_golden_messages(tiny_bundle: Path, int8_variant: str) -> None:
     exact, reference = _load(tiny_bundle, variant=int8_variant, exact=True), _load(tiny_bundle, variant="fp32")
     golden = [json.loads(line)["text"] for line in (tiny_bundle / "golden.jsonl").read_text("utf-8").splitlines()]
     assert [p.label for p in exact.classify_batch(golden)] == [p.label for p in reference.classify_batch(golden)]
 
 
-def test_fp32_is_exact_as_it_is(tiny_bundle: Path) -> None:
+def test_exact_mode_with_fp32_rescores_nothing(tiny_bundle: Path) -> None:
     assert _load(tiny_bundle, exact=True, variant="fp32").rescored == 0
 
 
-def test_what_is_missing_is_said(bundle_copy: Path, int8_variant: str) -> None:
+def test_exact_mode_without_reference_or_error_band_is_refused(bundle_copy: Path, int8_variant: str) -> None:
     (bundle_copy / "onnx" / "model.onnx").unlink()
     with pytest.raises(BundleIntegrityError, match=r"onnx/model\.onnx is missing"):
         _load(bundle_copy, variant=int8_variant, exact=True)
@@ -81,12 +81,12 @@ def test_what_is_missing_is_said(bundle_copy: Path, int8_variant: str) -> None:
 
 
 @given(st.floats(0.001, 0.999), st.floats(0.5, 5))
-def test_the_margin_of_a_score_gives_that_score(score: float, temperature: float) -> None:
+def test_margin_of_score_inverts_calibration(score: float, temperature: float) -> None:
     calibration = Calibration(temperature)
     logits = np.array([[0.0, calibration.margin_of(score)]], dtype=np.float32)
     assert calibration.scores(logits)[0] == pytest.approx(score, abs=1e-5)
 
 
-def test_thresholds_that_nothing_reaches_leave_no_doubt() -> None:
+def test_extreme_thresholds_have_infinite_margin() -> None:
     assert Calibration().margin_of(0.0) == -np.inf
     assert Calibration().margin_of(1.0) == np.inf

@@ -1,4 +1,4 @@
-"""Choice of variant and device, and what a session follows. test_cuda.py has the sessions on CUDA."""
+"""Choice of variant and device, and session options. Sessions on CUDA are in test_cuda.py."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ VARIANTS = {
         {"threshold": float("nan")},
     ],
 )
-def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
+def test_invalid_runtime_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
         RuntimeOptions(**options)
 
@@ -58,13 +58,13 @@ def test_nonsense_options_are_refused(options: dict[str, Any]) -> None:
         (CUDA, "fp32", "int8 fp16 fp32", "fp32"),
     ],
 )
-def test_the_file_suits_the_device(provider: str, wanted: str, names: str, chosen: str) -> None:
+def test_variant_is_chosen_for_execution_provider(provider: str, wanted: str, names: str, chosen: str) -> None:
     variants = {name: VARIANTS[name] for name in names.split()}
     assert choose_variant(variants, provider, wanted) == chosen
 
 
 @pytest.mark.parametrize("machine", ["x86-64", "aarch64", "arm64"])
-def test_auto_takes_fp16_only_where_it_is_computed_in_fp32(monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
+def test_auto_variant_refuses_fp16_on_arm_cpu(monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
     monkeypatch.setattr(session, "this_processor", lambda: Processor(machine, vnni=False))
     assert choose_variant({name: VARIANTS[name] for name in ("fp16", "fp32")}, CPU, "auto") == "fp32"
     alone = {"fp16": VARIANTS["fp16"]}
@@ -78,33 +78,35 @@ def test_auto_takes_fp16_only_where_it_is_computed_in_fp32(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("variant", ["fused", "int8"])
-def test_int8_weights_never_run_on_cuda(variant: str) -> None:
+def test_int8_variants_are_refused_on_cuda(variant: str) -> None:
     with pytest.raises(ProviderUnavailableError, match=f"{variant} file does not support CUDA"):
         choose_variant(VARIANTS, CUDA, variant)
     with pytest.raises(ProviderUnavailableError, match="no file for CUDA"):
         choose_variant({variant: VARIANTS[variant]}, CUDA, "auto")
 
 
-def test_a_file_that_the_bundle_lacks_is_said() -> None:
+def test_missing_variant_error_lists_available_variants() -> None:
     with pytest.raises(ProviderUnavailableError, match="no fp16 file; it has int8"):
         choose_variant({"int8": VARIANTS["int8"]}, CPU, "fp16")
 
 
 @pytest.mark.parametrize("variant", [pytest.param("fused", marks=pytest.mark.fused), "int8", "fp16", "fp32"])
-def test_every_file_runs_on_the_cpu(tiny_bundle: Path, variant: str) -> None:
+def test_every_variant_classifies_on_cpu(tiny_bundle: Path, variant: str) -> None:
     classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant=variant))
     assert (classifier.variant, classifier.provider) == (variant, CPU)
     assert classifier.classify("WINNER!! Call 09061701461 to claim your prize").label == "SPAM"
 
 
 @pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this is the GPU build of onnxruntime")
-def test_cuda_with_the_cpu_build_names_the_remedy(tiny_bundle: Path) -> None:
+def test_cuda_with_cpu_build_names_install_command(tiny_bundle: Path) -> None:
     with pytest.raises(ProviderUnavailableError, match=r"pip install 'spam-edge\[gpu\]'"):
         SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cuda"))
     assert SpamClassifier.load(tiny_bundle).provider == CPU
 
 
-def test_both_wheels_installed_is_said(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicting_onnxruntime_wheels_name_uninstall_command(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert len(providers._installed_engines()) == 1
     for name in ("onnxruntime-1.32.0.dist-info", "onnxruntime_gpu-1.31.1.dist-info", "onnxruntime_genai-1.dist-info"):
         (tmp_path / name).mkdir()
@@ -114,18 +116,18 @@ def test_both_wheels_installed_is_said(tiny_bundle: Path, tmp_path: Path, monkey
     assert SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu")).provider == CPU
 
 
-def test_a_missing_engine_is_one_sentence(tiny_bundle: Path) -> None:
+def test_missing_onnxruntime_error_names_install_command(tiny_bundle: Path) -> None:
     code = (
         "import sys; sys.modules['onnxruntime'] = None; from spam_edge import SpamClassifier, SpamEdgeError\n"
         "try: SpamClassifier.load(sys.argv[1])\n"
         "except SpamEdgeError as error: print(type(error).__name__, error)"
     )
-    done = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("ProviderUnavailableError onnxruntime cannot be imported")
-    assert "pip install 'spam-edge[cpu]', or 'spam-edge[gpu]'" in done.stdout
+    completed = subprocess.run([sys.executable, "-c", code, tiny_bundle], capture_output=True, text=True, check=True)
+    assert completed.stdout.startswith("ProviderUnavailableError onnxruntime cannot be imported")
+    assert "pip install 'spam-edge[cpu]', or 'spam-edge[gpu]'" in completed.stdout
 
 
-def test_telemetry_is_off_before_the_import(tiny_bundle: Path) -> None:
+def test_telemetry_is_disabled_before_onnxruntime_import(tiny_bundle: Path) -> None:
     code = (
         "import builtins, os, sys\n"
         "real = builtins.__import__\n"
@@ -137,15 +139,15 @@ def test_telemetry_is_off_before_the_import(tiny_bundle: Path) -> None:
     )
     environment = os.environ | {"ORT_DISABLE_TELEMETRY": "0"}
     command = [sys.executable, "-c", code, tiny_bundle]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout == "1\n"
+    completed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert completed.stdout == "1\n"
 
 
-def test_threads_follow_the_option(tiny_bundle: Path) -> None:
+def test_thread_count_follows_option(tiny_bundle: Path) -> None:
     assert SpamClassifier.load(tiny_bundle, RuntimeOptions(threads=3)).threads == 3
 
 
-def test_the_token_budget_follows_the_file_or_the_option(tiny_bundle: Path, int8_variant: str) -> None:
+def test_token_budget_follows_variant_or_option(tiny_bundle: Path, int8_variant: str) -> None:
     bundle = Bundle.find(tiny_bundle)
     options = RuntimeOptions(device="cpu", variant=int8_variant)
     suits = {"fused": FUSED_TOKEN_BUDGET, "int8": TOKEN_BUDGET}[int8_variant]

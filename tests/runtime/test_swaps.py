@@ -1,4 +1,4 @@
-"""What is verified is what is used: files that change at any moment change no score and crash nothing."""
+"""Verified bytes are the bytes in use: a file that changes at any time changes no score and causes no crash."""
 
 import os
 import subprocess
@@ -19,19 +19,19 @@ TEXTS = ["WINNER!! Call 09061701461 to claim your prize", "see you at 5 then", "
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("place", ["before", "after"])
-def test_a_file_that_is_swapped_around_its_reading(
+def test_swapped_file_is_refused_or_has_no_effect(
     tiny_bundle: Path, bundle_copy: Path, monkeypatch: pytest.MonkeyPatch, variant: str, place: str
 ) -> None:
-    """Every file is replaced right before it is opened, or right after it was read."""
+    """Every file is replaced immediately before it is opened or after it was read."""
     options = RuntimeOptions(device="cpu", variant=variant)
     copy, swapped = locate.Bundle.copy, list[str]()
 
     def swap(bundle: locate.Bundle, name: str, **options: bool) -> PrivateCopy:
         path = bundle.file(name)
-        found = copy(bundle, name, **options) if place == "after" else None
+        original = copy(bundle, name, **options) if place == "after" else None
         path.write_bytes(path.read_bytes()[:-1] + b"!")
         swapped.append(name)
-        return found or copy(bundle, name, **options)
+        return original or copy(bundle, name, **options)
 
     monkeypatch.setattr(locate.Bundle, "copy", swap)
     if place == "before":
@@ -70,14 +70,16 @@ os._exit(0)
 
 def _scores_after(change: str, folder: Path, variant: str, *texts: str) -> str:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _LOADED, str(folder), variant, change, *texts]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.strip()
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    return completed.stdout.strip()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("change", ["overwrite", "truncate", "remove"])
-def test_a_loaded_process_does_not_notice(tiny_bundle: Path, bundle_copy: Path, variant: str, change: str) -> None:
+def test_loaded_classifier_is_unaffected_by_file_changes(
+    tiny_bundle: Path, bundle_copy: Path, variant: str, change: str
+) -> None:
     options = RuntimeOptions(device="cpu", variant=variant, threads=1)
     expected = SpamClassifier.load(tiny_bundle, options).score(TEXTS).view(np.uint32).tolist()
     assert _scores_after(change, bundle_copy, variant, *TEXTS) == str(expected)
@@ -86,15 +88,15 @@ def test_a_loaded_process_does_not_notice(tiny_bundle: Path, bundle_copy: Path, 
 @pytest.mark.fused
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("change", ["overwrite", "truncate", "remove"])
-def test_a_fork_of_it_does_not_notice_either(tiny_bundle: Path, bundle_copy: Path, change: str) -> None:
+def test_forked_classifier_is_unaffected_by_file_changes(tiny_bundle: Path, bundle_copy: Path, change: str) -> None:
     options = RuntimeOptions(device="cpu", variant="fused", threads=1)
     expected = SpamClassifier.load(tiny_bundle, options).score(TEXTS).view(np.uint32).tolist()
     assert _scores_after(change, bundle_copy, "fused", "fork", *TEXTS) == str(expected)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_external_data_that_the_manifest_does_not_list_are_not_read(bundle_copy: Path, variant: str) -> None:
-    """The graph names another file, which exists; its own hash is right."""
+def test_external_data_missing_from_manifest_is_refused(bundle_copy: Path, variant: str) -> None:
+    """The graph refers to an existing file that the manifest does not list."""
     if variant == "int8" and this_processor().saturates:
         pytest.skip("on this processor int8 opens another graph")
     onnx = pytest.importorskip("onnx")

@@ -57,9 +57,9 @@ def _variant_encoder(
 @cache
 def _general(*, normalizes: bool = True, max_length: int = MAX_LENGTH) -> VariantEncoder:
     """Return an encoder that never uses the library."""
-    encoder = _variant_encoder(normalizes=normalizes, max_length=max_length)
-    encoder._native = None
-    return encoder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "FOLDER", Path("nowhere"))
+        return _variant_encoder(normalizes=normalizes, max_length=max_length)
 
 
 @cache
@@ -84,6 +84,16 @@ def _assert_equal(encoder: VariantEncoder, reference: VariantEncoder, messages: 
 
 def _knows(word: str) -> bool:
     return word in KNOWN_TO_THE_NORMALIZER or small_tokenizer().token_to_id(word) is not None
+
+
+alphanumeric = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1)
+
+
+@given(
+    word=st.sampled_from([*WORDS, *KNOWN_TO_THE_NORMALIZER]) | alphanumeric, end=st.sampled_from(["", "s", "x", "0"])
+)
+def test_known_words_are_those_of_tokenizer_and_normalizer(word: str, end: str) -> None:
+    assert _library().knows(word + end) == _knows(word + end)
 
 
 @pytest.mark.parametrize("normalizes", [True, False])
@@ -202,8 +212,9 @@ def test_native_rows_equal_general_path_on_packaged_corpus(
     corpus: list[str], real_tokenizer: Tokenizer, normalizes: bool
 ) -> None:
     setting = {"normalizes": normalizes, "max_length": 128, "tokenizer": real_tokenizer}
-    general = _variant_encoder(**setting)
-    general._native = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "FOLDER", Path("nowhere"))
+        general = _variant_encoder(**setting)
     for threads in (1, 2):
         _assert_equal(_variant_encoder(**setting, threads=threads), general, corpus)
 

@@ -144,7 +144,7 @@ def test_id_that_is_no_number_is_not_supported() -> None:
     assert native.open_native_encoder(content.encode(), (), max_length=32, threads=1) is None
 
 
-@pytest.mark.parametrize(("message", "is_imported"), [("see you at 5, free or not", False), ("see [you] at 5", True)])
+@pytest.mark.parametrize(("message", "is_imported"), [("see you at 5, pr1ze or not", False), ("see [you] at 5", True)])
 def test_tokenizers_library_is_imported_only_for_other_messages(message: str, is_imported: bool) -> None:
     code = (
         "import sys; from spam_edge import SpamClassifier; SpamClassifier.load(sys.argv[1]).classify(sys.argv[2]);"

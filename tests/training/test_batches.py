@@ -8,13 +8,13 @@ from spam_edge.training.batches import ShuffledLengthGroupedSampler
 
 
 @given(st.lists(st.integers(2, 128), max_size=300), st.integers(1, 20))
-def test_every_message_comes_once(lengths: list[int], batch_size: int) -> None:
+def test_sampler_yields_every_message_once(lengths: list[int], batch_size: int) -> None:
     sampler = ShuffledLengthGroupedSampler(lengths, batch_size)
     assert sorted(sampler) == list(range(len(lengths)))
     assert len(sampler) == len(lengths)
 
 
-def test_batches_are_homogeneous_and_their_order_is_not_that_of_their_lengths() -> None:
+def test_batches_group_similar_lengths_in_random_order() -> None:
     torch.manual_seed(0)
     lengths = torch.randint(5, 100, (1000,)).tolist()
     order = list(ShuffledLengthGroupedSampler(lengths, 10))
@@ -25,7 +25,7 @@ def test_batches_are_homogeneous_and_their_order_is_not_that_of_their_lengths() 
     assert abs(torch.corrcoef(longest.T)[0, 1].item()) < 0.3
 
 
-def test_order_follows_the_global_generator_and_changes_with_the_epoch() -> None:
+def test_batch_order_follows_global_rng_and_changes_per_epoch() -> None:
     sampler = ShuffledLengthGroupedSampler([5, 6, 7, 8] * 50, 4)
     torch.manual_seed(1)
     first, second = list(sampler), list(sampler)

@@ -13,7 +13,7 @@ from spam_edge.training.settings import PACKAGED_DEFAULTS, TrainingSettings
 from tests.support.timeouts import TIMEOUT
 
 
-def call(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_training(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "spam_edge.training", *arguments],
         capture_output=True, text=True, timeout=TIMEOUT, check=False, env={**os.environ, **(env or {})},
@@ -38,7 +38,7 @@ def rows(n_ham: int, n_spam: int) -> str:
         (None, "No such file or directory"),
     ],
 )
-def test_bad_data_is_one_line_and_exit_1_before_torch_is_imported(
+def test_invalid_data_exits_with_code_1_before_torch_import(
     tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     path = tmp_path / "bad.tsv"
@@ -48,20 +48,22 @@ def test_bad_data_is_one_line_and_exit_1_before_torch_is_imported(
     (tmp_path / "blocked").mkdir()
     for name in ("torch", "transformers"):
         (tmp_path / "blocked" / f"{name}.py").write_text("raise RuntimeError('imported')")
-    done = call("--data", str(path), "--base-model", "packaged", env={"PYTHONPATH": str(tmp_path / "blocked")})
-    assert (done.returncode, done.stdout) == (1, "")
-    error = done.stderr.splitlines()[-1]
+    completed = run_training(
+        "--data", str(path), "--base-model", "packaged", env={"PYTHONPATH": str(tmp_path / "blocked")}
+    )
+    assert (completed.returncode, completed.stdout) == (1, "")
+    error = completed.stderr.splitlines()[-1]
     assert error.startswith("Error: ")
     assert message in error
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in completed.stderr
     assert not (tmp_path / "artifacts").exists()
 
 
-def test_missing_extra_is_named(tmp_path: Path) -> None:
+def test_missing_dependency_error_names_extra(tmp_path: Path) -> None:
     (tmp_path / "sklearn.py").write_text("raise ModuleNotFoundError('no', name='sklearn')")
-    done = call("--data", "packaged", env={"PYTHONPATH": str(tmp_path)})
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "Error: training needs sklearn; run pip install 'spam-edge[train]'"
+    completed = run_training("--data", "packaged", env={"PYTHONPATH": str(tmp_path)})
+    assert completed.returncode == 1
+    assert completed.stderr.splitlines()[-1] == "Error: training needs sklearn; run pip install 'spam-edge[train]'"
 
 
 @pytest.mark.parametrize(
@@ -75,32 +77,32 @@ def test_missing_extra_is_named(tmp_path: Path) -> None:
         (("--data", "hub", "--data", "auto"), 1, "--data takes one of"),
     ],
 )
-def test_usage(arguments: tuple[str, ...], code: int, message: str) -> None:
-    done = call(*arguments)
-    assert done.returncode == code
-    assert message in done.stderr.splitlines()[-1]
+def test_invalid_options_exit_with_code_and_message(arguments: tuple[str, ...], code: int, message: str) -> None:
+    completed = run_training(*arguments)
+    assert completed.returncode == code
+    assert message in completed.stderr.splitlines()[-1]
 
 
-def test_help_shows_examples_and_the_defaults_there_are() -> None:
-    done = call("--help")
-    assert done.returncode == 0
-    assert "Examples:" in done.stdout
-    text = " ".join(done.stdout.split())
-    packaged, seed = PACKAGED_DEFAULTS, TrainingSettings()
+def test_help_shows_examples_and_defaults() -> None:
+    completed = run_training("--help")
+    assert completed.returncode == 0
+    assert "Examples:" in completed.stdout
+    text = " ".join(completed.stdout.split())
+    packaged, defaults = PACKAGED_DEFAULTS, TrainingSettings()
     assert (
-        f"Default: {seed.learning_rate:g}; packaged base model: {packaged.learning_rate:g}.".replace("e-0", "e-")
+        f"Default: {defaults.learning_rate:g}; packaged base model: {packaged.learning_rate:g}.".replace("e-0", "e-")
         in text
     )
-    assert f"Default: {seed.batch_size}." in text
-    assert f"Default: {seed.max_length}." in text
-    assert f"Default: {seed.seed}." in text
+    assert f"Default: {defaults.batch_size}." in text
+    assert f"Default: {defaults.max_length}." in text
+    assert f"Default: {defaults.seed}." in text
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [{"learning_rate": 0.0}, {"epochs": 0}, {"batch_size": 0}, {"max_length": 2}, {"max_length": 513}, {"seed": -1},
      {"freeze_epochs": 3}, {"freeze_epochs": 1, "freeze_body": True}],
 )  # fmt: skip
-def test_impossible_settings_are_refused(wrong: dict[str, int]) -> None:
+def test_invalid_training_settings_are_refused(invalid: dict[str, int]) -> None:
     with pytest.raises(InputError):
-        TrainingSettings(**wrong)  # type: ignore[arg-type]
+        TrainingSettings(**invalid)  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ def prepared(messages: list[LabelledMessage]) -> Prepared:
 
 
 @pytest.fixture
-def always(monkeypatch: pytest.MonkeyPatch) -> None:
+def zero_slow_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every training count as slow."""
     monkeypatch.setattr(estimate, "SLOW_MINUTES", 0)
 
@@ -41,7 +41,7 @@ def settings_of(base: BaseModel) -> TrainingSettings:
     return TrainingSettings(max_length=16)
 
 
-def test_a_quick_training_is_not_warned_of_and_draws_no_random_numbers(prepared: Prepared, tiny_base: Path) -> None:
+def test_fast_training_gives_no_warning_and_keeps_rng_state(prepared: Prepared, tiny_base: Path) -> None:
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
@@ -49,31 +49,33 @@ def test_a_quick_training_is_not_warned_of_and_draws_no_random_numbers(prepared:
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.usefixtures("always")
-def test_a_slow_one_is_and_the_quicker_way_named(
+@pytest.mark.usefixtures("zero_slow_threshold")
+def test_slow_training_warning_gives_estimate_and_faster_alternative(
     prepared: Prepared, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(estimate, "detect", lambda: CPU)
-    line = slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.splits)
-    assert line is not None
-    assert line.startswith(f"training {tiny_base} takes about ")
-    assert re.search(r"without a GPU; .*BASE_MODEL=packaged.* takes about (\d+ h )?\d+ (s|min)$", line)
+    warning = slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.splits)
+    assert warning is not None
+    assert warning.startswith(f"training {tiny_base} takes about ")
+    assert re.search(r"without a GPU; .*BASE_MODEL=packaged.* takes about (\d+ h )?\d+ (s|min)$", warning)
     packaged = slow_warning(choose_base_model("packaged"), settings_of, prepared.splits)
     assert packaged is not None
     assert "BASE_MODEL" not in packaged  # no faster alternative
 
 
-@pytest.mark.usefixtures("always")
-def test_with_a_gpu_nothing_is_said(prepared: Prepared, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("zero_slow_threshold")
+def test_gpu_training_gives_no_slow_warning(
+    prepared: Prepared, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(estimate, "detect", lambda: Hardware("cuda", "a GPU", "bf16"))
     assert slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.splits) is None
 
 
-def test_a_larger_model_and_more_epochs_take_longer(prepared: Prepared) -> None:
+def test_estimate_grows_with_model_size_and_epochs(prepared: Prepared) -> None:
     def seconds(dim: int, epochs: int) -> float:
         config = DistilBertConfig(**SMALL, dim=dim, hidden_dim=4 * dim)
         settings = TrainingSettings(epochs=epochs, max_length=64)
-        # The minimum of several, because other processes only add time.
+        # Take the minimum, because other processes can only add time.
         return min(estimate_seconds(config, prepared.splits, settings, CPU) for _ in range(3))
 
     small = seconds(16, 1)
@@ -83,43 +85,46 @@ def test_a_larger_model_and_more_epochs_take_longer(prepared: Prepared) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("always")
-def test_the_warning_is_the_first_line(
+@pytest.mark.usefixtures("zero_slow_threshold")
+def test_slow_training_warning_is_first_stderr_line(
     corpus_file: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("OMP_WAIT_POLICY", "HF_HUB_DISABLE_XET"):
         monkeypatch.setenv(name, "1" if name.startswith("HF") else "PASSIVE")  # restored after the test
     monkeypatch.setattr(estimate, "detect", lambda: CPU)
     options = ["--data", str(corpus_file), "--base-model", str(tiny_base), "--epochs", "1", "--max-length", "32"]
-    done = CliRunner().invoke(main, [*options, "--output", str(tmp_path / "out")])
-    assert done.exit_code == 0, done.output
-    first, second, *rest = done.stderr.splitlines()
+    result = CliRunner().invoke(main, [*options, "--output", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    first, second, *rest = result.stderr.splitlines()
     assert first.startswith(f"training {tiny_base} takes about ")
     assert second.startswith("corpus: ")
     assert len([line for line in rest if line.startswith(("corpus: ", "training "))]) == 0
 
 
 @pytest.mark.parametrize("bar", [False, True])
-def test_the_time_that_is_left_is_said_on_the_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bar: bool) -> None:
-    """Resume a run of 400 steps of 3 seconds at step 100; earlier steps do not count for the speed."""
+def test_progress_lines_estimate_remaining_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bar: bool) -> None:
+    """Resume a run of 400 steps of 3 seconds at step 100; the steps before 100 do not count toward the speed."""
     lines: list[str] = []
     clock = [0.0]
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    shown = Progress(lines.append, "lr 2e-05", bar=bar)
+    callback = Progress(lines.append, "lr 2e-05", bar=bar)
     args, control = TrainingArguments(output_dir=str(tmp_path), num_train_epochs=4), TrainerControl()
     state = TrainerState(max_steps=400, global_step=100, epoch=1.0)
-    shown.on_train_begin(args, state, control)
-    shown.on_epoch_begin(args, state, control)
+    callback.on_train_begin(args, state, control)
+    callback.on_epoch_begin(args, state, control)
     for state.global_step in range(101, 201):
         clock[0] += 3
-        shown.on_step_end(args, state, control)
+        callback.on_step_end(args, state, control)
     state.epoch = 2.0
     metrics = {"eval_loss": 0.1, "eval_pr_auc": 0.9, "eval_f1": 0.8}
-    shown.on_evaluate(args, state, control, metrics=metrics)
+    callback.on_evaluate(args, state, control, metrics=metrics)
     state.global_step, state.epoch = 400, 4.0
-    shown.on_evaluate(args, state, control, metrics=metrics)
-    between = ["lr 2e-05, step 141 of 400, about 13 min left", "lr 2e-05, step 182 of 400, about 11 min left"]
-    assert lines[:-2] == ([] if bar else between)
+    callback.on_evaluate(args, state, control, metrics=metrics)
+    intermediate_lines = [
+        "lr 2e-05, step 141 of 400, about 13 min left",
+        "lr 2e-05, step 182 of 400, about 11 min left",
+    ]
+    assert lines[:-2] == ([] if bar else intermediate_lines)
     assert lines[-2].endswith(
         "epoch 2 of 4: validation loss 0.1000, PR-AUC 0.9000, F1 0.8000, 300 s, about 10 min left"
     )
@@ -127,9 +132,9 @@ def test_the_time_that_is_left_is_said_on_the_way(monkeypatch: pytest.MonkeyPatc
 
 
 @given(st.floats(0, 10**6))
-def test_durations_in_words(seconds: float) -> None:
-    found = re.fullmatch(r"(?:(\d+) h )?(\d+) (s|min)", in_words(seconds))
-    assert found is not None
-    hours, number, unit = found.groups()
+def test_formatted_duration_is_accurate_to_30_seconds(seconds: float) -> None:
+    match = re.fullmatch(r"(?:(\d+) h )?(\d+) (s|min)", in_words(seconds))
+    assert match is not None
+    hours, number, unit = match.groups()
     assert abs(int(hours or 0) * 3600 + int(number) * (60 if unit == "min" else 1) - seconds) <= 30
     assert int(number) < 60

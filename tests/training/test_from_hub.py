@@ -36,15 +36,15 @@ from spam_edge.training.data.readers import CorpusOptions
 from spam_edge.training.data.sources import load_corpus
 
 def corpus(name):
-    found = load_corpus([name], CorpusOptions())
-    return found.source, found.reason, len(found.messages)
+    resolved = load_corpus([name], CorpusOptions())
+    return resolved.source, resolved.reason, len(resolved.messages)
 
 announced = []
 
 def base(name):
-    found = choose_base_model(name, lambda base: announced.append(base.source))
-    load_tokenizer(found, 64)
-    return found.source, found.reason, weights_sha256(load_model(found, 0))
+    resolved = choose_base_model(name, lambda base: announced.append(base.source))
+    load_tokenizer(resolved, 64)
+    return resolved.source, resolved.reason, weights_sha256(load_model(resolved, 0))
 
 def attempt(choose, name):
     try:
@@ -97,33 +97,33 @@ def choose(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[st
         out, err = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0, err
         assert "Traceback" not in err
-        chosen, said = json.loads(out)
-        assert said == ([chosen["base"][0]] if announced is None else announced)
+        chosen, actual = json.loads(out)
+        assert actual == ([chosen["base"][0]] if announced is None else announced)
         return chosen
 
     return choose
 
 
-def wait_for_half(hub: FakeHub, cache: Path) -> None:
+def wait_for_half_of_weights(hub: FakeHub, cache: Path) -> None:
     """Wait until the client has written half of the weights."""
     assert hub.stalled.wait(TIMEOUT)
     files = "models--*/blobs/*.incomplete"
     wait_until(lambda: [path.stat().st_size for path in (cache / "hub").glob(files)] == [CHUNK])
 
 
-def training(output: Path) -> tuple[str, ...]:
+def training_arguments(output: Path) -> tuple[str, ...]:
     # Enough to learn the synthetic corpus. Untrained scores are nearly equal, and rounding would flip half of them.
     options = ("--epochs", "4", "--learning-rate", "5e-4", "--batch-size", "8", "--max-length", "32", "--no-notices")
     return ("-m", "spam_edge.training", *options, "--output", str(output))
 
 
-def test_train_and_export_from_the_hub_after_ctrl_c_and_then_without_a_network(
+def test_interrupted_download_resumes_and_later_runs_work_offline(
     hub: FakeHub, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     """Interrupt the download, train, export, and train again without a Hub, all with one cache."""
     hub.faults.append(Fault(LARGE, after=1, cut=CHUNK + 2**19, stall=True, times=1))
-    process = start(*training(tmp_path / "out"))
-    wait_for_half(hub, tmp_path / "cache")
+    process = start(*training_arguments(tmp_path / "out"))
+    wait_for_half_of_weights(hub, tmp_path / "cache")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, out) == (130, "")
@@ -131,7 +131,7 @@ def test_train_and_export_from_the_hub_after_ctrl_c_and_then_without_a_network(
     assert not (tmp_path / "out").exists()
 
     hub.asked.clear()
-    process = start(*training(tmp_path / "out"))
+    process = start(*training_arguments(tmp_path / "out"))
     out, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, err
     record = json.loads((tmp_path / "out" / "training.json").read_bytes())
@@ -139,8 +139,10 @@ def test_train_and_export_from_the_hub_after_ctrl_c_and_then_without_a_network(
     assert (record["base_model"]["source"], record["base_model"]["reason"]) == ("hub", "the Hub answers")
     assert record["corpus"]["cleaning"]["read"] == 120
     assert "base model: distilbert-base-uncased (hub: the Hub answers)" in err.splitlines()
-    assert [asked.partition(" bytes=")[2] for asked in hub.asked if asked.startswith("GET /large/")] == [f"{CHUNK}-"]
-    assert not [asked for asked in hub.asked if asked.endswith((".bin", ".h5", ".ot"))]
+    assert [request.partition(" bytes=")[2] for request in hub.asked if request.startswith("GET /large/")] == [
+        f"{CHUNK}-"
+    ]
+    assert not [request for request in hub.asked if request.endswith((".bin", ".h5", ".ot"))]
 
     hub.asked.clear()
     hub.faults.append(Fault(".*", cut=0, stall=True))
@@ -152,7 +154,7 @@ def test_train_and_export_from_the_hub_after_ctrl_c_and_then_without_a_network(
         row["variant"] for row in measured
     }
     assert all(row["passed"] for row in measured)
-    process = start(*training(tmp_path / "again"))
+    process = start(*training_arguments(tmp_path / "again"))
     out, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, err
     assert hub.asked == []
@@ -162,16 +164,16 @@ def test_train_and_export_from_the_hub_after_ctrl_c_and_then_without_a_network(
     assert again["losses"] == record["losses"]
 
 
-def test_a_download_that_breaks_is_gone_on_with(hub: FakeHub, choose: Callable[..., dict[str, Any]]) -> None:
+def test_broken_download_is_retried_and_resumed(hub: FakeHub, choose: Callable[..., dict[str, Any]]) -> None:
     hub.faults += [Fault(LARGE, cut=100, times=2), Fault(LARGE, after=1, cut=CHUNK + 2**19, times=1)]
     chosen = choose()
     assert [source for source, _, _ in chosen.values()] == ["hub", "hub"]
-    ranges = [asked.partition(" bytes=")[2] for asked in hub.asked if asked.startswith("GET /large/")]
+    ranges = [request.partition(" bytes=")[2] for request in hub.asked if request.startswith("GET /large/")]
     assert ranges == ["", "", "", "", f"{CHUNK}-"]
 
 
 @pytest.mark.parametrize(
-    ("fault", "said", "announced"),
+    ("fault", "reason", "announced"),
     [
         (Fault(".*", after=PROBE, status=500), "500 Server Error", ["packaged"]),
         (Fault("GET .*", after=1, cut=3), "Connection broken", ["packaged"]),
@@ -179,25 +181,25 @@ def test_a_download_that_breaks_is_gone_on_with(hub: FakeHub, choose: Callable[.
     ],
     ids=["status", "broken", "no large files"],
 )
-def test_auto_takes_the_packaged_ones_where_the_hub_answers_the_probe_and_then_fails(
-    hub: FakeHub, choose: Callable[..., dict[str, Any]], fault: Fault, said: str, announced: list[str]
+def test_auto_falls_back_to_packaged_if_hub_download_fails(
+    hub: FakeHub, choose: Callable[..., dict[str, Any]], fault: Fault, reason: str, announced: list[str]
 ) -> None:
     hub.faults.append(fault)
     chosen = choose(announced=announced)
-    (corpus, of_corpus, messages), (base, of_base, _) = chosen["corpus"], chosen["base"]
+    (corpus, corpus_reason, messages), (base, base_reason, _) = chosen["corpus"], chosen["base"]
     assert (corpus, base, messages) == ("packaged", "packaged", 4862)
-    assert of_corpus.startswith(f"ucirvine/sms_spam cannot be loaded: {said}")
-    failed = f"the download of distilbert-base-uncased from the Hub failed: {said}"
+    assert corpus_reason.startswith(f"ucirvine/sms_spam cannot be loaded: {reason}")
+    download_failure = f"the download of distilbert-base-uncased from the Hub failed: {reason}"
     # A failed Hub is probed again, so the base model does not wait for retries.
-    assert of_base.startswith(failed) or of_base == "the Hub does not answer within 3 s"
-    assert "\n" not in of_corpus + of_base
+    assert base_reason.startswith(download_failure) or base_reason == "the Hub does not answer within 3 s"
+    assert "\n" not in corpus_reason + base_reason
 
 
-def test_what_was_named_fails_in_one_line(hub: FakeHub, choose: Callable[..., dict[str, Any]]) -> None:
+def test_named_hub_sources_fail_with_one_line_errors(hub: FakeHub, choose: Callable[..., dict[str, Any]]) -> None:
     hub.faults.append(Fault("GET /api/datasets/.*", status=500))
     chosen = choose("hub", "no/such", announced=[])
     assert [source for source, _, _ in chosen.values()] == ["error", "error"]
-    corpus, base = (said for _, said, _ in chosen.values())
+    corpus, base = (error for _, error, _ in chosen.values())
     assert corpus.startswith("ucirvine/sms_spam: cannot be loaded (500 Server Error: ")
     assert corpus.endswith("; try again, or use --data packaged")
     assert base.startswith("base model no/such: no such folder, not in the local cache, and the download of no/such ")
@@ -206,7 +208,7 @@ def test_what_was_named_fails_in_one_line(hub: FakeHub, choose: Callable[..., di
     assert "\n" not in corpus + base
 
 
-def test_what_was_killed_half_way_is_fetched_again(
+def test_killed_download_is_completed_by_next_run(
     hub: FakeHub,
     start: Callable[..., subprocess.Popen[str]],
     choose: Callable[..., dict[str, Any]],
@@ -215,39 +217,39 @@ def test_what_was_killed_half_way_is_fetched_again(
     """Truncate the weights by SIGKILL and leave the corpus as ``datasets`` does when killed during a write."""
     hub.faults.append(Fault(LARGE, after=1, cut=CHUNK + 2**19, stall=True, times=1))
     process = start("-c", CHOOSE, "auto", "auto")
-    wait_for_half(hub, tmp_path / "cache")
+    wait_for_half_of_weights(hub, tmp_path / "cache")
     process.kill()
     process.communicate()
     [prepared] = (path.parent for path in (tmp_path / "cache" / "datasets").rglob("*.arrow"))
     [arrow] = prepared.glob("*.arrow")
     arrow.write_bytes(arrow.read_bytes()[:300])
     prepared.rename(prepared.with_name(f"{prepared.name}.incomplete"))
-    gone = Fault(".*", status=503)
-    hub.faults.append(gone)
-    silent = choose()
-    assert [(source, said) for source, said, _ in silent.values()] == [
+    outage = Fault(".*", status=503)
+    hub.faults.append(outage)
+    fallback = choose()
+    assert [(source, reason) for source, reason, _ in fallback.values()] == [
         ("packaged", "the Hub does not answer within 3 s")
     ] * 2
-    hub.faults.remove(gone)
+    hub.faults.remove(outage)
     hub.asked.clear()
     chosen = choose()
-    assert [(source, said) for source, said, _ in chosen.values()] == [("hub", "the Hub answers")] * 2
+    assert [(source, reason) for source, reason, _ in chosen.values()] == [("hub", "the Hub answers")] * 2
     assert chosen["corpus"][2] == 120
-    assert [asked for asked in hub.asked if asked.endswith(f" bytes={CHUNK}-")]
+    assert [request for request in hub.asked if request.endswith(f" bytes={CHUNK}-")]
 
 
-def test_damaged_weights_are_fetched_again_or_said_in_one_line(
+def test_damaged_weights_are_downloaded_again_or_reported(
     hub: FakeHub, choose: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    whole = choose("packaged")
+    undamaged = choose("packaged")
     [weights] = (tmp_path / "cache" / "hub").glob("models--*/snapshots/*/model.safetensors")
     content = weights.read_bytes()
     weights.resolve().write_bytes(content[: len(content) // 2])
-    assert choose("packaged")["base"] == whole["base"]
+    assert choose("packaged")["base"] == undamaged["base"]
     assert weights.read_bytes() == content
     folder = shutil.copytree(weights.parent, tmp_path / "folder")
     (folder / weights.name).write_bytes(content[: len(content) // 2])
-    source, said, _ = choose("packaged", str(folder), announced=["folder"])["base"]
+    source, error, _ = choose("packaged", str(folder), announced=["folder"])["base"]
     assert source == "error"
-    assert said.startswith(f"base model {folder} cannot be loaded (")
-    assert "\n" not in said
+    assert error.startswith(f"base model {folder} cannot be loaded (")
+    assert "\n" not in error

@@ -25,7 +25,7 @@ def splits() -> Splits:
 
 
 @pytest.mark.parametrize("size", [64, 200, 1000])
-def test_labels_are_as_many_as_asked_for_and_as_much_spam_as_in_the_corpus(splits: Splits, size: int) -> None:
+def test_sample_has_requested_size_and_spam_share_of_corpus(splits: Splits, size: int) -> None:
     drawn = labels.few_labels(splits, size, seed=1)
     assert sum(map(len, drawn.values())) == size
     assert len(drawn["validation"]) == size / 8
@@ -36,16 +36,16 @@ def test_labels_are_as_many_as_asked_for_and_as_much_spam_as_in_the_corpus(split
         assert n_spam == pytest.approx(0.124 * len(examples), abs=0.6)
 
 
-def test_fewer_labels_lie_within_more_and_another_seed_draws_others(splits: Splits) -> None:
-    few, more, other = (
+def test_smaller_sample_is_subset_and_seed_changes_sample(splits: Splits) -> None:
+    small, large, other_seed = (
         labels.few_labels(splits, size, seed=seed)["train"] for size, seed in ((200, 1), (800, 1), (200, 2))
     )
-    assert set(few) < set(more)
-    assert few != other
-    assert labels.few_labels(splits, 200, seed=1)["train"] == few
+    assert set(small) < set(large)
+    assert small != other_seed
+    assert labels.few_labels(splits, 200, seed=1)["train"] == small
 
 
-def test_clusters_are_drawn_whole_but_for_the_last(splits: Splits) -> None:
+def test_at_most_one_cluster_per_label_is_sampled_partially(splits: Splits) -> None:
     sizes, drawn = {}, {}
     for counts, examples in ((sizes, splits["train"]), (drawn, labels.few_labels(splits, 1000, seed=1)["train"])):
         for example in examples:
@@ -54,14 +54,14 @@ def test_clusters_are_drawn_whole_but_for_the_last(splits: Splits) -> None:
     assert sum(drawn[cluster] < sizes[cluster] for cluster in drawn) <= 2  # at most one cluster per label is cut
 
 
-def test_all_are_all_and_what_is_not_there_is_refused(splits: Splits) -> None:
+def test_unlimited_sample_keeps_all_and_oversized_sample_is_refused(splits: Splits) -> None:
     assert labels.few_labels(splits, None, seed=1) == {split: splits[split] for split in ("train", "validation")}
     with pytest.raises(SpamEdgeError, match=r"cannot draw \d+ of \d+ HAM messages; choose another --sizes"):
         labels.few_labels(splits, 10**5, seed=1)
 
 
 @pytest.mark.slow
-def test_the_command_trains_prints_and_writes(
+def test_labels_benchmark_prints_table_and_writes_runs(
     tiny_base: Path, tmp_path: Path, make_messages: Callable[[int], list[LabelledMessage]]
 ) -> None:
     corpus = tmp_path / "made.jsonl"
@@ -69,15 +69,15 @@ def test_the_command_trains_prints_and_writes(
     corpus.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     arguments = ["--sizes", "40,all", "--draws", "2", "--data", str(corpus), "--base-model", str(tiny_base)]
     arguments += ["--epochs", "1", "--learning-rate", "5e-3", "--output", str(tmp_path / "out")]
-    done = CliRunner().invoke(labels.main, arguments, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+    result = CliRunner().invoke(labels.main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
     runs = json.loads((tmp_path / "out" / "labels.json").read_bytes())["runs"]
     assert [(run["size"], run["seed"]) for run in runs] == [(40, 42), (40, 43), ("all", 42)]
     assert [run["labels"] for run in runs[:2]] == [40, 40]
     test = prepare(load_corpus([str(corpus)], CorpusOptions()), seed=42).splits["test"]
     assert {run["test"]["n"] for run in runs} == {len(test)}  # each message is its own cluster
     assert all(run["settings"]["epochs"] == 1 and run["seconds"] > 0 for run in runs)
-    table = done.stdout.splitlines()
+    table = result.stdout.splitlines()
     assert table[0] == "| labels | of them spam | seed | recall at 0.5 % FPR | F1 | PR-AUC | seconds |"
     assert table[2].startswith(f"| 40 | {runs[0]['spam']} | 42 | {runs[0]['test']['recall_at_fpr_0.5pct']:.3f} | ")
     assert len(table) == 7
@@ -85,7 +85,7 @@ def test_the_command_trains_prints_and_writes(
 
 
 @pytest.mark.parametrize("sizes", ["many", "200,", "-5"])
-def test_sizes_that_are_none_are_refused(sizes: str) -> None:
-    done = CliRunner().invoke(labels.main, ["--sizes", sizes])
-    assert done.exit_code == 2
-    assert "is neither a number nor all" in done.output
+def test_invalid_sizes_are_usage_errors(sizes: str) -> None:
+    result = CliRunner().invoke(labels.main, ["--sizes", sizes])
+    assert result.exit_code == 2
+    assert "is neither a number nor all" in result.output

@@ -44,12 +44,12 @@ SETTINGS = TrainingSettings(learning_rate=5e-3, epochs=5, batch_size=8, max_leng
 
 
 class Interrupted(Exception):
-    """Raised by a test's report callback in place of Ctrl-C."""
+    """Raised by the report callback to simulate Ctrl-C."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def one_core() -> Iterator[None]:
-    """Pin the tests to one core: a tiny model gains nothing from a second, and on a busy machine the threads stall."""
+    """Pin the tests to one core, because threads do not speed up a tiny model and stall on a busy machine."""
     threads = torch.get_num_threads()
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     if cores:
@@ -76,12 +76,12 @@ def prepared(messages: list[LabelledMessage]) -> Prepared:
         ([0.10], 0),
     ],
 )
-def test_the_latest_epoch_is_kept_that_is_no_worse_than_chance_allows(losses: list[float], kept: int) -> None:
+def test_latest_epoch_within_one_standard_error_is_selected(losses: list[float], kept: int) -> None:
     epochs = [{"calibrated_loss": loss, "loss_error": 0.03} for loss in losses]
     assert select_epoch(epochs) == kept
     chosen = []
     log: list[dict[str, float]] = [{"loss": 0.5}]
-    for entry in epochs:  # as in the Trainer, where an improvement on all earlier epochs becomes the best
+    for entry in epochs:  # the Trainer keeps the first epoch with the highest score
         log.append({f"eval_{name}": value for name, value in entry.items()})
         metrics: dict[str, float] = {}
         state = TrainerState(log_history=log)
@@ -90,7 +90,7 @@ def test_the_latest_epoch_is_kept_that_is_no_worse_than_chance_allows(losses: li
     assert chosen.index(max(chosen)) == kept
 
 
-def test_rates_are_chosen_by_pr_auc_and_then_by_loss() -> None:
+def test_learning_rates_are_ranked_by_pr_auc_then_loss() -> None:
     ranked = [(0.99, 0.01), (0.9912, 0.5), (0.9908, 0.4), (1.0, 5.0), (1.0, 0.2)]
     assert sorted(ranked, key=lambda pair: selection_score(*pair)) == ranked
 
@@ -122,7 +122,7 @@ def assert_equal_weights(first: Path, second: Path) -> None:
     assert [name for name in one if not torch.equal(one[name], two[name])] == []
 
 
-def test_checkpoint_holds_what_export_needs(trained: Path, prepared: Prepared) -> None:
+def test_checkpoint_contains_expected_files_and_split_examples(trained: Path, prepared: Prepared) -> None:
     names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
     assert names == {
         "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -130,7 +130,7 @@ def test_checkpoint_holds_what_export_needs(trained: Path, prepared: Prepared) -
         "splits/train.jsonl", "splits/validation.jsonl", "splits/test.jsonl",
     }  # fmt: skip
     assert len({path.stat().st_mode for path in trained.rglob("*") if path.is_file()}) == 1
-    assert [path.name for path in trained.parent.iterdir()] == ["checkpoint"]  # the partial run is gone
+    assert [path.name for path in trained.parent.iterdir()] == ["checkpoint"]  # the partial run is removed
     for split, examples in prepared.splits.items():
         lines = (trained / "splits" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line) for line in lines] == [
@@ -139,7 +139,7 @@ def test_checkpoint_holds_what_export_needs(trained: Path, prepared: Prepared) -
         ]
 
 
-def test_checkpoint_loads_under_auto_classes_and_has_learned(trained: Path, prepared: Prepared) -> None:
+def test_checkpoint_loads_with_auto_classes_and_reproduces_accuracy(trained: Path, prepared: Prepared) -> None:
     model = AutoModelForSequenceClassification.from_pretrained(trained).eval()
     tokenizer = AutoTokenizer.from_pretrained(trained)
     assert model.config.id2label == {0: "HAM", 1: "SPAM"}
@@ -155,7 +155,7 @@ def test_checkpoint_loads_under_auto_classes_and_has_learned(trained: Path, prep
     assert accuracy > 0.8  # two thirds are ham
 
 
-def test_record_tells_the_whole_story(trained: Path, prepared: Prepared) -> None:
+def test_training_record_is_complete_and_consistent(trained: Path, prepared: Prepared) -> None:
     record = record_of(trained)
     assert record["settings"]["learning_rate"] == SETTINGS.learning_rate
     assert record["corpus"]["fingerprint"] == prepared.fingerprint
@@ -183,7 +183,7 @@ def test_record_tells_the_whole_story(trained: Path, prepared: Prepared) -> None
     assert len(record["base_model"]["weights_sha256"]) == 64
 
 
-def test_same_seed_gives_the_same_weights_and_another_seed_does_not(
+def test_same_seed_gives_identical_weights_and_other_seed_differs(
     trained: Path, prepared: Prepared, tiny_base: Path, tmp_path: Path
 ) -> None:
     train(prepared, tiny_base, tmp_path / "again")
@@ -192,60 +192,60 @@ def test_same_seed_gives_the_same_weights_and_another_seed_does_not(
     assert not torch.equal(weights(trained)["classifier.weight"], weights(tmp_path / "other")["classifier.weight"])
 
 
-def test_freeze_body_moves_the_head_only(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
+def test_freeze_body_trains_only_classification_head(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
     train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, freeze_body=True, epochs=1))
     before = load_model(choose_base_model(str(tiny_base)), SETTINGS.seed).state_dict()
-    moved = {name for name, tensor in weights(tmp_path / "out").items() if not torch.equal(tensor, before[name])}
-    assert moved == {f"{layer}.{kind}" for layer in ("pre_classifier", "classifier") for kind in ("weight", "bias")}
+    changed = {name for name, tensor in weights(tmp_path / "out").items() if not torch.equal(tensor, before[name])}
+    assert changed == {f"{layer}.{kind}" for layer in ("pre_classifier", "classifier") for kind in ("weight", "bias")}
 
 
 @pytest.mark.parametrize("freeze", [True, False])
-def test_embeddings_are_trained_unless_they_are_frozen(
+def test_embeddings_are_trained_unless_frozen(
     prepared: Prepared, tiny_base: Path, tmp_path: Path, freeze: bool
 ) -> None:
     train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, freeze_embeddings=freeze, epochs=1))
     before = load_model(choose_base_model(str(tiny_base)), SETTINGS.seed).state_dict()
-    moved = {name for name, tensor in weights(tmp_path / "out").items() if not torch.equal(tensor, before[name])}
-    assert any("transformer.layer.0" in name for name in moved)
-    assert any("word_embeddings" in name for name in moved) is not freeze
+    changed = {name for name, tensor in weights(tmp_path / "out").items() if not torch.equal(tensor, before[name])}
+    assert any("transformer.layer.0" in name for name in changed)
+    assert any("word_embeddings" in name for name in changed) is not freeze
 
 
-def test_freeze_epochs_frees_the_body_after_them(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
-    """The body of the Trainer's own checkpoints: unchanged after epoch 1, changed after epoch 2."""
+def test_body_is_trained_only_after_freeze_epochs(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
+    """Compare the body with the base model: equal after epoch 1, different after epoch 2."""
     settings = replace(SETTINGS, freeze_epochs=1, epochs=2)
     kept = tmp_path / "kept"
 
-    def keep(line: str) -> None:
+    def copy_partial_run(line: str) -> None:
         if "epoch 2 of 2" in line:
             shutil.copytree(tmp_path / ".out.partial", kept)
 
-    train(prepared, tiny_base, tmp_path / "out", settings, report=keep)
+    train(prepared, tiny_base, tmp_path / "out", settings, report=copy_partial_run)
     before = load_model(choose_base_model(str(tiny_base)), settings.seed).state_dict()
     (frozen,) = (load_file(path) for path in kept.rglob("model.safetensors"))
     body = [name for name in frozen if name.startswith("distilbert.")]
     assert [name for name in body if not torch.equal(frozen[name], before[name])] == []
     assert not torch.equal(frozen["classifier.weight"], before["classifier.weight"])
-    # If epoch 1 is selected, its weights have the frozen body, so only epoch 2 can be checked.
-    final = record_of(tmp_path / "out")
-    if final["selection"]["epoch"] == 2 or final["selection"]["averaged"]:
+    # If epoch 1 is selected, the final weights have the frozen body and cannot be checked.
+    record = record_of(tmp_path / "out")
+    if record["selection"]["epoch"] == 2 or record["selection"]["averaged"]:
         after = weights(tmp_path / "out")
         assert any(not torch.equal(after[name], before[name]) for name in body)
 
 
-def test_sweep_tries_the_three_rates_and_keeps_the_best(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
+def test_sweep_tries_all_learning_rates_and_keeps_best(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, sweep=True, epochs=1), report=lines.append)
     record = record_of(tmp_path / "out")
-    tried = {
+    scores = {
         entry["learning_rate"]: selection_score(entry["validation"]["pr_auc"], entry["validation"]["loss"])
         for entry in record["sweep"]
     }
-    assert tuple(tried) == SWEEP_LEARNING_RATES
-    assert max(tried, key=lambda rate: tried[rate]) == record["settings"]["learning_rate"]
+    assert tuple(scores) == SWEEP_LEARNING_RATES
+    assert max(scores, key=lambda rate: scores[rate]) == record["settings"]["learning_rate"]
     assert sum("epoch 1 of 1" in line for line in lines) == 3
 
 
-def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+def test_resumed_run_gives_weights_of_uninterrupted_run(
     trained: Path, prepared: Prepared, tiny_base: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
@@ -266,26 +266,26 @@ def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize(
-    "place", ["spam_edge.training.averaging.save_file", "transformers.PreTrainedModel.save_pretrained"]
+    "writer", ["spam_edge.training.averaging.save_file", "transformers.PreTrainedModel.save_pretrained"]
 )
-def test_full_disk_is_named_wherever_weights_are_written(
-    prepared: Prepared, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+def test_full_disk_while_writing_weights_is_reported(
+    prepared: Prepared, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str
 ) -> None:
-    """A mock: a full disk cannot be had here without mounting one."""
+    """Simulate the error, because a real full disk needs a mounted file system."""
 
-    def full(*_: object, **__: object) -> None:
+    def raise_disk_full(*_: object, **__: object) -> None:
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(place, full)
+    monkeypatch.setattr(writer, raise_disk_full)
     with pytest.raises(InputError, match=r"out.*: cannot be written \(I/O error: No space left on device"):
         train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, epochs=1))
     assert not (tmp_path / "out").exists()
 
 
-def test_resumed_run_keeps_its_precision(
+def test_resumed_run_keeps_precision_of_interrupted_run(
     prepared: Prepared, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The speed of bf16 is measured, so a processor near the limit may be found fast once and slow once."""
+    """The detected precision depends on a speed measurement, so it may differ between two runs."""
     lines: list[str] = []
 
     def interrupt(line: str) -> None:
@@ -301,9 +301,7 @@ def test_resumed_run_keeps_its_precision(
     assert record_of(tmp_path / "out")["precision"] == "fp32"
 
 
-def test_resume_starts_afresh_and_says_so_when_nothing_matches(
-    prepared: Prepared, tiny_base: Path, tmp_path: Path
-) -> None:
+def test_resume_without_matching_run_reports_new_start(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     one_epoch = replace(SETTINGS, epochs=1)
     train(prepared, tiny_base, tmp_path / "out", one_epoch, resume=True, report=lines.append)
@@ -314,7 +312,7 @@ def test_resume_starts_afresh_and_says_so_when_nothing_matches(
     assert lines[0] == "the interrupted run has different settings, data or versions; starting a new run"
 
 
-def test_earlier_checkpoint_survives_an_interruption(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
+def test_interrupted_run_keeps_earlier_checkpoint(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     output.mkdir()
     (output / "training.json").write_text("{}")
@@ -328,14 +326,14 @@ def test_earlier_checkpoint_survives_an_interruption(prepared: Prepared, tiny_ba
     assert (output / "training.json").read_text() == "{}"
 
 
-def test_strange_folder_is_never_replaced(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
+def test_output_folder_that_is_not_checkpoint_is_refused(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(InputError, match="exists and is not a checkpoint; choose another --output"):
         train(prepared, tiny_base, tmp_path)
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
-def test_divergence_is_named(
+def test_diverged_training_is_reported_with_remedy(
     prepared: Prepared, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model(choose_base_model(str(tiny_base)), 1)
@@ -345,7 +343,7 @@ def test_divergence_is_named(
         train(prepared, tiny_base, tmp_path / "out")
 
 
-def test_half_written_trainer_checkpoint_is_passed_over(tmp_path: Path) -> None:
+def test_incomplete_trainer_checkpoint_is_ignored(tmp_path: Path) -> None:
     for step, state in ((9, "{}"), (10, "{}"), (20, '{"epoch": ')):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
@@ -362,9 +360,9 @@ def command(corpus: Path, base: Path, output: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_interrupted_command_goes_on_with_resume(
-    corpus_file: Path, tiny_base: Path, tmp_path: Path, how: signal.Signals, code: int
+@pytest.mark.parametrize(("sent_signal", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_interrupted_or_killed_command_continues_with_resume(
+    corpus_file: Path, tiny_base: Path, tmp_path: Path, sent_signal: signal.Signals, code: int
 ) -> None:
     output = tmp_path / "checkpoint"
     process = subprocess.Popen(command(corpus_file, tiny_base, output), stderr=subprocess.PIPE, text=True)
@@ -374,27 +372,27 @@ def test_interrupted_command_goes_on_with_resume(
         before += line
         if "epoch 2 of 12" in line:
             break
-    os.kill(process.pid, how)
+    os.kill(process.pid, sent_signal)
     after = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=TIMEOUT) == code
     assert "Traceback" not in before + after
-    if how is signal.SIGINT:
+    if sent_signal is signal.SIGINT:
         assert after.splitlines()[-1] == (
             "Interrupted. Run the same command with --resume to continue after the last complete epoch."
         )
     assert not output.exists()
-    done = subprocess.run(
+    completed = subprocess.run(
         command(corpus_file, tiny_base, output, "--resume"),
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
-    assert "resuming the interrupted run" in done.stderr
-    assert "epoch 1 of 12" not in done.stderr
-    assert "epoch 12 of 12" in done.stderr
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout == ""
+    assert "resuming the interrupted run" in completed.stderr
+    assert "epoch 1 of 12" not in completed.stderr
+    assert "epoch 12 of 12" in completed.stderr
     assert len(record_of(output)["epochs"]) == 12
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

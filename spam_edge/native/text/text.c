@@ -18,6 +18,8 @@ EXPORTED size_t SpamTextRead(const char *json, size_t size, const uint32_t stand
 
 EXPORTED int SpamTextBuild(Tables *tables) { return build_vocabulary(tables); }
 
+EXPORTED int SpamTextKnows(const Tables *tables, const char *word, size_t size) { return is_known(tables, word, size); }
+
 /* Writes a text in lower case, with the guard, and returns whether it has only characters that are handled here. */
 static int lower_case(const char *text, size_t size, char *lower) {
     int classes = 0;

@@ -1,4 +1,4 @@
-"""The ham controls: number, kind and originality of the messages."""
+"""The ham controls: number, kind and near duplicates of the messages."""
 
 import re
 import unicodedata
@@ -24,42 +24,42 @@ KINDS = {
 
 
 @pytest.mark.parametrize("control", KINDS)
-def test_sixty_different_messages_of_its_kind(control: str) -> None:
+def test_control_has_60_distinct_messages_of_its_kind(control: str) -> None:
     texts = ham_controls()[control]
     assert len(set(texts)) == len(texts) == 60
     assert [text for text in texts if not re.search(KINDS[control], text)] == []
     assert all(text == text.strip() for text in texts)
 
 
-def test_n5_is_chat_in_all_its_scripts() -> None:
+def test_n5_contains_messages_in_every_script() -> None:
     scripts = [{unicodedata.name(letter).split()[0] for letter in text} for text in ham_controls()["N5"]]
-    assert [script for script in SCRIPTS if sum(script in found for found in scripts) < 6] == []
+    assert [script for script in SCRIPTS if sum(script in message_scripts for message_scripts in scripts) < 6] == []
 
 
-def test_most_of_n4_has_a_particle() -> None:
+def test_most_n4_messages_contain_singlish_particle() -> None:
     assert sum(bool(re.search(rf"\b({PARTICLES})\b", text.lower())) for text in ham_controls()["N4"]) >= 50
 
 
-def test_no_message_is_another_or_one_of_the_corpus() -> None:
-    written = [text for texts in ham_controls().values() for text in texts]
+def test_controls_are_no_near_duplicates_of_each_other_or_corpus() -> None:
+    controls = [text for texts in ham_controls().values() for text in texts]
     corpus = sorted({message.text for message in load_corpus(["packaged"], CorpusOptions()).messages})
-    numbers = cluster(written + corpus)
-    assert len(set(numbers[: len(written)])) == len(written)
-    assert not set(numbers[: len(written)]) & set(numbers[len(written) :])
+    clusters = cluster(controls + corpus)
+    assert len(set(clusters[: len(controls)])) == len(controls)
+    assert not set(clusters[: len(controls)]) & set(clusters[len(controls) :])
 
 
-def test_every_control_is_a_list_or_a_treatment() -> None:
+def test_every_control_has_either_messages_or_attacks() -> None:
     assert set(CONTROLS) == {"N1", "N2", "N3", "N4", "N5", "N6", "N7"}
     assert {name for name, control in CONTROLS.items() if not control.attacks} == set(ham_controls())
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_n7_is_ham_under_four_attacks(level: str) -> None:
+def test_n7_applies_four_attacks_to_ham(level: str) -> None:
     text = "See you tomorrow at the station, don't be late"
-    made = disguised_ham(text, level=level, row_id="1")
-    assert list(made) == ["E2", "E4", "E9", "E12"]
-    assert len({text, *made.values()}) == 5
-    assert re.sub(f"[{re.escape(''.join(INVISIBLE))}]", "", made["E2"]) == text
-    assert re.sub("[\u0300-\u036f]", "", made["E4"]) == text
-    assert made["E9"].lower() == text.lower()
-    assert made == disguised_ham(text, level=level, row_id="1")
+    variants = disguised_ham(text, level=level, row_id="1")
+    assert list(variants) == ["E2", "E4", "E9", "E12"]
+    assert len({text, *variants.values()}) == 5
+    assert re.sub(f"[{re.escape(''.join(INVISIBLE))}]", "", variants["E2"]) == text
+    assert re.sub("[\u0300-\u036f]", "", variants["E4"]) == text
+    assert variants["E9"].lower() == text.lower()
+    assert variants == disguised_ham(text, level=level, row_id="1")

@@ -24,7 +24,7 @@ SPAM = [
 HAM = ["see you at the station", "I am on my way home now", "what time is the film, and where?"]
 KEYWORDS = Keywords.fit(SPAM + HAM, [True, True, False, False, False])
 ON_WORDS = sorted(ATTACKS.keys() - {"E10", "E14"})
-TEN = "one two three four five six seven eight nine ten"
+TEN_WORDS = "one two three four five six seven eight nine ten"
 
 pieces = st.sampled_from(
     [*" ".join(SPAM).split(), "don't", "&lt;#&gt;", "Привет", "ﬁne", "İĞ", "ß", "a@b.com", "x.com/", "K"]
@@ -39,7 +39,7 @@ def _disguised(text: str, attack: str, level: str = "heavy", target: str = "keyw
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @given(text=messages, level=levels, target=targets, row_id=st.text(max_size=8))
-def test_any_text_becomes_text_and_always_the_same(
+def test_attack_is_deterministic_and_gives_valid_utf8(
     attack: str, text: str, level: str, target: str, row_id: str
 ) -> None:
     first = _disguised(text, attack, level, target, row_id)
@@ -47,7 +47,7 @@ def test_any_text_becomes_text_and_always_the_same(
     assert _disguised(text, attack, level, target, row_id) == first
 
 
-_EVERYTHING = """
+_PRINT_ALL_ATTACKS = """
 import hashlib, json, sys
 from spam_edge.training.attacks import *
 spam, ham = json.loads(sys.argv[1])
@@ -61,34 +61,34 @@ for message in spam:
 """
 
 
-def test_another_process_says_the_same() -> None:
-    """Vary the string hash seed, which changes the iteration order of sets."""
-    said = [
+def test_attacks_are_independent_of_hash_seed() -> None:
+    """A different hash seed changes the iteration order of sets."""
+    outputs = [
         subprocess.run(
-            [sys.executable, "-c", _EVERYTHING, json.dumps([SPAM, HAM])],
+            [sys.executable, "-c", _PRINT_ALL_ATTACKS, json.dumps([SPAM, HAM])],
             env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             check=True,
         ).stdout
         for seed in ("1", "2")
     ]
-    assert len(said[0].splitlines()) == 2 * 15 * 3 * 2
-    assert said[0] == said[1]
+    assert len(outputs[0].splitlines()) == 2 * 15 * 3 * 2
+    assert outputs[0] == outputs[1]
 
 
-def test_chance_depends_on_row_attack_level_and_target() -> None:
+def test_randomness_depends_on_row_level_and_target() -> None:
     text = " ".join(SPAM)
-    usual = _disguised(text, "E4")
+    baseline = _disguised(text, "E4")
     others = [
         _disguised(text, "E4", row_id="2"),
         _disguised(text, "E4", "medium"),
         _disguised(text, "E4", target="random"),
     ]
-    assert len({usual, *others}) == 4
+    assert len({baseline, *others}) == 4
     assert len({_disguised(text, "E1", row_id=str(i)) for i in range(20)}) == 20
 
 
-def _hit(text: str, level: str, target: str, seed: int = 0) -> set[str]:
+def _changed_words(text: str, level: str, target: str, seed: int = 0) -> set[str]:
     """Return the words changed by an attack that upper-cases each selected word."""
     keywords = Keywords({word: float(len(word)) for word in text.split()})
     draw = Draw(random.Random(seed), LEVELS[level], target, keywords)
@@ -96,51 +96,60 @@ def _hit(text: str, level: str, target: str, seed: int = 0) -> set[str]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_levels_are_shares_of_the_words(target: str) -> None:
-    heavy = {len(_hit(TEN, "heavy", target, seed)) for seed in range(200)}
-    assert {len(_hit(TEN, "light", target, seed)) for seed in range(20)} == {1}
-    assert {len(_hit(TEN, "medium", target, seed)) for seed in range(20)} == {3}
+def test_level_determines_share_of_changed_words(target: str) -> None:
+    heavy = {len(_changed_words(TEN_WORDS, "heavy", target, seed)) for seed in range(200)}
+    assert {len(_changed_words(TEN_WORDS, "light", target, seed)) for seed in range(20)} == {1}
+    assert {len(_changed_words(TEN_WORDS, "medium", target, seed)) for seed in range(20)} == {3}
     assert heavy == {6, 7, 8, 9, 10}
 
 
 @given(st.lists(st.text(alphabet="abcdefg", min_size=1, max_size=8), min_size=1, max_size=30, unique=True))
-def test_a_higher_level_hits_the_keywords_of_the_lower_too(listed: list[str]) -> None:
-    light, medium, heavy = (_hit(" ".join(listed), level, "keywords") for level in LEVELS)
+def test_higher_level_includes_keywords_of_lower_level(distinct_words: list[str]) -> None:
+    light, medium, heavy = (_changed_words(" ".join(distinct_words), level, "keywords") for level in LEVELS)
     assert light
     assert light <= medium <= heavy
 
 
-def test_keywords_are_hit_first_and_random_words_are_any() -> None:
-    assert _hit(TEN, "medium", "keywords") == {"THREE", "SEVEN", "EIGHT"}
-    assert set().union(*(_hit(TEN, "light", "random", seed) for seed in range(200))) == set(TEN.upper().split())
+def test_keyword_target_ranks_words_and_random_target_reaches_all() -> None:
+    assert _changed_words(TEN_WORDS, "medium", "keywords") == {"THREE", "SEVEN", "EIGHT"}
+    assert set().union(*(_changed_words(TEN_WORDS, "light", "random", seed) for seed in range(200))) == set(
+        TEN_WORDS.upper().split()
+    )
 
 
-# E9 may draw the case that a letter already has.
+# E9 is excluded because it may draw the case that a letter already has.
 @pytest.mark.parametrize("attack", [attack for attack in ON_WORDS if attack != "E9"])
 @pytest.mark.parametrize("target", TARGETS)
-def test_one_word_is_always_hit_where_there_is_one(attack: str, target: str) -> None:
+def test_attack_changes_at_least_one_word_if_present(attack: str, target: str) -> None:
     for row in range(20):
         assert _disguised("12 phone!", attack, "light", target, str(row)) != "12 phone!"
         assert _disguised("12, +44!", attack, "light", target, str(row)) == "12, +44!"
 
 
-def test_a_word_that_cannot_be_disguised_gives_its_place_to_the_next() -> None:
+def test_unchangeable_keyword_is_replaced_by_next_word() -> None:
     keywords = Keywords({"mmm": 9.0, "zzz": 8.0})
     text = "mmm zzz you and lamp"
-    found = disguise(text, attack="E15", level="light", target="keywords", row_id="1", keywords=keywords)
-    assert found.split()[2:3] == ["u"]
-    assert found.split()[:2] == ["mmm", "zzz"]
+    result = disguise(text, attack="E15", level="light", target="keywords", row_id="1", keywords=keywords)
+    assert result.split()[2:3] == ["u"]
+    assert result.split()[:2] == ["mmm", "zzz"]
 
 
 @pytest.mark.parametrize("attack", ON_WORDS)
-def test_what_has_to_work_when_tapped_is_left_alone(attack: str) -> None:
-    kept = ["09061701461", "www.claim-it.co.uk/x?free=1", "prize@free-cash.com", "&lt;#&gt;", "£1000", "bit.ly/wiN4u"]
+def test_links_numbers_and_addresses_are_left_unchanged(attack: str) -> None:
+    protected = [
+        "09061701461",
+        "www.claim-it.co.uk/x?free=1",
+        "prize@free-cash.com",
+        "&lt;#&gt;",
+        "£1000",
+        "bit.ly/wiN4u",
+    ]
     for row in range(20):
-        disguised = _disguised(f"free {' prize '.join(kept)} cash", attack, row_id=str(row))
-        assert [piece for piece in kept if piece not in disguised] == []
+        disguised = _disguised(f"free {' prize '.join(protected)} cash", attack, row_id=str(row))
+        assert [piece for piece in protected if piece not in disguised] == []
 
 
-def test_words_and_urls_of_a_message() -> None:
+def test_words_and_urls_are_extracted_from_message() -> None:
     text = "Don't txt2win 80086, see WWW.x-y.co.uk/a?b=1. Or http://wap, tones4u.net (free) a@b.com &amp; it's.ok 3.50"
     assert [word.text for word in words(text)] == ["Don't", "txt2win", "see", "Or", "free", "it's", "ok"]
     assert [(url.scheme, url.host, url.rest) for url in urls(text)] == [
@@ -151,13 +160,13 @@ def test_words_and_urls_of_a_message() -> None:
 
 
 @given(messages)
-def test_spans_stand_where_they_say(text: str) -> None:
+def test_span_offsets_match_span_text(text: str) -> None:
     for span in [*words(text), *urls(text)]:
         assert text[span.start : span.end] == span.text
     assert all(url.text == url.scheme + url.host + url.rest for url in urls(text))
 
 
-def test_keywords_are_log_odds_of_messages_add_one_smoothed() -> None:
+def test_keyword_scores_are_add_one_smoothed_log_odds() -> None:
     keywords = Keywords.fit(["Free free cash", "FREE now", "now then"], [True, True, False])
     assert keywords.log_odds == {
         "free": math.log(3 / 1),
@@ -169,7 +178,7 @@ def test_keywords_are_log_odds_of_messages_add_one_smoothed() -> None:
     assert keywords("unseen") == 0
 
 
-def test_the_seed_is_the_sha256_of_four_names() -> None:
+def test_seed_is_sha256_of_row_attack_level_and_target() -> None:
     """The seed is a documented format, so that other implementations reproduce the evaluation."""
     digest = hashlib.sha256(b'["1", "E14", "medium", "random"]').digest()
     rng = random.Random(int.from_bytes(digest, "big"))
@@ -179,7 +188,7 @@ def test_the_seed_is_the_sha256_of_four_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("invalid", "message"),
     [
         ({"attack": "E16"}, "unknown attack 'E16'; choose one of E1, E2,"),
         ({"level": "hard"}, "unknown level 'hard'; choose one of light, medium, heavy"),
@@ -187,23 +196,23 @@ def test_the_seed_is_the_sha256_of_four_names() -> None:
         ({"keywords": None}, "the target 'keywords' requires keywords; pass Keywords.fit"),
     ],
 )
-def test_what_is_not_there_is_refused(changed: dict[str, str | None], message: str) -> None:
-    options = {"attack": "E1", "level": "light", "target": "keywords", "row_id": "1", "keywords": KEYWORDS} | changed
+def test_invalid_attack_options_are_refused(invalid: dict[str, str | None], message: str) -> None:
+    options = {"attack": "E1", "level": "light", "target": "keywords", "row_id": "1", "keywords": KEYWORDS} | invalid
     with pytest.raises(InputError) as caught:
         disguise("free prize", **options)  # type: ignore[arg-type]
     assert str(caught.value).startswith(message)
 
 
-def test_texts_and_labels_have_to_be_as_many() -> None:
+def test_unequal_numbers_of_texts_and_labels_are_refused() -> None:
     with pytest.raises(InputError, match="1 texts but 2 labels"):
         Keywords.fit(["one"], [True, False])
 
 
-def test_the_random_target_needs_no_keywords() -> None:
+def test_random_target_requires_no_keywords() -> None:
     assert disguise("free prize", attack="E4", level="light", target="random", row_id="1") != "free prize"
 
 
-def test_homoglyphs_may_be_limited_to_given_characters() -> None:
+def test_homoglyphs_are_limited_to_given_characters() -> None:
     known = homoglyphs()
     held_out = {known["e"][-1], known["R"][0]}
     options = {"attack": "E1", "level": "heavy", "target": "random", "row_id": "1"}

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 Make = Callable[[int], list[LabelledMessage]]
 
 
-def near(message: LabelledMessage, file: str) -> LabelledMessage:
+def near_duplicate_of(message: LabelledMessage, file: str) -> LabelledMessage:
     """Return a near duplicate in another file."""
     return replace(message, text=f"{message.text} now", file=file)
 
@@ -36,7 +36,7 @@ def two_files(make_messages: Make) -> list[LabelledMessage]:
     """Make a.tsv of 120 messages, and b.tsv of 40 near and 10 exact duplicates of them and 30 new ham messages."""
     made = [replace(message, file="a.tsv") for message in make_messages(240)]
     ham = [replace(message, file="b.tsv") for message in made[120:] if message.label == HAM][:30]
-    rows = [near(message, "b.tsv") for message in made[:40]] + made[40:50] + ham
+    rows = [near_duplicate_of(message, "b.tsv") for message in made[:40]] + made[40:50] + ham
     return made[:120] + [replace(message, file="b.tsv", line=line) for line, message in enumerate(rows, start=1)]
 
 
@@ -49,23 +49,23 @@ def prepared(two_files: list[LabelledMessage]) -> Prepared:
     return prepare(as_corpus(two_files), seed=42)
 
 
-def test_near_duplicates_of_two_files_stand_on_one_side(prepared: Prepared) -> None:
+def test_near_duplicates_across_files_share_one_split(prepared: Prepared) -> None:
     assert prepared.cleaning.clusters_across_corpora == 40 + 10
     assert (prepared.cleaning.exact_duplicates, prepared.cleaning.clusters) == (10, 150)
-    side_of = {example.text: split for split, examples in prepared.splits.items() for example in examples}
-    twins = [(text, f"{text} now") for text in side_of if f"{text} now" in side_of]
-    assert len(twins) == 40
-    assert all(side_of[first] == side_of[second] for first, second in twins)
-    assert len({side_of[first] for first, _ in twins}) == 3  # not trivially all in one split
+    split_of = {example.text: split for split, examples in prepared.splits.items() for example in examples}
+    pairs = [(text, f"{text} now") for text in split_of if f"{text} now" in split_of]
+    assert len(pairs) == 40
+    assert all(split_of[first] == split_of[second] for first, second in pairs)
+    assert len({split_of[first] for first, _ in pairs}) == 3  # not trivially all in one split
 
 
-def test_a_text_of_two_files_belongs_to_both_in_any_order(two_files: list[LabelledMessage]) -> None:
+def test_exact_duplicate_across_files_keeps_both_file_names(two_files: list[LabelledMessage]) -> None:
     examples, _ = clean(two_files)
     assert [example.corpus for example in examples].count(("a.tsv", "b.tsv")) == 10
     assert clean(two_files[::-1])[0] == examples
 
 
-def test_sizes_are_told_by_corpus(prepared: Prepared) -> None:
+def test_split_sizes_are_reported_per_corpus(prepared: Prepared) -> None:
     sizes = [splits.describe(examples)["by_corpus"] for examples in prepared.splits.values()]
     assert sum(part["a.tsv"]["rows"] for part in sizes) == 120
     assert sum(part["b.tsv"]["rows"] for part in sizes) == 80
@@ -73,19 +73,19 @@ def test_sizes_are_told_by_corpus(prepared: Prepared) -> None:
     assert set(splits.describe([splits.Example("a", HAM, 0, ("one",))])["by_corpus"]) == {"one"}
 
 
-def test_metrics_by_hand() -> None:
+def test_metrics_per_corpus_match_hand_computed_values() -> None:
     """Corpus a has both labels and a repeated cluster, b has only ham, and c only spam."""
-    found = metrics_by_corpus(
+    metrics = metrics_by_corpus(
         np.array([0.9, 0.2, 0.1, 0.9, 0.7, 0.3, 0.8]),
         np.array([1, 1, 0, 0, 0, 0, 1]),
         clusters=[1, 2, 3, 3, 4, 5, 6],
         corpora=[["a"], ["a"], ["a"], ["a"], ["b"], ["b"], ["c", "a"]],
     )
-    a = found["a"]
+    a = metrics["a"]
     assert (a["n"], a["n_spam"], a["n_ham"]) == (4, 3, 1)
     assert (a["recall"], a["false_positive_rate"], a["precision"]) == (2 / 3, 0, 1)
-    assert found["b"] == {"n": 2, "n_spam": 0, "n_ham": 2, "false_positive_rate": 0.5}
-    assert found["c"] == {"n": 1, "n_spam": 1, "n_ham": 0, "recall": 1}
+    assert metrics["b"] == {"n": 2, "n_spam": 0, "n_ham": 2, "false_positive_rate": 0.5}
+    assert metrics["c"] == {"n": 1, "n_spam": 1, "n_ham": 0, "recall": 1}
 
 
 @settings(max_examples=40)
@@ -95,28 +95,28 @@ def test_metrics_by_hand() -> None:
     ),
     st.floats(0, 1),
 )
-def test_any_corpus_has_the_metrics_of_its_messages_alone(
+def test_corpus_metrics_equal_metrics_of_its_messages(
     rows: list[tuple[float, bool, int, set[str]]], threshold: float
 ) -> None:
     scores, is_spam = np.array([row[0] for row in rows]), np.array([row[1] for row in rows], dtype=np.int64)
-    found = metrics_by_corpus(
+    metrics = metrics_by_corpus(
         scores,
         is_spam,
         clusters=[row[2] for row in rows],
         corpora=[sorted(row[3]) for row in rows],
         threshold=threshold,
     )
-    assert set(found) == {name for row in rows for name in row[3]}
-    for name, figures in found.items():
+    assert set(metrics) == {name for row in rows for name in row[3]}
+    for name, figures in metrics.items():
         first = {row[2]: number for number, row in reversed(list(enumerate(rows))) if name in row[3]}
-        votes = sorted(first.values())
-        assert (figures["n"], figures["n_spam"]) == (len(votes), is_spam[votes].sum())
+        first_rows = sorted(first.values())
+        assert (figures["n"], figures["n_spam"]) == (len(first_rows), is_spam[first_rows].sum())
         if 0 < figures["n_spam"] < figures["n"]:
-            expected = spam_metrics(scores[votes], is_spam[votes], threshold=threshold)
+            expected = spam_metrics(scores[first_rows], is_spam[first_rows], threshold=threshold)
             assert {key: figures[key] for key in expected} == pytest.approx(expected)
 
 
-def test_the_report_counts_the_rows_of_each_file(prepared: Prepared, two_files: list[LabelledMessage]) -> None:
+def test_cleaning_report_counts_rows_of_each_file(prepared: Prepared, two_files: list[LabelledMessage]) -> None:
     table = prepared.report.split("Files\n")[1].splitlines()
     n_spam = sum(message.is_spam for message in two_files[120:])
     assert [line.split() for line in table[:3]] == [
@@ -132,17 +132,17 @@ def test_the_report_counts_the_rows_of_each_file(prepared: Prepared, two_files: 
     ]
 
 
-def test_the_report_has_no_split_by_corpus_where_there_is_one(messages: list[LabelledMessage]) -> None:
+def test_single_file_report_omits_split_per_corpus(messages: list[LabelledMessage]) -> None:
     split = prepare(as_corpus(messages), seed=42).report.split("Split 70/10/20")[1]
     assert len(split.splitlines()) == 5
 
 
-def test_conflicts_are_listed_with_their_places_and_both_labels(make_messages: Make) -> None:
-    other = {HAM: SPAM, SPAM: HAM}
+def test_label_conflicts_are_listed_with_locations_and_labels(make_messages: Make) -> None:
+    opposite = {HAM: SPAM, SPAM: HAM}
     made = make_messages(100)
-    wrong = [replace(near(message, "b.tsv"), label=other[message.label]) for message in made[:30]]
-    again = [replace(made[0], line=line) for line in range(200, 205)]
-    rows = [*made, *wrong, *again]
+    relabelled = [replace(near_duplicate_of(message, "b.tsv"), label=opposite[message.label]) for message in made[:30]]
+    repeated = [replace(made[0], line=line) for line in range(200, 205)]
+    rows = [*made, *relabelled, *repeated]
     examples, cleaning = clean(rows)
     report = describe_cleaning(rows, examples, cleaning)
     assert (cleaning.conflicting_clusters, cleaning.conflicts, cleaning.kept) == (30, 60, 70)
@@ -152,17 +152,17 @@ def test_conflicts_are_listed_with_their_places_and_both_labels(make_messages: M
     assert f"  {CONFLICTS_SHOWN + 1}.\n" not in listed
     first = listed.split("  1.\n")[1].split("  2.\n")[0].splitlines()
     assert [line.split()[:2] for line in first] == [
-        [wrong[0].label, "b.tsv:1"],
+        [relabelled[0].label, "b.tsv:1"],
         *([made[0].label, f"made.tsv:{line}"] for line in (1, 200, 201)),
         [made[0].label, "and"],
     ]
-    assert repr(wrong[0].text)[:60] in first[0]
+    assert repr(relabelled[0].text)[:60] in first[0]
     assert first[-1].endswith("and 3 more rows")
 
 
 @settings(max_examples=40)
 @given(st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp", "L", "So"]), min_size=1))
-def test_no_text_breaks_the_lines_of_the_report(make_messages: Make, text: str) -> None:
+def test_unprintable_characters_are_escaped_in_cleaning_report(make_messages: Make, text: str) -> None:
     rows = [
         *make_messages(50),
         LabelledMessage(f"{text} it is", HAM, "b.tsv", 7),
@@ -174,9 +174,9 @@ def test_no_text_breaks_the_lines_of_the_report(make_messages: Make, text: str) 
     assert all(character.isprintable() or character == "\n" for character in report)
 
 
-def test_the_report_comes_before_the_refusal(make_messages: Make) -> None:
-    few = [message for message in make_messages(90) if message.label == HAM]
-    parts = check(as_corpus(few), seed=42)
+def test_cleaning_report_precedes_refusal_of_corpus(make_messages: Make) -> None:
+    only_ham = [message for message in make_messages(90) if message.label == HAM]
+    parts = check(as_corpus(only_ham), seed=42)
     assert next(parts).startswith("Cleaning\n        60  rows\n")
     with pytest.raises(InputError, match="holds no SPAM"):
         next(parts)
@@ -194,26 +194,26 @@ def run_check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
-def write(path: Path, messages: list[LabelledMessage]) -> None:
+def write_jsonl(path: Path, messages: list[LabelledMessage]) -> None:
     lines = (json.dumps({"text": message.text, "label": message.label}) + "\n" for message in messages)
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def test_the_command_checks_without_torch_and_trains_nothing(tmp_path: Path, two_files: list[LabelledMessage]) -> None:
-    write(tmp_path / "a.jsonl", [message for message in two_files if message.file == "a.tsv"])
-    write(tmp_path / "b.jsonl", [message for message in two_files if message.file == "b.tsv"])
-    done = run_check(tmp_path, "--data", "a.jsonl", "--data", "b.jsonl")
-    assert done.returncode == 0, done.stderr
-    named = [replace(message, file=message.file.replace("tsv", "jsonl")) for message in two_files]
-    named[120:] = [replace(message, line=line) for line, message in enumerate(named[120:], start=1)]
-    assert done.stdout == prepare(as_corpus(named), seed=42).report
-    assert done.stderr == "corpus: a.jsonl, b.jsonl (files: requested)\n"
+def test_check_prints_report_without_torch_or_training(tmp_path: Path, two_files: list[LabelledMessage]) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [message for message in two_files if message.file == "a.tsv"])
+    write_jsonl(tmp_path / "b.jsonl", [message for message in two_files if message.file == "b.tsv"])
+    completed = run_check(tmp_path, "--data", "a.jsonl", "--data", "b.jsonl")
+    assert completed.returncode == 0, completed.stderr
+    renamed = [replace(message, file=message.file.replace("tsv", "jsonl")) for message in two_files]
+    renamed[120:] = [replace(message, line=line) for line, message in enumerate(renamed[120:], start=1)]
+    assert completed.stdout == prepare(as_corpus(renamed), seed=42).report
+    assert completed.stderr == "corpus: a.jsonl, b.jsonl (files: requested)\n"
     assert {path.name for path in tmp_path.iterdir()} == {"a.jsonl", "b.jsonl", "blocked"}
 
 
-def test_the_command_reports_what_cannot_be_trained_on(tmp_path: Path, make_messages: Make) -> None:
-    write(tmp_path / "few.jsonl", make_messages(20))
-    done = run_check(tmp_path, "--data", "few.jsonl")
-    assert done.returncode == 1
-    assert "few.jsonl    20" in done.stdout
-    assert done.stderr.splitlines()[-1].startswith("Error: 20 messages are left of 20 ")
+def test_check_reports_corpus_too_small_for_training(tmp_path: Path, make_messages: Make) -> None:
+    write_jsonl(tmp_path / "few.jsonl", make_messages(20))
+    completed = run_check(tmp_path, "--data", "few.jsonl")
+    assert completed.returncode == 1
+    assert "few.jsonl    20" in completed.stdout
+    assert completed.stderr.splitlines()[-1].startswith("Error: 20 messages are left of 20 ")

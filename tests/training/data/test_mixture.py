@@ -23,7 +23,7 @@ def notices(count: int) -> list[Example]:
 
 
 @given(st.integers(1, 40), st.floats(0.01, 1), st.integers(1, 3), st.integers(1, 5), st.integers(0, 99))
-def test_templates_are_seen_equally_often_and_the_corpus_in_each_epoch(
+def test_epochs_repeat_corpus_and_use_templates_equally_often(
     count: int, share: float, repeats: int, epochs: int, seed: int
 ) -> None:
     settings = TrainingSettings(template_share=share, corpus_repeats=repeats, epochs=epochs, seed=seed)
@@ -31,25 +31,25 @@ def test_templates_are_seen_equally_often_and_the_corpus_in_each_epoch(
     mixed = [mix(examples, settings, epoch) for epoch in range(epochs)]
     assert len({len(epoch) for epoch in mixed}) == 1
     for epoch in mixed:
-        seen = Counter(example.text for example in epoch)
-        assert {seen[example.text] for example in CORPUS} == {repeats}
-        assert sum(seen.values()) - len(CORPUS) * repeats == max(1, round(share * count))
-    often = Counter(example.text for epoch in mixed for example in epoch if example.template)
-    times = [often[example.text] for example in examples if example.template]
-    assert max(times) - min(times) <= 1
+        epoch_counts = Counter(example.text for example in epoch)
+        assert {epoch_counts[example.text] for example in CORPUS} == {repeats}
+        assert sum(epoch_counts.values()) - len(CORPUS) * repeats == max(1, round(share * count))
+    counts = Counter(example.text for epoch in mixed for example in epoch if example.template)
+    template_counts = [counts[example.text] for example in examples if example.template]
+    assert max(template_counts) - min(template_counts) <= 1
 
 
-def test_a_corpus_alone_is_an_epoch() -> None:
+def test_epoch_without_templates_is_unchanged_corpus() -> None:
     assert mix(CORPUS, TrainingSettings(), 3) == CORPUS
 
 
-def test_the_order_of_templates_is_the_seeds() -> None:
-    first, second, again = (mix(notices(40), TrainingSettings(seed=seed)) for seed in (1, 2, 1))
-    assert first == again
+def test_seed_determines_template_order() -> None:
+    first, second, first_again = (mix(notices(40), TrainingSettings(seed=seed)) for seed in (1, 2, 1))
+    assert first == first_again
     assert first != second
 
 
 @pytest.mark.parametrize("share", [0, -0.5, 1.5])
-def test_a_share_that_is_none_is_refused(share: float) -> None:
+def test_invalid_template_share_is_refused(share: float) -> None:
     with pytest.raises(InputError, match="template share"):
         TrainingSettings(template_share=share)

@@ -43,7 +43,7 @@ def test_shingles_are_lower_case_5_grams_with_digits_folded(text: str, expected:
     assert shingles(text) == expected
 
 
-def test_definition_at_its_limits() -> None:
+def test_jaccard_and_containment_thresholds_are_inclusive() -> None:
     ten = frozenset(map(str, range(10)))
     assert are_near_duplicates(frozenset("abcd"), frozenset("abcdefgh"))  # Jaccard 4/8; contained
     assert are_near_duplicates(frozenset("abcxy"), frozenset("abcz") | {"w"}) is False  # Jaccard 3/7, containment 3/5
@@ -52,28 +52,28 @@ def test_definition_at_its_limits() -> None:
 
 
 @given(st.lists(short_texts, max_size=12))
-def test_clusters_are_the_components_of_the_definition(texts: list[str]) -> None:
+def test_clusters_equal_brute_force_connected_components(texts: list[str]) -> None:
     assert sorted(map(sorted, as_groups(cluster(texts)))) == sorted(map(sorted, components(texts)))
 
 
-def test_an_alphabet_of_7000_characters() -> None:
+def test_clustering_handles_alphabet_of_7000_characters() -> None:
     """Five characters of such an alphabet do not fit into 64 bits."""
-    everything = "".join(map(chr, range(0x4E00, 0x4E00 + 7000)))
-    texts = [everything[start : start + 100] for start in range(0, 7000, 100)]
+    alphabet = "".join(map(chr, range(0x4E00, 0x4E00 + 7000)))
+    texts = [alphabet[start : start + 100] for start in range(0, 7000, 100)]
     copies = [texts[3] + "!", texts[41][5:]]
     groups = as_groups(cluster([*texts, *copies]))
     assert [group for group in groups if len(group) > 1] == [{3, 70}, {41, 71}]
 
 
 @given(short_texts, short_texts)
-def test_the_relation_is_symmetric_and_reflexive(first: str, second: str) -> None:
+def test_near_duplicate_relation_is_symmetric_and_reflexive(first: str, second: str) -> None:
     one, two = shingles(first), shingles(second)
     assert are_near_duplicates(one, two) == are_near_duplicates(two, one)
     assert are_near_duplicates(one, one)
 
 
 @given(st.lists(st.text(max_size=40), max_size=8), st.randoms())
-def test_clusters_do_not_depend_on_order(texts: list[str], order: random.Random) -> None:
+def test_clusters_are_independent_of_text_order(texts: list[str], order: random.Random) -> None:
     shuffled = texts.copy()
     order.shuffle(shuffled)
 
@@ -83,7 +83,7 @@ def test_clusters_do_not_depend_on_order(texts: list[str], order: random.Random)
     assert groups(texts) == groups(shuffled)
 
 
-def test_recall_on_real_messages_is_complete() -> None:
+def test_clustering_finds_every_near_duplicate_in_real_messages() -> None:
     """Every near-duplicate pair that brute force finds in 600 real messages is in one cluster."""
     messages = load_corpus(["packaged"], CorpusOptions()).messages
     texts = sorted({message.text for message in messages})

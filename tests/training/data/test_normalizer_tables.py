@@ -17,7 +17,7 @@ from spam_edge.training.data.normalizer_tables import make_tables
 from tests.data.make_tiny_bundle import made_up_messages
 
 UNICODE = "14.0.0"
-"""Unicode version of the committed tables, that of Python 3.11."""
+"""Unicode version of the committed tables, as in Python 3.11."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def tables() -> Tables:
     return make_tables()
 
 
-def test_they_are_the_same_in_every_process() -> None:
+def test_tables_are_independent_of_hash_seed() -> None:
     code = (
         "import hashlib; from spam_edge.training.data.normalizer_tables import make_tables\n"
         "print(hashlib.sha256(make_tables(['ok бег'] * 5).to_json().encode()).hexdigest())"
@@ -34,25 +34,25 @@ def test_they_are_the_same_in_every_process() -> None:
     for seed in ("1", "2"):
         environment = os.environ | {"PYTHONHASHSEED": seed}
         command = [sys.executable, "-c", code]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == expected
+        completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert completed.stdout.strip() == expected
 
 
 @pytest.mark.skipif(
     unicodedata.unidata_version != UNICODE,
     reason=f"this Python knows Unicode {unicodedata.unidata_version}, the committed tables are of {UNICODE}",
 )
-def test_the_committed_ones_are_these(tiny_bundle: Path) -> None:
-    made = make_tables(text for text, _ in made_up_messages(256, seed=0))
-    assert (tiny_bundle / "normalizer.json").read_bytes() == made.to_json().encode()
+def test_committed_tables_equal_generated_tables(tiny_bundle: Path) -> None:
+    generated = make_tables(text for text, _ in made_up_messages(256, seed=0))
+    assert (tiny_bundle / "normalizer.json").read_bytes() == generated.to_json().encode()
 
 
-def test_no_character_is_of_two_kinds(tables: Tables) -> None:
+def test_no_character_is_in_two_tables(tables: Tables) -> None:
     kinds = [tables.invisible, tables.plain.keys(), tables.styled.keys(), tables.confusable.keys(), tables.emoji.keys()]
     assert sum(map(len, kinds)) == len(frozenset().union(*kinds))
 
 
-def test_nothing_is_folded_to_what_is_folded_again(tables: Tables) -> None:
+def test_folding_targets_are_not_folded_again(tables: Tables) -> None:
     folds = tables.invisible | tables.plain.keys() | tables.styled.keys() | tables.confusable.keys()
     for table in (tables.plain, tables.styled, tables.confusable, tables.emoji):
         assert [target for target in table.values() if not folds.isdisjoint(target)] == []
@@ -61,7 +61,7 @@ def test_nothing_is_folded_to_what_is_folded_again(tables: Tables) -> None:
     assert all(name == " ".join(name.split()) and name.isascii() and name.islower() for name in tables.emoji.values())
 
 
-def test_shapes_are_read_as_single_letters_and_are_of_no_other_kind_but_plain(tables: Tables) -> None:
+def test_shapes_map_to_single_letters_and_overlap_only_plain(tables: Tables) -> None:
     others = tables.invisible.union(tables.styled, tables.confusable, tables.emoji)
     assert tables.shapes.keys() & others == set()
     assert tables.shapes.keys() & tables.plain.keys() == {"ǫ"}
@@ -69,7 +69,7 @@ def test_shapes_are_read_as_single_letters_and_are_of_no_other_kind_but_plain(ta
     assert all(not character.isascii() and character not in "£€¥" for character in tables.shapes)
 
 
-def test_printable_ascii_is_in_none(tables: Tables) -> None:
+def test_printable_ascii_is_in_no_table(tables: Tables) -> None:
     everything = tables.invisible.union(tables.plain, tables.styled, tables.confusable, tables.emoji)
     ordinary = {chr(code) for code in range(32, 127)} | {"\t", "\n", "\r"}
     assert everything & ordinary == set()
@@ -91,14 +91,14 @@ def test_printable_ascii_is_in_none(tables: Tables) -> None:
         ("emoji", "🎉", "party popper"), ("emoji", "🆓", "free"), ("emoji", "❤", "heavy black heart"),
     ],
 )  # fmt: skip
-def test_what_is_folded_to_what(tables: Tables, kind: str, character: str, target: str) -> None:
+def test_character_is_folded_to_expected_target(tables: Tables, kind: str, character: str, target: str) -> None:
     assert getattr(tables, kind)[character] == target
 
 
 @pytest.mark.parametrize(
     "character", "\u00ad\u200b\u200d\u2060\ufeff\ufe0f\u3164\u2800\u202e\x00\x07\x08\x1b\x7f\U0001d173"
 )
-def test_what_shows_nothing_is_invisible(tables: Tables, character: str) -> None:
+def test_zero_width_and_control_characters_are_invisible(tables: Tables, character: str) -> None:
     assert character in tables.invisible
 
 
@@ -106,24 +106,26 @@ def is_foreign(tables: Tables, character: str) -> bool:
     return any(first <= character <= last for first, last in tables.foreign)
 
 
-def test_words_are_those_that_five_messages_have() -> None:
+def test_word_table_requires_five_messages_per_word() -> None:
     texts = ["Lepak lah! lepak u", "lepak at Sentosa2nite", "LEPAK", "no lepak today, lah", "lepak", "lah lah lah lah"]
     assert make_tables(texts).words == {"lepak"}
     assert make_tables(text for text in [*texts, "lah", "u", "Lah?"]).words == {"lepak", "lah"}
 
 
-def test_without_texts_there_are_no_words_and_all_other_scripts_are_foreign(tables: Tables) -> None:
+def test_tables_without_texts_treat_all_non_latin_scripts_as_foreign(tables: Tables) -> None:
     assert tables.words == frozenset()
     assert all(is_foreign(tables, character) for character in "жβ中あア가اאह\u093eไႠᎠ")
     assert not any(is_foreign(tables, character) for character in "aZé0 £€’🎉\u0301、。٣\u200d[")
 
 
-def test_scripts_of_five_messages_are_not_foreign() -> None:
+def test_script_used_in_five_messages_is_not_foreign() -> None:
     russian = ["Привет", "как дела", "хорошо", "а у вас?", "всё ок"]
-    few, some = make_tables(russian[:4]), make_tables(russian)
-    assert is_foreign(few, "ж")
-    assert [is_foreign(some, character) for character in "жёЯβ中"] == [False] * 3 + [True] * 2
-    known = {character for character in map(chr, range(0x400, 0x10000)) if is_foreign(few, character)}
-    assert all("CYRILLIC" in unicodedata.name(c) for c in known if not is_foreign(some, c))
-    folded = [Folder(tables, {"see"}.__contains__).fold("Привет, жena 你好").text for tables in (few, some)]
+    four_messages, five_messages = make_tables(russian[:4]), make_tables(russian)
+    assert is_foreign(four_messages, "ж")
+    assert [is_foreign(five_messages, character) for character in "жёЯβ中"] == [False] * 3 + [True] * 2
+    foreign = {character for character in map(chr, range(0x400, 0x10000)) if is_foreign(four_messages, character)}
+    assert all("CYRILLIC" in unicodedata.name(c) for c in foreign if not is_foreign(five_messages, c))
+    folded = [
+        Folder(tables, {"see"}.__contains__).fold("Привет, жena 你好").text for tables in (four_messages, five_messages)
+    ]
     assert folded == ["〓〓〓〓〓〓, жena 〓〓", "Привет, жena 〓〓"]

@@ -29,27 +29,27 @@ def read(path: Path, **options: object) -> list[tuple[str, str, int]]:
 
 
 @pytest.mark.parametrize("name", ["a.tsv", "b.TXT"])
-def test_uci_form_takes_quotes_and_tabs_as_they_are(write: Write, name: str) -> None:
+def test_uci_format_keeps_quotes_and_tabs_literally(write: Write, name: str) -> None:
     path = write(name, 'ham\t"Ok lor" he said\r\n\nspam\t"win\tnow\n')
     assert read(path) == [('"Ok lor" he said', HAM, 1), ('"win\tnow', SPAM, 3)]
 
 
-def test_csv_names_the_line_where_a_record_starts(write: Write) -> None:
+def test_csv_line_number_is_first_line_of_record(write: Write) -> None:
     path = write("a.csv", 'label,id,text\nham,1,"two\nlines"\n\n1,2,"a ""b"", c"\n')
     assert read(path) == [("two\nlines", HAM, 2), ('a "b", c', SPAM, 5)]
 
 
-def test_byte_order_mark_is_no_part_of_the_first_column(write: Write) -> None:
+def test_byte_order_mark_is_removed_from_first_column(write: Write) -> None:
     assert read(write("a.csv", "\ufefftext,label\nhi,0\n")) == [("hi", HAM, 2)]
 
 
-def test_jsonl_with_other_names_and_labels(write: Write) -> None:
+def test_jsonl_accepts_custom_columns_and_label_map(write: Write) -> None:
     path = write("a.jsonl", '{"body": "hi \\u2028 there", "kind": "OK"}\n\n{"body": "win", "kind": "Junk"}\n')
     options = {"text_column": "body", "label_column": "kind", "label_map": parse_label_map("junk=spam, ok=HAM")}
     assert read(path, **options) == [("hi \u2028 there", HAM, 1), ("win", SPAM, 3)]
 
 
-def test_parquet(tmp_path: Path) -> None:
+def test_parquet_rows_are_read_and_missing_column_is_reported(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -60,7 +60,7 @@ def test_parquet(tmp_path: Path) -> None:
         read(path, text_column="body")
 
 
-def test_every_format_finds_the_same_columns(write: Write, tmp_path: Path) -> None:
+def test_ambiguous_columns_are_reported_alike_in_every_format(write: Write, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -83,24 +83,24 @@ def test_every_format_finds_the_same_columns(write: Write, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", ['Category\tv2\nspam\t"win\tnow"\n', '\n"v2"\t"LABEL"\r\n"win\tnow"\t1\r\n'])
-def test_tsv_with_a_header_has_quoting(write: Write, content: str) -> None:
+def test_tsv_with_header_supports_quoted_fields(write: Write, content: str) -> None:
     assert [(text, label) for text, label, _ in read(write("a.tsv", content))] == [("win\tnow", SPAM)]
 
 
 @pytest.mark.parametrize(
     "content", ["label;text\nham;a, b\n", "sep=;\nlabel;text\nham;a, b\n", '\nlabel\ttext\r\nham\t"a, b"\r\n']
 )
-def test_csv_may_have_other_delimiters(write: Write, content: str) -> None:
+def test_csv_delimiter_is_detected(write: Write, content: str) -> None:
     assert [(text, label) for text, label, _ in read(write("a.csv", content))] == [("a, b", HAM)]
 
 
-def test_txt_never_has_a_header(write: Write) -> None:
+def test_txt_first_line_is_never_header(write: Write) -> None:
     assert read(write("a.txt", "ham\ttext\nspam\tlabel\n")) == [("text", HAM, 1), ("label", SPAM, 2)]
     with pytest.raises(InputError, match=r"a\.txt, line 1: unknown label 'label'"):
         read(write("a.txt", "label\ttext\nham\thi\n"))
 
 
-def test_the_label_map_tells_the_uci_form(write: Write) -> None:
+def test_label_map_identifies_uci_format_with_custom_labels(write: Write) -> None:
     path = write("a.tsv", "\njunk\twin\nok\thi\n")
     with pytest.raises(
         InputError, match=r"a\.tsv, line 2: not a header .*--label-column.*'junk' is not a known label; .*--label-map"
@@ -109,21 +109,21 @@ def test_the_label_map_tells_the_uci_form(write: Write) -> None:
     assert read(path, label_map=parse_label_map("junk=spam, ok=HAM")) == [("win", SPAM, 2), ("hi", HAM, 3)]
 
 
-def test_the_first_object_decides_for_all(write: Write) -> None:
+def test_first_jsonl_object_determines_columns(write: Write) -> None:
     rows = ['{"sms": "hi", "label": 0}', '{"sms": "win", "label": 1, "text": "no"}']
     assert read(write("a.jsonl", "\n".join(rows))) == [("hi", HAM, 1), ("win", SPAM, 2)]
     with pytest.raises(InputError, match=r"a\.jsonl, line 2: no key 'sms'; add it, or remove the line"):
         read(write("a.jsonl", f'{rows[0]}\n{{"text": "win", "label": 1}}\n'))
 
 
-def test_encoding_is_what_was_said(write: Write) -> None:
+def test_file_is_decoded_with_given_encoding(write: Write) -> None:
     path = write("a.tsv", "ham\tok\nspam\tWin £5\n".encode("cp1252"))
     assert read(path, encoding="cp1252")[1][0] == "Win £5"
     with pytest.raises(InputError, match=r"a\.tsv, line 2: byte 0xa3 is not utf-8; .*--encoding"):
         read(path)
 
 
-BAD_FILES = [
+INVALID_FILES = [
     ("a.csv", b"", r"a\.csv: the file is empty \(0 bytes\)"),
     ("a.tsv", b"\n\n", r"a\.tsv: the file has no messages"),
     ("a.csv", b"label,text\n", r"a\.csv: the file has no messages"),
@@ -165,14 +165,16 @@ BAD_FILES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "message"), BAD_FILES)
-def test_bad_files_are_named_with_line_and_remedy(write: Write, name: str, content: bytes, message: str) -> None:
+@pytest.mark.parametrize(("name", "content", "message"), INVALID_FILES)
+def test_invalid_file_error_is_one_line_with_location_and_remedy(
+    write: Write, name: str, content: bytes, message: str
+) -> None:
     with pytest.raises(InputError, match=message) as caught:
         read(write(name, content))
     assert "\n" not in str(caught.value)
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_input_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no\.csv: cannot be read \(No such file or directory\); check the path"):
         read(tmp_path / "no.csv")
     (tmp_path / "folder.csv").mkdir()
@@ -180,7 +182,7 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         read(tmp_path / "folder.csv")
 
 
-def test_unknown_encoding(write: Write) -> None:
+def test_unknown_encoding_is_refused(write: Write) -> None:
     with pytest.raises(InputError, match="unknown encoding 'utf-9'; try utf-8"):
         read(write("a.tsv", "ham\thi\n"), encoding="utf-9")
 
@@ -190,13 +192,13 @@ def test_unknown_encoding(write: Write) -> None:
     [("junk", "'junk' is not of the form"), ("=SPAM", "not of the form"), ("junk=bad", "not of the form"),
      ("a=SPAM,A=HAM", "'A' is mapped twice")],
 )  # fmt: skip
-def test_bad_label_maps(specification: str, message: str) -> None:
+def test_invalid_label_map_is_refused(specification: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_label_map(specification)
 
 
 @pytest.mark.parametrize(("label", "expected"), [("Spam", SPAM), (" HAM ", HAM), (1, SPAM), (0, HAM), ("0", HAM)])
-def test_default_label_map(label: object, expected: str) -> None:
+def test_default_label_map_ignores_case_and_accepts_digits(label: object, expected: str) -> None:
     assert to_message("hi", label, "f", 1, DEFAULT_LABEL_MAP).label == expected
 
 
@@ -204,7 +206,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @given(st.lists(st.tuples(texts, st.sampled_from([HAM, SPAM])), min_size=1, max_size=5))
-def test_any_text_survives_jsonl(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+def test_any_text_survives_jsonl_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
     path = tmp_path_factory.mktemp("jsonl") / "a.jsonl"
     path.write_text("".join(json.dumps({"text": t, "label": label}, ensure_ascii=False) + "\n" for t, label in rows),
                     encoding="utf-8", newline="\n")  # fmt: skip
@@ -212,7 +216,7 @@ def test_any_text_survives_jsonl(tmp_path_factory: pytest.TempPathFactory, rows:
 
 
 @given(st.lists(st.tuples(texts, st.sampled_from([HAM, SPAM])), min_size=1, max_size=5), st.sampled_from([",", "\t"]))
-def test_any_text_survives_a_table(
+def test_any_text_survives_csv_and_tsv_round_trip(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], delimiter: str
 ) -> None:
     path = tmp_path_factory.mktemp("table") / ("a.csv" if delimiter == "," else "a.tsv")
@@ -225,15 +229,15 @@ lines = texts.filter(lambda text: "\n" not in text and not text.endswith("\r"))
 
 
 @given(st.lists(st.tuples(lines, st.sampled_from(["ham", "Spam", "1"])), min_size=1, max_size=5))
-def test_any_line_survives_the_uci_form_or_is_refused(
+def test_any_line_survives_uci_format_or_is_refused(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
 ) -> None:
     path = tmp_path_factory.mktemp("uci") / "a.tsv"
     path.write_text("".join(f"{label}\t{text}\n" for text, label in rows), encoding="utf-8", newline="\n")
     try:
-        found = [text for text, _, _ in read(path)]
+        actual = [text for text, _, _ in read(path)]
     except InputError as error:
         assert "line 1: " in str(error)
         assert "is a label, but" in str(error)
     else:
-        assert found == [text for text, _ in rows]
+        assert actual == [text for text, _ in rows]

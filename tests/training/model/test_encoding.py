@@ -46,78 +46,79 @@ def messages(
     return TrainingMessages(lambda epoch: examples, encode, augmenter=augmenter, seed=seed)
 
 
-def begin(data: TrainingMessages, epoch: float | None) -> None:
-    """Begin an epoch as the Trainer does."""
+def begin_epoch(data: TrainingMessages, epoch: float | None) -> None:
+    """Call the callback as the Trainer does at the start of an epoch."""
     state = TrainerState(epoch=epoch)
     CountEpochs(data).on_epoch_begin(TrainingArguments(output_dir="nowhere"), state, TrainerControl())
 
 
-def forms(data: TrainingMessages) -> list[dict[str, Any]]:
+def encodings(data: TrainingMessages) -> list[dict[str, Any]]:
     return [data[index] for index in range(len(data))]
 
 
-def test_training_sees_the_first_view_of_the_runtime(encode: Encode, tiny_bundle: Path) -> None:
+def test_training_encoding_equals_first_runtime_view(encode: Encode, tiny_bundle: Path) -> None:
     texts = ["ｆｒｅｅ рrizе", "cl-aim &amp; ca11", "see you 🎉", "", "plain", "call " * 100]
     assert encode(texts) == SpamClassifier.load(tiny_bundle).token_ids(texts)
 
 
-def test_evaluation_sees_the_messages_as_they_are(encode: Encode) -> None:
+def test_evaluation_messages_are_encoded_without_augmentation(encode: Encode) -> None:
     data = encode_examples(EXAMPLES, encode)
     assert data["input_ids"] == encode([example.text for example in EXAMPLES])
     assert data["labels"] == [1] * 10 + [0] * 10
     assert [sum(mask) for mask in data["attention_mask"]] == list(map(len, data["input_ids"]))
     unchanged = messages(encode, augment=False)
-    begin(unchanged, None)
-    assert [form["input_ids"] for form in forms(unchanged)] == data["input_ids"]
+    begin_epoch(unchanged, None)
+    assert [encoding["input_ids"] for encoding in encodings(unchanged)] == data["input_ids"]
 
 
-def test_each_epoch_has_other_forms_of_the_same_messages(encode: Encode) -> None:
+def test_each_epoch_augments_every_message_differently(encode: Encode) -> None:
     data = messages(encode)
-    seen = []
+    epochs = []
     for epoch in (None, 1.0, 2.0):
-        begin(data, epoch)
-        seen.append(forms(data))
-        assert forms(data) == seen[-1]
-        assert data.lengths == [len(form["input_ids"]) for form in seen[-1]]
+        begin_epoch(data, epoch)
+        epochs.append(encodings(data))
+        assert encodings(data) == epochs[-1]
+        assert data.lengths == [len(encoding["input_ids"]) for encoding in epochs[-1]]
     for first, second in ((0, 1), (1, 2), (0, 2)):
-        assert all(a["input_ids"] != b["input_ids"] for a, b in zip(seen[first], seen[second], strict=True))
-    assert [form["labels"] for form in forms(data)] == LABELS
+        assert all(a["input_ids"] != b["input_ids"] for a, b in zip(epochs[first], epochs[second], strict=True))
+    assert [encoding["labels"] for encoding in encodings(data)] == LABELS
 
 
-@pytest.mark.parametrize("last", [0.9999999, 1.0, 1.0000001])
-def test_a_resumed_run_has_the_forms_of_an_uninterrupted_one(encode: Encode, last: float) -> None:
-    """The Trainer stores the epoch as a fraction of steps, with rounding errors."""
-    whole, resumed = messages(encode), messages(encode)
-    begin(whole, None)
-    forms(whole)
-    begin(whole, 1.0)
-    begin(resumed, last)
-    assert forms(resumed) == forms(whole)
+@pytest.mark.parametrize("stored_epoch", [0.9999999, 1.0, 1.0000001])
+def test_resumed_run_augments_like_uninterrupted_run(encode: Encode, stored_epoch: float) -> None:
+    """The Trainer stores the epoch as a float with rounding errors."""
+    uninterrupted, resumed = messages(encode), messages(encode)
+    begin_epoch(uninterrupted, None)
+    encodings(uninterrupted)
+    begin_epoch(uninterrupted, 1.0)
+    begin_epoch(resumed, stored_epoch)
+    assert encodings(resumed) == encodings(uninterrupted)
 
 
-def test_notices_are_drawn_anew_in_each_epoch(encode: Encode) -> None:
-    """Two messages of a template also differ within an epoch. Evaluation messages do not change."""
+def test_notice_templates_are_redrawn_in_each_epoch(encode: Encode) -> None:
+    """Two messages of one template also differ within an epoch. Evaluation messages do not change."""
     template = Template("SPAM", "prize", "uk", "formal", "", "claim your prize, call {ref} {hash}")
-    drawn = [template.fill(random.Random(n)) for n in range(2)]
-    notices = [Example(text, "SPAM", 100 + n, (NOTICES,), "prize", template) for n, text in enumerate(drawn)]
+    texts = [template.fill(random.Random(n)) for n in range(2)]
+    notices = [Example(text, "SPAM", 100 + n, (NOTICES,), "prize", template) for n, text in enumerate(texts)]
 
-    def forms_of(seed: int, epoch: float | None) -> list[list[int]]:
+    def encodings_of(seed: int, epoch: float | None) -> list[list[int]]:
         data = messages(encode, augment=False, examples=[*EXAMPLES, *notices], seed=seed)
-        begin(data, epoch)
-        assert forms(data)[-1]["labels"] == 1
-        return [form["input_ids"] for form in forms(data)]
+        begin_epoch(data, epoch)
+        assert encodings(data)[-1]["labels"] == 1
+        return [encoding["input_ids"] for encoding in encodings(data)]
 
-    seen = [forms_of(seed, epoch) for seed, epoch in ((1, None), (1, 1.0), (1, 2.0), (2, None))]
-    assert seen == [forms_of(seed, epoch) for seed, epoch in ((1, None), (1, 1.0), (1, 2.0), (2, None))]
-    assert len({tuple(ids) for each in seen for ids in each[-2:]}) == 8
-    assert len({tuple(map(tuple, each[:-2])) for each in seen}) == 1  # messages without a template do not change
-    assert encode_examples(notices, encode)["input_ids"] == encode(drawn)
+    token_ids = [encodings_of(seed, epoch) for seed, epoch in ((1, None), (1, 1.0), (1, 2.0), (2, None))]
+    assert token_ids == [encodings_of(seed, epoch) for seed, epoch in ((1, None), (1, 1.0), (1, 2.0), (2, None))]
+    assert len({tuple(ids) for epoch_ids in token_ids for ids in epoch_ids[-2:]}) == 8
+    # Messages without a template do not change.
+    assert len({tuple(map(tuple, epoch_ids[:-2])) for epoch_ids in token_ids}) == 1
+    assert encode_examples(notices, encode)["input_ids"] == encode(texts)
 
 
-def test_most_links_of_notices_are_trained_without_their_reserved_ending(encode: Encode) -> None:
+def test_most_notice_links_lose_reserved_suffix_in_training(encode: Encode) -> None:
     template = Template("SPAM", "prize", "uk", "formal", "", "claim {bad}")
     notices = [Example("claim", "SPAM", n, (NOTICES,), "prize", template) for n in range(400)]
     reserved = encode([".example"])[0][1:-1]
     data = messages(encode, augment=False, examples=notices)
-    with_it = sum(form["input_ids"][-1 - len(reserved) : -1] == reserved for form in forms(data))
-    assert 0 < with_it < 200
+    n_reserved = sum(encoding["input_ids"][-1 - len(reserved) : -1] == reserved for encoding in encodings(data))
+    assert 0 < n_reserved < 200

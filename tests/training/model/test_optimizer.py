@@ -28,12 +28,12 @@ def _logits(attention: str, dropout: float) -> tuple[torch.Tensor, torch.Tensor]
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_dropout_of_zero_covers_attention(attention: str) -> None:
+def test_zero_dropout_also_disables_attention_dropout(attention: str) -> None:
     training, evaluation = _logits(attention, 0)
     torch.testing.assert_close(training, evaluation)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_dropout_changes_the_logits(attention: str) -> None:
+def test_nonzero_dropout_changes_training_logits(attention: str) -> None:
     training, evaluation = _logits(attention, 0.3)
     assert not torch.allclose(training, evaluation)
