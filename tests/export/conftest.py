@@ -1,4 +1,4 @@
-"""A bundle that the command exported from the tiny checkpoint."""
+"""A bundle exported from the tiny checkpoint by the command."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def two_corpora(tiny_checkpoint: Path, make_once: MakeOnce) -> Path:
-    """The tiny checkpoint with two corpora: a.csv holds every message, ham.csv holds the ham as well; read-only."""
+    """The tiny checkpoint with two corpora: every message is in a.csv, ham is also in ham.csv; read-only."""
 
     def fill(folder: Path) -> None:
         checkpoint = Path(shutil.copytree(tiny_checkpoint, folder / "checkpoint"))
@@ -35,8 +35,8 @@ def bundle(two_corpora: Path, make_once: MakeOnce) -> Path:
     def fill(folder: Path) -> None:
         command = [sys.executable, "-m", "export", "--checkpoint", two_corpora, "--name", "test"]
         command += ["--output", folder / "bundle"]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.count("  pass\n") == 2 * len(FILES) + 1
+        completed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        assert completed.returncode == 0, completed.stderr
+        assert completed.stderr.count("  pass\n") == 2 * len(FILES) + 1
 
     return make_once("exported", fill) / "bundle"

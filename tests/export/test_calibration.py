@@ -20,7 +20,7 @@ def test_temperature_undoes_overconfidence() -> None:
     assert fit_temperature(_logits(3 * true_margins), labels) == pytest.approx(3, rel=0.05)
 
 
-def test_temperature_never_sharpens() -> None:
+def test_temperature_of_separable_scores_stays_at_one() -> None:
     labels = np.array([0, 0, 1, 1])
     assert fit_temperature(_logits(np.array([-2.0, -1.0, 1.0, 2.0])), labels) == pytest.approx(1, abs=1e-3)
 
@@ -31,7 +31,7 @@ def test_temperature_never_sharpens() -> None:
     )
 )
 @example([(-1.0, True), (-1.0, True), (0.0, False), (1.0, False), (2.0, False)])  # best threshold below every score
-def test_no_threshold_in_the_range_is_cheaper_by_more_than_one_missed_spam(rows: list[tuple[float, bool]]) -> None:
+def test_threshold_cost_is_within_one_missed_spam_of_optimum(rows: list[tuple[float, bool]]) -> None:
     margins = np.round(np.array([margin for margin, _ in rows]), 3)
     labels = np.array([spam for _, spam in rows], dtype=np.int64)
     scores = Calibration(temperature=2.0).scores(_logits(margins))
@@ -47,7 +47,7 @@ def test_no_threshold_in_the_range_is_cheaper_by_more_than_one_missed_spam(rows:
     assert cost(threshold) <= lowest + 1
 
 
-def test_a_calibrated_model_of_many_messages_has_the_bayes_threshold() -> None:
+def test_threshold_of_calibrated_scores_is_bayes_optimal() -> None:
     """Above the threshold a score p costs 4 (1 - p), below it p; these are equal at 0.8."""
     random = np.random.default_rng(0)
     scores = random.beta(0.4, 0.4, 50_000)
@@ -56,13 +56,13 @@ def test_a_calibrated_model_of_many_messages_has_the_bayes_threshold() -> None:
     assert threshold == pytest.approx(0.8, abs=0.03)
 
 
-def test_the_threshold_stands_in_the_middle_of_the_widest_gap() -> None:
+def test_threshold_is_centred_in_widest_score_gap() -> None:
     margins = np.array([-3.0, -0.1, 0.1, 0.7, 0.8, 3.0])
     threshold = choose_threshold(_logits(margins), np.array([0, 0, 0, 1, 1, 1]), temperature=1.0)
     assert threshold == pytest.approx(1 / (1 + np.exp(-0.4)))
 
 
-def test_where_no_message_is_near_the_threshold_is_so_all_the_same() -> None:
+def test_threshold_is_centred_without_nearby_scores() -> None:
     margins = np.array([-3.0, -2.0, 2.0, 3.0])
     threshold = choose_threshold(_logits(margins), np.array([0, 0, 1, 1]), temperature=1.0)
     assert threshold == pytest.approx(0.5)

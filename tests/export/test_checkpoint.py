@@ -1,4 +1,4 @@
-"""A truncated or malformed checkpoint is one clear line that names the file, before anything is exported."""
+"""A truncated or malformed checkpoint gives a one-line error that names the path, before anything is exported."""
 
 import errno
 import json
@@ -34,13 +34,13 @@ def checkpoint(source: Path, tmp_path: Path) -> Path:
 
 
 def load(checkpoint: Path) -> None:
-    """Read all that an export reads before it writes."""
+    """Read everything that an export reads before it writes."""
     read = Checkpoint.read(checkpoint)
     PyTorchReference(checkpoint, max_length=read.max_length).logits(read.test.texts[:2])
 
 
 def changed(**fields: Any) -> Damage:
-    """Return a damage that sets fields of a JSON document, or of its first line."""
+    """Return a function that sets fields of a JSON document, or of the first line of a JSONL file."""
 
     def damage(content: bytes) -> bytes:
         first, _, rest = content.partition(b"\n{") if content.startswith(b'{"text"') else (content, b"", b"")
@@ -52,7 +52,7 @@ def changed(**fields: Any) -> Damage:
     return damage
 
 
-def test_a_whole_one_is_read(checkpoint: Path) -> None:
+def test_intact_checkpoint_is_loaded(checkpoint: Path) -> None:
     load(checkpoint)
 
 
@@ -96,7 +96,9 @@ def test_a_whole_one_is_read(checkpoint: Path) -> None:
         ("normalizer.json", lambda _: b"{}", "normalizer.json cannot be read"),
     ],
 )  # fmt: skip
-def test_damage(checkpoint: Path, name: str, damage: Damage, reason: str) -> None:
+def test_damaged_checkpoint_error_names_path_and_reason(
+    checkpoint: Path, name: str, damage: Damage, reason: str
+) -> None:
     path = checkpoint / name
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(SpamEdgeError) as caught:
@@ -109,7 +111,7 @@ def test_damage(checkpoint: Path, name: str, damage: Damage, reason: str) -> Non
 @pytest.mark.parametrize("name", ["config.json", "training.json", "splits/test.jsonl"])
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_value_of_any_field(checkpoint: Path, name: str, data: st.DataObject) -> None:
+def test_arbitrary_field_value_raises_only_export_error(checkpoint: Path, name: str, data: st.DataObject) -> None:
     path = checkpoint / name
     whole = path.read_bytes()
     first, _, rest = whole.partition(b"\n") if name.endswith(".jsonl") else (whole, b"", b"")
@@ -124,7 +126,7 @@ def test_any_value_of_any_field(checkpoint: Path, name: str, data: st.DataObject
         path.write_bytes(whole)
 
 
-def test_the_command_names_the_file_of_a_full_disk(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_full_error_is_one_line_naming_file(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from click.testing import CliRunner
 
     from export.__main__ import main

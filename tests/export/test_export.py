@@ -1,4 +1,4 @@
-"""The real exporter on a tiny checkpoint: the files it writes, and that a failure leaves nothing behind."""
+"""The real exporter on a tiny checkpoint: written files, and no leftovers after a failure."""
 
 import json
 import shutil
@@ -14,8 +14,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export import assembly as assemble
-from export import selection as closest
+from export import assembly, selection
 from export.alternatives import compare_ways
 from export.bundle_files import FILES, FUSED
 from export.checkpoint import Checkpoint
@@ -43,7 +42,7 @@ pytestmark = [
 
 
 def _export(checkpoint: Path, target: Path) -> Any:
-    return assemble.export_bundle(checkpoint, target, name="test", version="1", report=lambda _: None)
+    return assembly.export_bundle(checkpoint, target, name="test", version="1", report=lambda _: None)
 
 
 def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -51,7 +50,7 @@ def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
-def test_the_bundle_is_whole(bundle: Path) -> None:
+def test_exported_bundle_contains_expected_files_and_verifies(bundle: Path) -> None:
     fused = {"onnx/model_fused.onnx"} if FUSED in FILES else set()
     assert {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()} == fused | {
         "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
@@ -63,7 +62,7 @@ def test_the_bundle_is_whole(bundle: Path) -> None:
     assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
 
 
-def test_the_manifest_says_where_it_came_from(bundle: Path) -> None:
+def test_manifest_records_provenance_of_export(bundle: Path) -> None:
     provenance = Manifest.read(bundle / "manifest.json").provenance
     graphs = provenance["export"]["graphs"]
     assert graphs["int8"]["fused"]["MultiHeadAttention"] == 3
@@ -74,7 +73,7 @@ def test_the_manifest_says_where_it_came_from(bundle: Path) -> None:
     assert "optimum-onnx" in provenance["export"]["versions"]
 
 
-def test_the_card_quotes_what_was_measured(bundle: Path) -> None:
+def test_card_quotes_measured_metrics(bundle: Path) -> None:
     card = (bundle / "README.md").read_text(encoding="utf-8")
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     assert f"| spam F1 | {manifest['metrics']['test']['int8']['f1']:.4f}" in card
@@ -83,7 +82,7 @@ def test_the_card_quotes_what_was_measured(bundle: Path) -> None:
         assert f"| {parity['variant']} | {parity['rows']} | {parity['n']} | {parity['max_abs_dlogit']:.1e}" in card
 
 
-def test_the_card_tells_the_corpora_apart(bundle: Path) -> None:
+def test_card_lists_metrics_per_corpus(bundle: Path) -> None:
     card = (bundle / "README.md").read_text(encoding="utf-8")
     metrics = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["metrics"]
     whole, ham = metrics["test_by_corpus"]["a.csv"], metrics["test_by_corpus"]["ham.csv"]
@@ -94,10 +93,11 @@ def test_the_card_tells_the_corpora_apart(bundle: Path) -> None:
     assert f"| ham.csv | 40 | 0 |  | {rate} |  |" in card
 
 
-def test_files_of_ones_own_are_exported_whatever_the_controls_say(bundle: Path) -> None:
+def test_custom_data_is_exported_despite_failed_controls(bundle: Path) -> None:
     card = (bundle / "README.md").read_text(encoding="utf-8")
     controls = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["metrics"]["controls"]
-    assert max(control["value"] for control in controls.values()) > LIMIT  # exported all the same
+    # the limit is exceeded, but the bundle was exported
+    assert max(control["value"] for control in controls.values()) > LIMIT
     assert f"| N6 {controls['N6']['title']} | {controls['N6']['value']:.2%} (" in card
     assert "SPAM and HAM are the labels of the user's own files" in card
 
@@ -107,20 +107,20 @@ def compared(bundle: Path, two_corpora: Path, tmp_path_factory: pytest.TempPathF
     """The bundle after ``python -m export.alternatives``."""
     copy = Path(shutil.copytree(bundle, tmp_path_factory.mktemp("compared") / "bundle"))
     command = [sys.executable, "-m", "export.alternatives", "--bundle", copy, "--checkpoint", two_corpora]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert SHIPS in done.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (completed.returncode, completed.stdout) == (0, "")
+    assert SHIPS in completed.stderr
     return copy
 
 
-def test_other_ways_to_quantise_are_in_the_card(compared: Path) -> None:
+def test_alternative_quantisations_are_measured_and_listed_in_card(compared: Path) -> None:
     measured = json.loads((compared / "parity.json").read_text(encoding="utf-8"))
     card = (compared / "README.md").read_text(encoding="utf-8")
     stock, *others = measured["candidates"]
     fused = [SAME_FUSED] if FUSED in FILES else []
     assert (stock["name"], stock["speed"]) == (STOCK, 1)
     assert sorted(candidate["name"] for candidate in others) == sorted([*RECIPES, *fused])
-    # the shipped file is built twice, with the same result
+    # the shipped recipe is measured again and gives the same result
     for variant, name in (("int8", SHIPS), *((FUSED, name) for name in fused)):
         [ships] = [candidate for candidate in others if candidate["name"] == name]
         [shipped] = [row for row in measured["measured"] if (row["variant"], row["rows"]) == (variant, "test")]
@@ -132,7 +132,7 @@ def test_other_ways_to_quantise_are_in_the_card(compared: Path) -> None:
     assert "make alternatives" not in card
 
 
-def test_measuring_them_leaves_the_bundle_whole(bundle: Path, compared: Path) -> None:
+def test_measuring_alternatives_changes_only_card_and_parity_file(bundle: Path, compared: Path) -> None:
     before, after = Bundle.find(bundle), Bundle.find(compared)
     after.verify()
     changed = {name for name, file in after.manifest.files.items() if file != before.manifest.files[name]}
@@ -140,18 +140,18 @@ def test_measuring_them_leaves_the_bundle_whole(bundle: Path, compared: Path) ->
     assert verify_bundle(compared).ok
 
 
-def test_an_export_measures_none(bundle: Path) -> None:
+def test_export_does_not_measure_alternatives(bundle: Path) -> None:
     assert "`make alternatives` writes a table of them here" in (bundle / "README.md").read_text(encoding="utf-8")
     assert "candidates" not in json.loads((bundle / "parity.json").read_text(encoding="utf-8"))
 
 
-def test_another_checkpoint_is_not_measured(bundle: Path, make_checkpoint: Callable[..., Path]) -> None:
-    other = Checkpoint.read(make_checkpoint(hidden_dim=32))
+def test_alternatives_refuse_checkpoint_of_different_bundle(bundle: Path, make_checkpoint: Callable[..., Path]) -> None:
+    different_checkpoint = Checkpoint.read(make_checkpoint(hidden_dim=32))
     with pytest.raises(ExportError, match=r"was not made from .*; pass its --checkpoint, or export again"):
-        compare_ways(Bundle.find(bundle), other)
+        compare_ways(Bundle.find(bundle), different_checkpoint)
 
 
-def test_a_card_without_a_place_is_said_before_anything_is_measured(
+def test_card_without_section_is_refused_before_measurement(
     bundle: Path, two_corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = Bundle.find(shutil.copytree(bundle, tmp_path / "bundle"))
@@ -165,7 +165,7 @@ def test_a_card_without_a_place_is_said_before_anything_is_measured(
         compare_ways(Bundle.find(copy.path), Checkpoint.read(two_corpora))
 
 
-def test_the_audit_of_other_processors_is_there(bundle: Path) -> None:
+def test_bundle_contains_audit_for_processors_without_vnni(bundle: Path) -> None:
     audit = json.loads((bundle / "parity.json").read_text(encoding="utf-8"))["avx2_without_vnni"]
     assert (audit["n"], len(audit["products"])) == (70, 27)
     assert f"{audit['saturating']:,} of {audit['pairs']:,} such sums" in (bundle / "README.md").read_text(
@@ -174,9 +174,9 @@ def test_the_audit_of_other_processors_is_there(bundle: Path) -> None:
 
 
 def _corrupt_a_layer(path: Path) -> None:
-    """Negate the weights of the last layer, which no other layer can compensate.
+    """Negate the weights of the last layer, because later layers could compensate those of an earlier one.
 
-    All offsets stay the same, because the fused file reads its weights by offset.
+    The offsets stay the same: the fused file reads its weights by offset.
     """
     graph = onnx.load(path).graph
     name = [node.input[1] for node in graph.node if node.op_type in {"Gemm", "FusedGemm"}][-1]
@@ -184,7 +184,7 @@ def _corrupt_a_layer(path: Path) -> None:
     content = path.read_bytes()
     assert content.count(tensor.raw_data) == 1
     path.write_bytes(content.replace(tensor.raw_data, (-numpy_helper.to_array(tensor)).tobytes()))
-    if path_without_vnni(path).exists():  # what runs on processors without VNNI holds small constants itself
+    if path_without_vnni(path).exists():  # the graph for processors without VNNI stores small constants itself
         write_without_vnni(path)
 
 
@@ -201,11 +201,11 @@ def _corrupting(convert: Callable[..., Any], path_of: Callable[..., Path]) -> Ca
     ("owner", "function", "path_of", "variant"),
     [
         (Quantizer, "write", lambda _, *arguments: arguments[1], "int8"),
-        (assemble, "convert_to_fp16", lambda result, *_: result, "fp16"),
-        (assemble, "export_fp32", lambda result, *_: result, "fp32"),
+        (assembly, "convert_to_fp16", lambda result, *_: result, "fp16"),
+        (assembly, "export_fp32", lambda result, *_: result, "fp32"),
     ],
 )
-def test_corrupted_weights_stop_the_export(  # noqa: PLR0917
+def test_corrupted_weights_stop_export(  # noqa: PLR0917
     tiny_checkpoint: Path,
     bundle_copy: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -222,7 +222,7 @@ def test_corrupted_weights_stop_the_export(  # noqa: PLR0917
     assert [path.name for path in bundle_copy.parent.iterdir()] == ["bundle"]
 
 
-def test_a_label_flipped_by_chance_is_rounded_again(
+def test_missed_parity_target_is_retried_with_next_damping(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = Quantizer.write
@@ -236,47 +236,45 @@ def test_a_label_flipped_by_chance_is_rounded_again(
 
     monkeypatch.setattr(Quantizer, "write", corrupt_the_first)
     # the tiny model's own differences must not trigger another attempt
-    monkeypatch.setattr(closest, "AIM", Limits(high_abs_dp=5e-2))
-    said: list[str] = []
+    monkeypatch.setattr(selection, "AIM", Limits(high_abs_dp=5e-2))
+    reported: list[str] = []
     target = tmp_path / "bundle"
-    assemble.export_bundle(tiny_checkpoint, target, name="test", version="1", report=said.append)
+    assembly.export_bundle(tiny_checkpoint, target, name="test", version="1", report=reported.append)
     assert dampings == list(DAMPINGS[:2])
-    assert f"int8 with damping {DAMPINGS[0]} misses the parity target" in said
+    assert f"int8 with damping {DAMPINGS[0]} misses the parity target" in reported
     assert Manifest.read(target / "manifest.json").provenance["export"]["quantisation"]["damping"] == DAMPINGS[1]
     assert verify_bundle(target).ok
 
 
-def test_the_closest_is_kept_where_none_reaches_the_aim(
+def test_export_succeeds_if_every_damping_misses_target(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(closest, "AIM", Limits(max_abs_dp=0.0))
-    said: list[str] = []
+    monkeypatch.setattr(selection, "AIM", Limits(max_abs_dp=0.0))
+    reported: list[str] = []
     target = tmp_path / "bundle"
-    assemble.export_bundle(tiny_checkpoint, target, name="test", version="1", report=said.append)
-    assert sum("misses the parity target" in line for line in said) == len(DAMPINGS)
+    assembly.export_bundle(tiny_checkpoint, target, name="test", version="1", report=reported.append)
+    assert sum("misses the parity target" in line for line in reported) == len(DAMPINGS)
     assert verify_bundle(target).ok
 
 
-def test_another_tokenizer_stops_the_export(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = assemble.copy_tokenizer
+def test_changed_tokenizer_stops_export(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = assembly.copy_tokenizer
 
     def copy_and_change(checkpoint: Any, folder: Path) -> None:
         copy(checkpoint, folder)
         path = folder / "tokenizer.json"
         path.write_text(path.read_text(encoding="utf-8").replace('"lowercase": true', '"lowercase": false'))
 
-    monkeypatch.setattr(assemble, "copy_tokenizer", copy_and_change)
+    monkeypatch.setattr(assembly, "copy_tokenizer", copy_and_change)
     with pytest.raises(GateError, match="token ids differ"):
         _export(tiny_checkpoint, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_fusion_stops_the_export(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_missing_graph_fusion_stops_export(tiny_checkpoint: Path, tmp_path: Path) -> None:
     checkpoint = Path(shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint"))
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-    # No fusion knows this activation, so no Gelu is found.
+    # No fusion supports this activation, so the graph has no Gelu.
     (checkpoint / "config.json").write_text(json.dumps(config | {"activation": "relu"}), encoding="utf-8")
     with pytest.raises(ExportError, match=r"unexpected operator counts: .*Gelu 0 instead of 3"):
         _export(checkpoint, tmp_path / "bundle")
@@ -284,27 +282,29 @@ def test_a_missing_fusion_stops_the_export(tiny_checkpoint: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("missing", ["config.json", "training.json", "vocab.txt", "splits/test.jsonl"])
-def test_an_incomplete_checkpoint_is_one_line(tiny_checkpoint: Path, tmp_path: Path, missing: str) -> None:
+def test_incomplete_checkpoint_error_names_missing_file(tiny_checkpoint: Path, tmp_path: Path, missing: str) -> None:
     checkpoint = Path(shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint"))
     (checkpoint / missing).unlink()
     with pytest.raises(ExportError, match=rf"{missing} does not exist; run `make train` first"):
         _export(checkpoint, tmp_path / "bundle")
 
 
-def test_no_checkpoint_is_one_line_on_stderr(tmp_path: Path) -> None:
-    done = _run("--checkpoint", tmp_path / "nowhere", "--output", tmp_path / "bundle")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [f"Error: {tmp_path}/nowhere/config.json does not exist; run `make train` first"]
+def test_missing_checkpoint_is_one_line_on_stderr(tmp_path: Path) -> None:
+    completed = _run("--checkpoint", tmp_path / "nowhere", "--output", tmp_path / "bundle")
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert completed.stderr.splitlines() == [
+        f"Error: {tmp_path}/nowhere/config.json does not exist; run `make train` first"
+    ]
 
 
-def test_a_folder_that_is_no_bundle_is_not_replaced(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_folder_without_bundle_is_not_replaced(tiny_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ExportError, match="exists and is not a bundle; choose another --output"):
         _export(tiny_checkpoint, tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_killed_export_leaves_the_earlier_bundle(tiny_checkpoint: Path, bundle_copy: Path) -> None:
+def test_killed_export_leaves_existing_bundle_intact(tiny_checkpoint: Path, bundle_copy: Path) -> None:
     command = [sys.executable, "-m", "export", "--checkpoint", tiny_checkpoint, "--output", bundle_copy]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:

@@ -34,7 +34,7 @@ def _logits(margins: Iterable[float]) -> np.ndarray:
 
 
 @given(_ROWS)
-def test_thresholds_are_in_order_and_keep_their_promise(rows: list[tuple[float, bool]]) -> None:
+def test_thresholds_are_ordered_and_respect_mode_limits(rows: list[tuple[float, bool]]) -> None:
     split, logits = _split([int(spam) for _, spam in rows]), _logits([margin for margin, _ in rows])
     thresholds = fit_thresholds(split, logits, temperature=1.5, variant="int8")
     scores = validation_scores(split, logits, temperature=1.5, variant="int8")
@@ -43,7 +43,8 @@ def test_thresholds_are_in_order_and_keep_their_promise(rows: list[tuple[float, 
     ham, spam = len(scores.ham), len(scores.spam)
     if thresholds[LOW_FALSE_POSITIVE] > thresholds[BALANCED]:
         assert (scores.spam < thresholds[LOW_FALSE_POSITIVE]).sum() <= spam / 2
-    if (scores.ham >= thresholds[LOW_FALSE_POSITIVE]).any():  # below 2,995 ham, only at the limit on missed spam
+    # with fewer than 2,995 ham, only at the limit on missed spam
+    if (scores.ham >= thresholds[LOW_FALSE_POSITIVE]).any():
         assert (scores.spam < threshold_above_ham(scores, allowed=0)).sum() > spam / 2
     if thresholds[HIGH_RECALL] < thresholds[BALANCED]:
         assert (scores.ham >= thresholds[HIGH_RECALL]).sum() <= 0.05 * ham
@@ -59,15 +60,17 @@ def _fitted(margins: Iterable[float], labels: list[int]) -> tuple[dict[str, floa
     )
 
 
-def _drawn(ham: int, spam: int, *odd: tuple[float, int], seed: int = 0) -> tuple[dict[str, float], ValidationScores]:
-    """Fit thresholds on scores drawn as from a decent classifier, plus some odd messages (margin, label)."""
+def _drawn(
+    ham: int, spam: int, *outliers: tuple[float, int], seed: int = 0
+) -> tuple[dict[str, float], ValidationScores]:
+    """Fit thresholds on scores like those of a good classifier, plus outliers given as (margin, label)."""
     rng = np.random.default_rng(seed)
-    margins = [*rng.normal(-3, 1.7, ham), *rng.normal(4, 2.2, spam), *(margin for margin, _ in odd)]
-    return _fitted(margins, [0] * ham + [1] * spam + [label for _, label in odd])
+    margins = [*rng.normal(-3, 1.7, ham), *rng.normal(4, 2.2, spam), *(margin for margin, _ in outliers)]
+    return _fitted(margins, [0] * ham + [1] * spam + [label for _, label in outliers])
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_modes_of_a_bundle_of_usual_size_differ(seed: int) -> None:
+def test_modes_differ_for_typical_validation_size(seed: int) -> None:
     thresholds, scores = _drawn(700, 300, seed=seed)
     strict, balanced, lenient = thresholds.values()
     assert strict > balanced > lenient
@@ -77,38 +80,38 @@ def test_the_modes_of_a_bundle_of_usual_size_differ(seed: int) -> None:
     assert (missed == 3 and false_positives <= 35) or (missed > 3 and false_positives == 35)
 
 
-def test_one_spam_with_the_wrong_label_decides_nothing() -> None:
-    """1 % of 56 spam is none: a threshold that misses none would lie below most ham."""
+def test_one_mislabelled_spam_does_not_determine_high_recall_threshold() -> None:
+    """1 % of 56 spam is less than one, and a threshold without missed spam would lie below most ham."""
     (_, before), (thresholds, scores) = _drawn(400, 56), _drawn(400, 56, (-7.0, 1))
     assert (scores.ham >= scores.spam[0]).mean() > 0.9
     assert (scores.ham >= thresholds[HIGH_RECALL]).sum() <= 20
     assert (before.spam < thresholds[HIGH_RECALL]).sum() <= 1
 
 
-def test_one_ham_with_the_wrong_label_does_not_give_up_most_spam() -> None:
+def test_one_mislabelled_ham_does_not_sacrifice_most_spam() -> None:
     thresholds, scores = _drawn(700, 300, (9.0, 0))
     assert (scores.spam >= scores.ham[-1]).mean() < 0.05
     assert (scores.spam >= thresholds[LOW_FALSE_POSITIVE]).mean() >= 0.5
-    said = resolution(scores, thresholds)
-    assert "1 of 701 validation ham are called spam" in said
+    text = resolution(scores, thresholds)
+    assert "1 of 701 validation ham are called spam" in text
     assert (
         "a threshold for 0.1% would miss more than 50% of the validation spam; 150 of 300 validation spam are missed."
-        in said
+        in text
     )
 
 
-def test_where_balanced_leaves_nothing_to_win_the_modes_are_one() -> None:
+def test_modes_coincide_for_well_separated_classes() -> None:
     thresholds, scores = _fitted([*np.linspace(-9, -7, 250), *np.linspace(5, 6, 50)], [0] * 250 + [1] * 50)
     assert len(set(thresholds.values())) == 1
-    said = resolution(scores, thresholds)
+    text = resolution(scores, thresholds)
     assert (
         "`low-false-positive` targets a false-positive rate of 0.1% and has the threshold of `balanced`: 0 of 250"
-        in said
+        in text
     )
-    assert "`high-recall` targets a miss rate of 1% and has the threshold of `balanced`: 0 of 50" in said
+    assert "`high-recall` targets a miss rate of 1% and has the threshold of `balanced`: 0 of 50" in text
 
 
-def test_five_thousand_ham_allow_a_false_positive_and_show_the_rate() -> None:
+def test_five_thousand_ham_suffice_to_demonstrate_target_rate() -> None:
     margins = [*np.linspace(-6, -2, 4998), 1.0, 3.0, *np.linspace(2, 4, 10)]
     thresholds, scores = _fitted(margins, [0] * 5000 + [1] * 10)
     assert FalsePositives.at(thresholds[LOW_FALSE_POSITIVE], scores.ham) == FalsePositives(1, 5000)
@@ -118,7 +121,7 @@ def test_five_thousand_ham_allow_a_false_positive_and_show_the_rate() -> None:
     )
 
 
-def test_what_votes_is_stated_by_kind() -> None:
+def test_validation_votes_are_reported_by_kind() -> None:
     kinds = ["", "", "bank", "code", "bank", "", "parcel"]
     split = _split([0, 0, 0, 0, 0, 1, 1], [0, 1, 2, 3, 2, 4, 5], kinds)
     scores = validation_scores(split, _logits([-4, -3, -2, -1, 9, 3, 4]), temperature=1.0, variant="int8")
@@ -140,14 +143,14 @@ def test_what_votes_is_stated_by_kind() -> None:
     )
 
 
-def test_a_template_counts_once() -> None:
+def test_near_duplicates_count_once_in_validation_scores() -> None:
     margins, labels = [-4.0, -3.0, 2.0, 3.0, 5.0, 5.5], [0, 0, 1, 1, 0, 0]
-    seen = validation_scores(_split(labels, [0, 1, 2, 3, 4, 4]), _logits(margins), temperature=1.0, variant="int8")
-    assert (len(seen.ham), len(seen.spam)) == (3, 2)
-    assert np.allclose(np.log(seen.ham / (1 - seen.ham)), [-4, -3, 5], atol=1e-4)
+    scores = validation_scores(_split(labels, [0, 1, 2, 3, 4, 4]), _logits(margins), temperature=1.0, variant="int8")
+    assert (len(scores.ham), len(scores.spam)) == (3, 2)
+    assert np.allclose(np.log(scores.ham / (1 - scores.ham)), [-4, -3, 5], atol=1e-4)
 
 
-def test_few_ham_are_stated() -> None:
+def test_resolution_states_insufficient_validation_ham() -> None:
     scores = ValidationScores(variant="int8", ham=np.full(900, 0.1), spam=np.array([0.4, 0.9]))
     assert resolution(scores, {LOW_FALSE_POSITIVE: 0.6, BALANCED: 0.3, HIGH_RECALL: 0.05}).splitlines() == [
         "- Validation: 900 ham and 2 spam, one message per near-duplicate cluster.",
@@ -166,38 +169,38 @@ def test_few_ham_are_stated() -> None:
     assert "; 0.1% cannot be estimated; 2,995 ham would be needed" in resolution(few, dict.fromkeys(MODES, 0.6))
 
 
-def test_a_validation_split_of_one_class_is_one_line() -> None:
+def test_validation_split_with_one_class_is_refused() -> None:
     with pytest.raises(ExportError, match="the validation split has 0 spam and 2 ham"):
         fit_thresholds(_split([0, 0]), _logits([-1, 1]), temperature=1.0, variant="int8")
 
 
-def test_rates_are_counted_on_the_test_split_one_per_cluster(tiny_bundle: Path) -> None:
+def test_mode_rates_count_one_test_message_per_cluster(tiny_bundle: Path) -> None:
     manifest = Bundle.find(tiny_bundle).manifest
     split = _split([1, 1, 1, 0, 0, 0, 0], [0, 0, 1, 2, 3, 4, 5])
     scores = np.array([0.9, 0.1, 0.0, 0.9, 0.0, 0.0, 0.0], dtype=np.float32)
     measured = metrics_of_modes(manifest, split, scores)
     assert set(measured) == set(MODES)
     for figures in measured.values():
-        found = {name: (rate["value"], rate["n"]) for name, rate in figures.items()}
-        assert found == {"precision": (0.5, 2), "recall": (0.5, 2), "false_positive_rate": (0.25, 4)}
+        actual = {name: (rate["value"], rate["n"]) for name, rate in figures.items()}
+        assert actual == {"precision": (0.5, 2), "recall": (0.5, 2), "false_positive_rate": (0.25, 4)}
         assert all(rate["low"] < rate["value"] < rate["high"] for rate in figures.values())
     nothing = metrics_of_modes(manifest, split, np.zeros(7, dtype=np.float32))[BALANCED]["precision"]
     assert nothing == {"value": None, "low": 0.0, "high": 1.0, "count": 0, "n": 0}
 
 
-def test_the_band_is_counted_on_the_test_split_one_per_cluster(tiny_bundle: Path) -> None:
+def test_unsure_band_counts_one_test_message_per_cluster(tiny_bundle: Path) -> None:
     data = Bundle.find(tiny_bundle).manifest.to_dict()
     data["thresholds"] = {LOW_FALSE_POSITIVE: 0.75, BALANCED: 0.5, HIGH_RECALL: 0.25}
     split = _split([1, 1, 1, 0, 0, 0, 0], [0, 0, 1, 2, 3, 4, 5])
     scores = np.array([0.5, 0.0, 0.9, 0.74, 0.75, 0.25, 0.2], dtype=np.float32)
-    found = metrics_of_band(Manifest.from_dict(data), split, scores)
-    assert {name: (rate["count"], rate["n"], rate["value"]) for name, rate in found.items()} == {
+    rates = metrics_of_band(Manifest.from_dict(data), split, scores)
+    assert {name: (rate["count"], rate["n"], rate["value"]) for name, rate in rates.items()} == {
         "ham": (2, 4, 0.5),
         "spam": (1, 2, 0.5),
     }
 
 
-def test_the_committed_bundle_has_them(tiny_bundle: Path) -> None:
+def test_committed_bundle_card_matches_validation_scores(tiny_bundle: Path) -> None:
     bundle = Bundle.find(tiny_bundle)
     scores = ValidationScores.read(bundle)
     assert (len(scores.ham), len(scores.spam), scores.variant) == (30, 30, "int8")

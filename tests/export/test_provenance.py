@@ -1,4 +1,4 @@
-"""Provenance: the versions of what is installed, whichever build of onnxruntime that is."""
+"""Provenance: versions of the installed libraries, for either build of onnxruntime."""
 
 import platform
 
@@ -8,11 +8,11 @@ from export.provenance import LIBRARIES
 from spam_edge.training.checkpoint import versions
 
 
-def test_a_library_that_is_not_installed_is_left_out() -> None:
+def test_uninstalled_library_is_omitted_from_versions() -> None:
     expected = {"python": platform.python_version(), "numpy": np.__version__}
     assert versions(("spam-edge-of-nobody", "numpy")) == expected
 
 
-def test_either_build_of_onnxruntime_is_recorded() -> None:
+def test_installed_onnxruntime_build_is_recorded() -> None:
     assert {"onnxruntime", "onnxruntime-gpu"} <= set(LIBRARIES)
     assert {"onnxruntime", "onnxruntime-gpu"} & versions(LIBRARIES).keys()

@@ -15,17 +15,17 @@ from spam_edge.bundle.locate import Bundle
 def evaluation_of(bundle: Path, folder: Path, **changes: object) -> Path:
     training = json.loads((bundle / "manifest.json").read_bytes())["provenance"]["training"]
     path = folder / "evaluation.json"
-    found = {
+    evaluation = {
         "corpus": {"fingerprint": training["corpus"]["fingerprint"]},
         "settings": training["settings"] | {"seed": 7, "resamples": 20},
         "quick": False,
         "quote": "### Headline\n\nrecall 0.9 \\1",
     } | changes
-    path.write_text(json.dumps(found), encoding="utf-8")
+    path.write_text(json.dumps(evaluation), encoding="utf-8")
     return path
 
 
-def test_the_card_quotes_and_the_bundle_stays_whole(bundle_copy: Path, tmp_path: Path) -> None:
+def test_command_quotes_evaluation_in_card_and_bundle_verifies(bundle_copy: Path, tmp_path: Path) -> None:
     evaluation = evaluation_of(bundle_copy, tmp_path)
     command = [sys.executable, "-m", "export.quote", evaluation, "--bundle", bundle_copy]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -34,7 +34,7 @@ def test_the_card_quotes_and_the_bundle_stays_whole(bundle_copy: Path, tmp_path:
     Bundle.find(bundle_copy).verify()
 
 
-def test_a_later_evaluation_takes_the_place_of_the_earlier(bundle_copy: Path, tmp_path: Path) -> None:
+def test_later_evaluation_replaces_earlier_quote(bundle_copy: Path, tmp_path: Path) -> None:
     for text in ("first figures", "second figures"):
         quote(evaluation_of(bundle_copy, tmp_path, quote=text), Bundle.find(bundle_copy))
     card = (bundle_copy / "README.md").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def test_a_later_evaluation_takes_the_place_of_the_earlier(bundle_copy: Path, tm
         ({"quote": None, "corpus": None}, "cannot be read"),
     ],
 )
-def test_what_does_not_belong_to_the_bundle_is_refused(
+def test_evaluation_of_different_corpus_or_settings_is_refused(
     bundle_copy: Path, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     before = (bundle_copy / "README.md").read_bytes()
@@ -59,7 +59,7 @@ def test_what_does_not_belong_to_the_bundle_is_refused(
     assert (bundle_copy / "README.md").read_bytes() == before
 
 
-def test_a_quick_run_is_not_quoted(bundle_copy: Path, tmp_path: Path) -> None:
+def test_quick_evaluation_is_not_quoted(bundle_copy: Path, tmp_path: Path) -> None:
     before = (bundle_copy / "README.md").read_bytes()
     assert not quote(evaluation_of(bundle_copy, tmp_path, quick=True), Bundle.find(bundle_copy))
     assert (bundle_copy / "README.md").read_bytes() == before

@@ -1,4 +1,4 @@
-"""Nothing that this project runs lets onnxruntime report usage or leave an identity in the home folder."""
+"""onnxruntime neither reports usage nor writes an identity to the home folder."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ TRAINING_AND_EXPORT = "import export.assembly, export.alternatives, spam_edge.tr
         pytest.param(TRAINING_AND_EXPORT, id="training and export", marks=pytest.mark.slow),
     ],
 )
-def test_onnxruntime_leaves_no_identity(tmp_path: Path, tiny_bundle: Path, code: str) -> None:
+def test_onnxruntime_writes_no_files_to_home_folder(tmp_path: Path, tiny_bundle: Path, code: str) -> None:
     if code != RUNTIME:
         pytest.importorskip("optimum")
     home = tmp_path / "home"
@@ -29,5 +29,5 @@ def test_onnxruntime_leaves_no_identity(tmp_path: Path, tiny_bundle: Path, code:
     environment = kept | {"HOME": str(home), "USERPROFILE": str(home), "ORT_DISABLE_TELEMETRY": "0"}
     command = [sys.executable, "-c", f"import sys; {code}; assert 'onnxruntime' in sys.modules", tiny_bundle]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-    left = [path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()]
-    assert [name for name in left if "matplotlib" not in name] == []
+    written = [path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()]
+    assert [name for name in written if "matplotlib" not in name] == []

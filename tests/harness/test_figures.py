@@ -1,4 +1,4 @@
-"""Test parsing, running and refreshing of documents, with made-up pages and artifacts."""
+"""Test parsing, running and refreshing of documents, with artificial pages and artifacts."""
 
 import json
 from pathlib import Path
@@ -158,24 +158,24 @@ ARTIFACTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES.keys() - {"evaluation"}))
-def test_figures_of_an_artifact(name: str, tmp_path: Path) -> None:
+def test_figures_are_rendered_only_from_existing_artifact(name: str, tmp_path: Path) -> None:
     artifact, expected = ARTIFACTS[name]
     assert FIGURES[name].read(tmp_path) is None
     path = tmp_path / FIGURES[name].artifact
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(artifact), encoding="utf-8")
-    made = FIGURES[name].read(tmp_path)
-    assert made is not None
-    assert expected in made
-    assert made.endswith("\n")
+    rendered = FIGURES[name].read(tmp_path)
+    assert rendered is not None
+    assert expected in rendered
+    assert rendered.endswith("\n")
 
 
-def test_nothing_is_quoted_of_a_model_of_own_data_or_a_quick_evaluation() -> None:
+def test_custom_data_models_and_quick_evaluations_are_not_quoted() -> None:
     assert [FIGURES[name].make(manifest("files")) for name in ("tracks", "quality", "sizes")] == [None] * 3
     assert FIGURES["evaluation"].make({"quick": True}) is None
 
 
-def test_blocks_know_how_they_are_treated() -> None:
+def test_parsed_blocks_have_language_line_and_run_options() -> None:
     blocks = list(parse_blocks(PAGE))
     assert [block.language for block in blocks] == ["console"] * 3 + ["python"] * 2 + ["console"]
     assert [block.not_run for block in blocks] == [None, "needs a cluster", None, None, None, None]
@@ -184,7 +184,7 @@ def test_blocks_know_how_they_are_treated() -> None:
     assert PAGE.splitlines()[blocks[3].line - 1] == "```python"
 
 
-def test_commands_have_continuation_lines_and_output() -> None:
+def test_console_block_is_parsed_into_commands_and_output() -> None:
     first, second = parse_commands("$ cat \\\n> one.txt\nshown\n> shown\n$ true\n")
     assert (first.text, first.shown) == ("cat \\\none.txt", "shown\n> shown\n")
     assert (second.text, second.shown) == ("true", "")
@@ -192,25 +192,25 @@ def test_commands_have_continuation_lines_and_output() -> None:
         parse_commands("cat one.txt\n")
 
 
-def test_a_page_runs_in_one_folder_and_one_namespace(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_page_blocks_share_folder_and_python_namespace(tmp_path: Path, tiny_bundle: Path) -> None:
     ran = [printed for _, printed in run_page(PAGE, Scratch(tmp_path, tiny_bundle), trained=False)]
     assert ran[:3] == [[""], [""], ["42\n"]]
     assert ran[3][0].strip() == "1"
     assert ran[3][1].startswith("SPAM\t")
 
 
-def test_a_command_that_fails_is_an_error(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_failing_page_command_raises_error(tmp_path: Path, tiny_bundle: Path) -> None:
     with pytest.raises(RuntimeError, match=r"\$ exit 1\nexit code 1"):
         list(run_page(PAGE, Scratch(tmp_path, tiny_bundle), trained=True))
 
 
-def test_a_transcript_shows_what_its_commands_print(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_stale_transcript_is_rewritten_with_actual_output(tmp_path: Path, tiny_bundle: Path) -> None:
     page = PAGE.replace("<!-- trained bundle -->", "<!-- not run: it fails -->")
     after = rewrite_transcripts(page, Scratch(tmp_path, tiny_bundle))
     assert after.replace(" ", "") == page.replace("stale", "1").replace(" ", "")
 
 
-def test_the_command_rewrites_stale_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_rewrites_stale_pages_and_check_reports_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "page.md"
     region = "<!-- figures: normalizer -->\n{}<!-- end -->\n"
     absent = "<!-- figures: start -->\nas it was\n<!-- end -->\n"
@@ -228,7 +228,7 @@ def test_the_command_rewrites_stale_pages(tmp_path: Path, monkeypatch: pytest.Mo
     assert CliRunner().invoke(command.main, ["--check"]).exit_code == 0
 
 
-def test_regions_are_replaced_by_name() -> None:
+def test_page_regions_are_parsed_and_replaced_by_name() -> None:
     text = "a\n<!-- figures: one -->\nold\n<!-- end -->\nb\n"
     assert parse_regions(text) == {"one": "old\n"}
     after = replace_regions(text, lambda name, content: f"{name}, not {content}")

@@ -1,4 +1,4 @@
-"""The program for a GPU: how parts run, what is reported and quoted, and the small form on a CPU from end to end."""
+"""The GPU program: execution of parts, reports and quotes, and a small end-to-end run on a CPU."""
 
 import json
 import shutil
@@ -41,31 +41,31 @@ def run(settings: Settings, name: str, *arguments: str, seconds: float = 300) ->
     return run_part(part, settings, python=sys.executable, environment=ENVIRONMENT, seconds=seconds)
 
 
-def test_a_part_runs_in_a_process_of_its_own(settings: Settings) -> None:
+def test_part_runs_in_subprocess_and_returns_saved_figures(settings: Settings) -> None:
     before = time.time()
     outcome = run(settings, "succeed", "spam")
     assert (outcome["status"], outcome["reason"]) == (OK, "")
     assert outcome["figures"].items() >= {"word": "spam", "device": "cpu"}.items()
-    assert before <= outcome["figures"]["began"] <= time.time()  # the cold start counts from here
+    assert before <= outcome["figures"]["began"] <= time.time()  # start of the cold-start measurement
     assert Settings.from_json(settings.to_json()) == settings
 
 
-def test_what_cannot_run_is_skipped_with_the_reason(settings: Settings) -> None:
+def test_part_with_missing_requirement_is_skipped_with_reason(settings: Settings) -> None:
     assert run(settings, "skip") | {"seconds": 0} == {
         "status": SKIPPED, "reason": "no bundle", "seconds": 0, "figures": {},
     }  # fmt: skip
 
 
-def test_a_failure_keeps_figures_reason_and_log(settings: Settings) -> None:
+def test_failed_part_keeps_figures_reason_and_log(settings: Settings) -> None:
     outcome = run(settings, "fail")
     assert (outcome["status"], outcome["reason"]) == (FAILED, "ValueError: nothing to divide")
     assert outcome["figures"] == {"kept": 1}
     assert outcome["log"].startswith("a line of the log\nTraceback")
 
 
-def test_a_part_that_hangs_is_stopped_with_all_its_processes(settings: Settings, monkeypatch: Any) -> None:
+def test_hanging_part_is_killed_with_its_child_processes(settings: Settings, monkeypatch: Any) -> None:
     monkeypatch.setattr("tests.gpu.parts._SHORTEST", 0)
-    for seconds in (20, 60, 300):  # until the part had the time to save its figure
+    for seconds in (20, 60, 300):  # retried until the part had time to save its figure
         outcome = run(settings, "hang", seconds=seconds)
         if outcome["figures"]:
             break
@@ -76,7 +76,7 @@ def test_a_part_that_hangs_is_stopped_with_all_its_processes(settings: Settings,
     assert (settings.work / "beats").stat().st_size == beats
 
 
-def test_without_time_or_a_device_a_part_does_not_begin(settings: Settings) -> None:
+def test_part_is_skipped_without_remaining_time_or_device(settings: Settings) -> None:
     outcome = run(settings, "hang", seconds=1)
     assert (outcome["status"], outcome["reason"]) == (SKIPPED, "the time of --seconds is used up")
     large = Part("hang", "tests.support.gpu_parts:hang", 300, small=False)
@@ -84,7 +84,7 @@ def test_without_time_or_a_device_a_part_does_not_begin(settings: Settings) -> N
     assert (outcome["status"], outcome["reason"]) == (SKIPPED, NO_DEVICE)
 
 
-def test_parts_have_names_of_their_own_and_no_commas() -> None:
+def test_part_names_are_unique_and_contain_no_comma() -> None:
     names = [part.name for part in PARTS]
     assert len(set(names)) == len(names)
     assert not any("," in name for name in names)
@@ -95,7 +95,7 @@ def test_parts_have_names_of_their_own_and_no_commas() -> None:
     order=st.sampled_from([SORTED, OWN_ORDER]),
     budget=st.integers(1, 1000),
 )
-def test_a_plan_has_each_row_once_and_keeps_the_budget(lengths: list[int], order: str, budget: int) -> None:
+def test_batch_plan_has_each_row_once_within_token_budget(lengths: list[int], order: str, budget: int) -> None:
     plan = plan_for((order, budget), lengths)
     rows = [int(row) for batch in plan for row in batch]
     expected = sorted(range(len(lengths)), key=lengths.__getitem__) if order == SORTED else list(range(len(lengths)))
@@ -103,15 +103,15 @@ def test_a_plan_has_each_row_once_and_keeps_the_budget(lengths: list[int], order
     assert all(len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= budget for batch in plan)
 
 
-def test_the_cold_start_imports_no_library_of_another_engine() -> None:
+def test_cold_start_modules_import_no_engine_library() -> None:
     libraries = '{"torch", "transformers", "optimum", "onnx", "onnxruntime", "sklearn", "matplotlib"}'
     code = f"import sys, tests.gpu.speed, tests.gpu.worker; print(sorted({libraries} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    completed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert completed.stdout == "[]\n"
 
 
-def wheel(folder: Path, name: str, code: str) -> None:
-    """Write the smallest wheel."""
+def write_wheel(folder: Path, name: str, code: str) -> None:
+    """Write a minimal wheel."""
     with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
         archive.writestr(f"{name}.py", code)
         information = f"{name}-1.0.dist-info"
@@ -121,24 +121,24 @@ def wheel(folder: Path, name: str, code: str) -> None:
 
 
 @pytest.mark.slow
-def test_wheels_come_before_the_packages_of_the_interpreter(tmp_path: Path) -> None:
+def test_provided_wheels_take_precedence_over_installed_packages(tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
     wheels.mkdir()
-    wheel(wheels, "brought_along", "value = 42")
-    wheel(wheels, "click", "value = 'another click'")  # this interpreter has one, too
+    write_wheel(wheels, "brought_along", "value = 42")
+    write_wheel(wheels, "click", "value = 'another click'")  # also installed in this interpreter
     python, outcome = make_environment(wheels, tmp_path / "environment")
     assert outcome["status"] == OK, outcome["reason"]
     assert len(outcome["figures"]["wheels"]) == 2
     code = "import brought_along, click, numpy; print(brought_along.value, click.value, numpy.__name__)"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "42 another click numpy\n"
+    completed = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    assert completed.stdout == "42 another click numpy\n"
     again, outcome = make_environment(wheels, tmp_path / "environment")
     assert (again, outcome["status"]) == (python, OK)
     assert outcome["seconds"] < 1
 
 
 @pytest.mark.parametrize("content", [None, b"no wheel"])
-def test_wheels_that_cannot_be_installed_are_said(tmp_path: Path, content: bytes | None) -> None:
+def test_missing_or_broken_wheel_fails_with_reason(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "broken-1.0-py3-none-any.whl").write_bytes(content)
     python, outcome = make_environment(tmp_path, tmp_path / "environment")
@@ -146,36 +146,38 @@ def test_wheels_that_cannot_be_installed_are_said(tmp_path: Path, content: bytes
     assert "holds no wheel" in outcome["reason"] if content is None else outcome["reason"]
 
 
-def invoke(*arguments: str) -> Any:
+def invoke_command(*arguments: str) -> Any:
     return CliRunner().invoke(command.main, arguments)
 
 
-def test_results_of_another_program_are_not_overwritten(tmp_path: Path) -> None:
+def test_foreign_output_file_and_invalid_options_are_refused(tmp_path: Path) -> None:
     output = tmp_path / "gpu.json"
     output.write_text("[1]")
-    result = invoke("--output", str(output), "--work", str(tmp_path))
+    result = invoke_command("--output", str(output), "--work", str(tmp_path))
     assert result.exit_code == 1
     assert "is not from python -m tests.gpu; name another --output" in result.output
     assert output.read_text() == "[1]"
-    assert invoke("--parts", "device,nothing").exit_code == 2
-    assert "--prepare needs --checkpoint" in invoke("--prepare").output
-    assert invoke("--extra", "name=nowhere.csv").exit_code == 2
+    assert invoke_command("--parts", "device,nothing").exit_code == 2
+    assert "--prepare needs --checkpoint" in invoke_command("--prepare").output
+    assert invoke_command("--extra", "name=nowhere.csv").exit_code == 2
 
 
-def test_parts_that_are_ok_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mocked: the parts do not run."""
+def test_missing_option_keeps_successful_parts_and_reruns_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mocked: no part runs."""
     ran: list[str] = []
 
-    def pretend(part: Part, *_: Any, **__: Any) -> dict[str, Any]:
+    def fake_run_part(part: Part, *_: Any, **__: Any) -> dict[str, Any]:
         ran.append(part.name)
         return {"status": FAILED if part.name == "host" else OK, "reason": "", "seconds": 1.0, "figures": {"new": 1}}
 
-    monkeypatch.setattr(command, "run_part", pretend)
+    monkeypatch.setattr(command, "run_part", fake_run_part)
     output = tmp_path / "gpu.json"
     kept = {"status": OK, "reason": "", "seconds": 2.0, "figures": {"old": 1}}
     output.write_text(json.dumps({"parts": {"train": kept, "host": kept | {"status": LATE}}}))
     options = ["--output", str(output), "--work", str(tmp_path), "--missing", "--parts", "train,host,tests"]
-    result = invoke(*options)
+    result = invoke_command(*options)
     assert result.exit_code == 1  # host failed
     assert ran == ["device", "tests", "host"]
     parts = json.loads(output.read_bytes())["parts"]
@@ -186,7 +188,7 @@ def test_parts_that_are_ok_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "host         failed  1" in result.output
 
 
-def test_the_summary_has_all_parts_and_the_speeds() -> None:
+def test_summary_lists_failed_parts_and_measured_speeds() -> None:
     shown = summary(results())
     assert "speed base torch-fp16  failed  9        out of luck" in shown
     row = next(line for line in shown.splitlines() if line.startswith("spam-edge"))
@@ -196,7 +198,7 @@ def test_the_summary_has_all_parts_and_the_speeds() -> None:
     assert "PyTorch fp16  " not in shown
 
 
-def test_a_run_on_cuda_is_quoted() -> None:
+def test_cuda_run_is_quoted_in_text_and_tables() -> None:
     assert quote.brief(results()) == (
         "On an NVIDIA Made Up (2026-01-02), fp16 differs from PyTorch in fp32 by at most 0.0007 in a score; 6 of 1,100 "
         "labels differ. It classified 30,000 messages/s, 1.5 times as many as transformers pipeline.\n"
@@ -214,14 +216,14 @@ def test_a_run_on_cuda_is_quoted() -> None:
     )
 
 
-def test_a_run_without_cuda_is_not_quoted() -> None:
+def test_run_without_cuda_is_not_quoted() -> None:
     without = results(cuda=False)
     assert [quote.brief(without), quote.tables(without), quote.training(without)] == [None] * 3
     assert quote.card(without, "0" * 64) is None
     assert [quote.brief({"parts": {}}), quote.tables({"parts": {}}), quote.training({"parts": {}})] == [None] * 3
 
 
-def test_the_card_quotes_a_run_of_its_own_fp16_file(bundle_copy: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_card_quotes_only_cuda_run_of_same_fp16_file(bundle_copy: Path, tmp_path: Path, monkeypatch: Any) -> None:
     card = bundle_copy / "README.md"
     section = "<!-- cuda -->\nThis export did **not run it on a GPU**.\n<!-- end of cuda -->\n"
     card.write_text(card.read_text(encoding="utf-8") + section, encoding="utf-8")
@@ -249,21 +251,21 @@ def test_the_card_quotes_a_run_of_its_own_fp16_file(bundle_copy: Path, tmp_path:
     Bundle.find(bundle_copy).verify()
 
 
-on_a_cpu = pytest.mark.skipif(
+needs_cpu_build = pytest.mark.skipif(
     CUDA in onnxruntime.get_available_providers(), reason="this is the GPU build of onnxruntime"
 )
 
 
-def run_all(work: Path, *options: str) -> tuple[dict[str, Any], str]:
-    """Run the program, and return the results of its parts and what it printed."""
+def run_program(work: Path, *options: str) -> tuple[dict[str, Any], str]:
+    """Run the program and return the results of its parts and its standard output."""
     output = work / "gpu.json"
     command = [sys.executable, "-m", "tests.gpu", "--output", str(output), "--work", str(work), "--seconds", "20000"]
-    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    completed = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)
     parts: dict[str, Any] = json.loads(output.read_bytes())["parts"]
-    bad = {name: part for name, part in parts.items() if part["status"] not in {OK, SKIPPED}}
-    assert not bad, bad
-    assert done.returncode == 0, done.stderr
-    return parts, done.stdout
+    unsuccessful = {name: part for name, part in parts.items() if part["status"] not in {OK, SKIPPED}}
+    assert not unsuccessful, unsuccessful
+    assert completed.returncode == 0, completed.stderr
+    return parts, completed.stdout
 
 
 def assert_timed(figures: dict[str, Any]) -> None:
@@ -275,9 +277,9 @@ def assert_timed(figures: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@on_a_cpu
-def test_the_small_form_runs_to_its_end_on_a_cpu(tiny_bundle: Path, tmp_path: Path) -> None:
-    parts, shown = run_all(tmp_path, "--bundle", str(tiny_bundle))
+@needs_cpu_build
+def test_small_run_completes_on_cpu_and_skips_gpu_parts(tiny_bundle: Path, tmp_path: Path) -> None:
+    parts, shown = run_program(tmp_path, "--bundle", str(tiny_bundle))
     assert list(parts) == ["environment", *(part.name for part in PARTS)]
     ran = {name for name, part in parts.items() if part["status"] == OK}
     timed = {"speed base ours", "speed base onnxruntime-o4"}
@@ -312,13 +314,13 @@ def test_the_small_form_runs_to_its_end_on_a_cpu(tiny_bundle: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-@on_a_cpu
-def test_the_files_of_a_checkpoint_are_compared_with_it(tiny_checkpoint: Path, tmp_path: Path) -> None:
+@needs_cpu_build
+def test_checkpoint_files_are_compared_with_pytorch_and_reused(tiny_checkpoint: Path, tmp_path: Path) -> None:
     extra = tmp_path / "mine.csv"
     extra.write_text("label,text\nspam,WINNER!! Call 09061701461 to claim your prize\nham,see you at 5 then\n")
     engines = [f"speed base {engine}" for engine in ("torch-fp16", "pipeline")]
     options = ["--checkpoint", str(tiny_checkpoint), "--extra", f"mine={extra}"]
-    parts, _ = run_all(tmp_path, *options, "--parts", ",".join(["bundle base", "inference base", *engines]))
+    parts, _ = run_program(tmp_path, *options, "--parts", ",".join(["bundle base", "inference base", *engines]))
     figures = parts["inference base"]["figures"]
     assert figures["reference"] == "PyTorch fp32"
     assert figures["variants"]["fp16"]["sets"]["test"]["n"] == 40
@@ -327,9 +329,9 @@ def test_the_files_of_a_checkpoint_are_compared_with_it(tiny_checkpoint: Path, t
     for name in engines:
         assert_timed(parts[name]["figures"])
     ready = tmp_path / "base" / READY
-    made = ready.stat().st_mtime_ns
-    run_all(tmp_path, *options, "--parts", "bundle base")
-    assert ready.stat().st_mtime_ns == made  # what is complete is used again
+    first_written = ready.stat().st_mtime_ns
+    run_program(tmp_path, *options, "--parts", "bundle base")
+    assert ready.stat().st_mtime_ns == first_written  # the complete folder is reused
     settings = Settings(work=tmp_path, checkpoint=tiny_checkpoint, extras={})  # without the labelled file
     part = next(part for part in PARTS if part.name == "bundle base")
     again = run_part(part, settings, python=sys.executable, environment=ENVIRONMENT, seconds=1000)
@@ -337,12 +339,12 @@ def test_the_files_of_a_checkpoint_are_compared_with_it(tiny_checkpoint: Path, t
 
 
 @pytest.mark.slow
-@on_a_cpu
-def test_a_checkpoint_of_another_bundle_is_refused(tiny_bundle: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    other = Path(shutil.copytree(tiny_checkpoint, tmp_path / "other"))
-    weights = other / "model.safetensors"
+@needs_cpu_build
+def test_checkpoint_of_different_bundle_is_refused(tiny_bundle: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    different_checkpoint = Path(shutil.copytree(tiny_checkpoint, tmp_path / "other"))
+    weights = different_checkpoint / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\x3f")
-    settings = Settings(work=tmp_path, bundle=tiny_bundle, checkpoint=other, extras={})
+    settings = Settings(work=tmp_path, bundle=tiny_bundle, checkpoint=different_checkpoint, extras={})
     part = next(part for part in PARTS if part.name == "bundle base")
     outcome = run_part(part, settings, python=sys.executable, environment=ENVIRONMENT, seconds=3000)
     assert outcome["status"] == FAILED

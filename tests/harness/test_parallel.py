@@ -1,4 +1,4 @@
-"""Folders that the processes of a run of the tests share are made once, and whole."""
+"""A folder shared by parallel test processes is created once and completely."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -12,8 +12,8 @@ from tests.support.parallel import once_in
 PROCESSES = 2
 
 
-def make(shared: Path) -> str:
-    """Make a folder whose file names its maker, and return the name."""
+def name_of_maker(shared: Path) -> str:
+    """Create or reuse a folder whose file names its creator, and return that name."""
 
     def fill(folder: Path) -> None:
         name = Path(mkdtemp(dir=shared)).name
@@ -22,14 +22,15 @@ def make(shared: Path) -> str:
     return (once_in(shared)("made", fill) / "maker").read_text(encoding="utf-8")
 
 
-def test_processes_share_what_one_has_made(tmp_path: Path) -> None:
+def test_concurrent_processes_share_one_folder(tmp_path: Path) -> None:
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        makers = list(pool.map(make, [tmp_path] * 2 * PROCESSES))
+        makers = list(pool.map(name_of_maker, [tmp_path] * 2 * PROCESSES))
     assert len(set(makers)) == 1
-    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2  # the folder, and that of its maker
+    # the shared folder and one created by its maker
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
 
-def test_what_failed_is_made_again(tmp_path: Path) -> None:
+def test_folder_is_rebuilt_after_failed_attempt(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").touch()
         raise ValueError("interrupted")

@@ -1,4 +1,4 @@
-"""Graph rewrites keep the logits: last layer narrowed to its first tokens, attention biases moved."""
+"""Graph rewrites keep the logits: last layer narrowed to first tokens, attention biases moved."""
 
 from pathlib import Path
 
@@ -40,31 +40,31 @@ def fused(model: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> P
     return fuse_for_cpu(exported.parent, folder / "fused", layers=3)
 
 
-def _pytorch(model: torch.nn.Module) -> NDArray[np.float32]:
+def _pytorch_logits(model: torch.nn.Module) -> NDArray[np.float32]:
     with torch.inference_mode():
         logits = model(input_ids=torch.from_numpy(IDS), attention_mask=torch.from_numpy(MASK)).logits
     result: NDArray[np.float32] = logits.numpy()
     return result
 
 
-def _onnxruntime(graph: onnx.ModelProto) -> NDArray[np.float32]:
+def _onnxruntime_logits(graph: onnx.ModelProto) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     [logits] = session.run(None, {"input_ids": IDS, "attention_mask": MASK})
     result: NDArray[np.float32] = logits
     return result
 
 
-def test_biases_of_keys_and_values_can_be_moved(model: torch.nn.Module) -> None:
+def test_removing_key_and_value_biases_keeps_logits(model: torch.nn.Module) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith(("k_lin.bias", "v_lin.bias")):
                 parameter.normal_()  # an untrained checkpoint has biases of 0
     moved = without_key_and_value_biases(model)
     assert not any(p.any() for name, p in moved.named_parameters() if name.endswith(("k_lin.bias", "v_lin.bias")))
-    assert np.abs(_pytorch(moved) - _pytorch(model)).max() < 1e-5
+    assert np.abs(_pytorch_logits(moved) - _pytorch_logits(model)).max() < 1e-5
 
 
-def test_the_narrowed_graph_says_the_same(model: torch.nn.Module, fused: Path, tmp_path: Path) -> None:
+def test_rewritten_graph_has_same_logits_as_pytorch(model: torch.nn.Module, fused: Path, tmp_path: Path) -> None:
     graph = onnx.load(fused)
     keep_first_token(graph)
     add_query_biases_first(graph)
@@ -75,22 +75,22 @@ def test_the_narrowed_graph_says_the_same(model: torch.nn.Module, fused: Path, t
     assert all(
         len(node.input) < 4 or not node.input[3] for node in graph.graph.node if node.op_type == "MultiHeadAttention"
     )
-    assert np.abs(_onnxruntime(graph) - _pytorch(model)).max() < 1e-5
+    assert np.abs(_onnxruntime_logits(graph) - _pytorch_logits(model)).max() < 1e-5
 
 
-def test_of_the_last_layer_only_keys_and_values_see_all_tokens(fused: Path) -> None:
+def test_last_layer_keeps_all_tokens_only_for_keys_and_values(fused: Path) -> None:
     graph = onnx.load(fused)
     keep_first_token(graph)
     last = [node for node in graph.graph.node if node.op_type == "MultiHeadAttention"][-1]
-    wanted = ["/distilbert/transformer/layer.2/sa_layer_norm/LayerNormalization_output_0", *last.input[1:3]]
-    graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in wanted)
+    observed = ["/distilbert/transformer/layer.2/sa_layer_norm/LayerNormalization_output_0", *last.input[1:3]]
+    graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in observed)
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     _, narrow, *wide = session.run(None, {"input_ids": IDS, "attention_mask": MASK})
     assert narrow.shape[:2] == (2, 2)  # two tokens of two messages
     assert {array.shape[:2] for array in wide} == {(2, 5)}
 
 
-def test_graphs_of_another_form_are_refused(fused: Path) -> None:
+def test_graphs_with_unexpected_form_are_refused(fused: Path) -> None:
     graph = onnx.load(fused)
     with_biases = onnx.load(fused)
     for tensor in with_biases.graph.initializer:

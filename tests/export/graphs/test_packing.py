@@ -1,6 +1,6 @@
 """The fp16 graph without padding: its structure, its arithmetic in numpy, and the session that runs it.
 
-onnxruntime has no kernels for it on the CPU. Its operators are computed as onnxruntime's documents of them specify.
+onnxruntime has no CPU kernels for this graph, so numpy computes its operators as onnxruntime's documentation specifies.
 """
 
 import shutil
@@ -36,9 +36,9 @@ def packed(bundle_copy: Path) -> Path:
     return bundle_copy / PACKED_FILE
 
 
-def test_every_attention_is_packed_and_takes_packed_inputs(packed: Path) -> None:
+def test_packed_graph_has_packed_attention_and_inputs(packed: Path) -> None:
     model = onnx.load(packed)
-    onnx.checker.check_model(model)  # the nodes are in order, among others
+    onnx.checker.check_model(model)  # checks the order of the nodes, among other things
     counts = Counter(node.op_type for node in model.graph.node)
     before = Counter(node.op_type for node in onnx.load(packed.with_name("model_fp16.onnx")).graph.node)
     kept = ("MatMul", "BiasGelu", "SkipLayerNormalization", "LayerNormalization", "Gemm")
@@ -49,32 +49,32 @@ def test_every_attention_is_packed_and_takes_packed_inputs(packed: Path) -> None
     assert [value.name for value in model.graph.input] == ["tokens", "positions", "offsets", "ends"]
 
 
-def test_the_weights_are_those_of_the_fp16_file(packed: Path) -> None:
+def test_packed_graph_shares_weights_with_fp16_file(packed: Path) -> None:
     model = onnx.load(packed, load_external_data=False)
     places = [{entry.key: entry.value for entry in t.external_data} for t in model.graph.initializer]
     assert {place["location"] for place in places if place} == {"model_fp16.onnx"}
     assert packed.stat().st_size < packed.with_name("model_fp16.onnx").stat().st_size / 4
-    weights, twin = (
+    weights, fp16_weights = (
         {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
         for path in (packed, packed.with_name("model_fp16.onnx"))
     )
-    assert weights.keys() - twin.keys() == {"message_starts_from", "message_starts_to"}
-    assert twin.keys() - weights.keys() == {"ort_const_1_reduce_sum_axes"}  # sums up the mask
-    for name in twin.keys() & weights.keys():
-        np.testing.assert_array_equal(weights[name], twin[name])
+    assert weights.keys() - fp16_weights.keys() == {"message_starts_from", "message_starts_to"}
+    assert fp16_weights.keys() - weights.keys() == {"ort_const_1_reduce_sum_axes"}  # only used to sum the mask
+    for name in fp16_weights.keys() & weights.keys():
+        np.testing.assert_array_equal(weights[name], fp16_weights[name])
 
 
-def test_by_the_definitions_of_its_operators_it_has_the_logits_of_pytorch(tiny_bundle: Path) -> None:
+def test_packed_graph_evaluated_in_numpy_matches_pytorch_logits(tiny_bundle: Path) -> None:
     golden = Golden.read(Bundle.find(tiny_bundle))
-    # The token ids are of the first text variant, and the logits of the one with the higher score.
+    # For a text with several variants, the token ids are those of the first and the logits those of the highest score.
     rows = [row for row, text in enumerate(golden.texts) if text != "F R E E  M O N E Y"]
     ids = [golden.token_ids[row] for row in rows]
-    assert len(set(map(len, ids))) > 1  # there is padding to leave out
+    assert len(set(map(len, ids))) > 1  # different lengths, so that a batch would be padded
     logits = packed_logits(tiny_bundle / PACKED_FILE, ids, pad_token_id=0)
     assert np.abs(logits - golden.logits[rows]).max() < 1e-2
 
 
-def test_on_cuda_the_runtime_opens_it_with_packed_inputs(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runtime_uses_packed_file_on_cuda(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mocked: numpy computes the graph in place of CUDA."""
     graph = onnx.load(tiny_bundle / PACKED_FILE)
 
@@ -89,12 +89,12 @@ def test_on_cuda_the_runtime_opens_it_with_packed_inputs(tiny_bundle: Path, monk
     assert np.abs(classifier.logits(golden.texts) - golden.logits).max() < 2e-2
 
 
-def test_a_graph_of_another_form_is_refused(bundle_copy: Path) -> None:
+def test_packing_refuses_graph_with_unexpected_form(bundle_copy: Path) -> None:
     with pytest.raises(ExportError, match="the fp16 graph has an unexpected form"):
         write_packed(bundle_copy / "onnx" / "model.onnx", bundle_copy / PACKED_FILE, layers=3)
 
 
-def test_after_the_last_attention_the_first_token_is_computed_alone(tiny_bundle: Path) -> None:
+def test_operators_after_last_attention_compute_only_first_token(tiny_bundle: Path) -> None:
     model = onnx.load(tiny_bundle / FP16_FILE)
     for name in ("MatMul", "SkipLayerNormalization", "BiasGelu"):
         last = [node for node in model.graph.node if node.op_type == name][-1]
@@ -105,10 +105,10 @@ def test_after_the_last_attention_the_first_token_is_computed_alone(tiny_bundle:
     assert {(len(shape), shape[0]) for shape in shapes} == {(2, 2)}  # two messages, not two times five tokens
 
 
-def test_a_layer_of_another_form_is_not_narrowed(tiny_bundle: Path) -> None:
+def test_narrowing_refuses_layer_with_unexpected_form(tiny_bundle: Path) -> None:
     narrowed = onnx.load(tiny_bundle / FP16_FILE)
     with pytest.raises(ExportError, match="the last layer has an unexpected form"):
-        continue_with_first_token(narrowed)  # once more
+        continue_with_first_token(narrowed)  # already narrowed
     with pytest.raises(ExportError, match="no fused layer"):
         continue_with_first_token(onnx.load(tiny_bundle / "onnx" / "model.onnx"))
 
@@ -116,17 +116,17 @@ def test_a_layer_of_another_form_is_not_narrowed(tiny_bundle: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_conversion_fuses_the_same_with_and_without_cuda(tiny_bundle: Path, tmp_path: Path) -> None:
-    """On a machine with CUDA, onnxruntime must not optimise for it first."""
+def test_fp16_conversion_has_same_operators_with_and_without_cuda(tiny_bundle: Path, tmp_path: Path) -> None:
+    """onnxruntime must not apply CUDA optimisations before the fusion, even on a machine with CUDA."""
     for name in ("onnx/model.onnx", "config.json"):
         shutil.copy(tiny_bundle / name, tmp_path)
-    made = convert_to_fp16(tmp_path, tmp_path / "fp16", layers=3)
-    assert count_operators(made) == count_operators(tiny_bundle / FP16_FILE)
+    converted = convert_to_fp16(tmp_path, tmp_path / "fp16", layers=3)
+    assert count_operators(converted) == count_operators(tiny_bundle / FP16_FILE)
 
 
 @pytest.mark.gpu
 @NEEDS_CUDA
-def test_on_a_real_cuda_device_padding_makes_no_difference(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packed_and_padded_logits_agree_on_cuda_device(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = RuntimeOptions(device="cuda", variant="fp16")
     golden = Golden.read(Bundle.find(tiny_bundle))
     packed = SpamClassifier.load(tiny_bundle, options)

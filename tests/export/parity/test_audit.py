@@ -1,6 +1,6 @@
 """16-bit pair sums: emulated, counted by hand, and computed by onnxruntime's kernels for processors without VNNI.
 
-Where CPUID can be made to fault, VNNI is hidden from a subprocess, so that onnxruntime selects those kernels; elsewhere
+If CPUID can be made to fault, VNNI is hidden from a subprocess, so that onnxruntime selects those kernels; otherwise
 these tests are skipped. On a processor without VNNI, tests/export/graphs/test_without_vnni.py tests them directly.
 """
 
@@ -51,13 +51,13 @@ def _product(weights: np.ndarray, *, zero_point: int, bias: bool = False) -> onn
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
-def _saved(model: onnx.ModelProto, folder: Path) -> Path:
+def _save(model: onnx.ModelProto, folder: Path) -> Path:
     path = folder / "model.onnx"
     onnx.save(model, path)
     return path
 
 
-def _naive(x: np.ndarray, weights: np.ndarray, *, zero_point: int) -> tuple[np.ndarray, int, int]:
+def _naive_pair_sums(x: np.ndarray, weights: np.ndarray, *, zero_point: int) -> tuple[np.ndarray, int, int]:
     """Return sums, number of pairs and number of saturated pairs, from three loops over Python integers."""
     rows, inputs = x.shape
     sums, pairs, saturating = np.zeros((rows, weights.shape[1]), dtype=np.int64), 0, 0
@@ -77,9 +77,9 @@ def _scaled(sums: np.ndarray, outputs: int) -> np.ndarray:
     return sums.astype(np.float32) * scales
 
 
-def test_known_pairs(tmp_path: Path) -> None:
+def test_pair_sums_saturate_as_computed_by_hand(tmp_path: Path) -> None:
     weights = np.array([[127, 127, -128], [127, 1, -128], [127, 1, 127]], dtype=np.int8)
-    emulator = PairSumEmulator(_saved(_product(weights, zero_point=0), tmp_path))
+    emulator = PairSumEmulator(_save(_product(weights, zero_point=0), tmp_path))
     y = emulator.run("y", {"x": np.array([[255, 255, 255], [200, 50, 0]], dtype=np.uint8)})
     # 2 x 255 x 127 and -2 x 255 x 128 saturate; 250 x 127 and -250 x 128 do not; the third input has no partner
     sums = np.array([[32767 + 255 * 127, 255 * 129, -32768 + 255 * 127], [250 * 127, 200 * 127 + 50, -250 * 128]])
@@ -92,25 +92,25 @@ def test_known_pairs(tmp_path: Path) -> None:
     zero_point=st.sampled_from([0, 32, 128]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_the_emulation_is_three_loops(
+def test_emulation_matches_naive_integer_loops(
     tmp_path_factory: pytest.TempPathFactory, *, sizes: tuple[int, int, int], zero_point: int, seed: int
 ) -> None:
     rows, inputs, outputs = sizes
     rng = np.random.default_rng(seed)
     weights = rng.choice(np.array([-128, -127, -70, 0, 3, 64, 127], dtype=np.int8), size=(inputs, outputs))
     x = rng.choice(np.array([0, 1, 128, 200, 254, 255], dtype=np.uint8), size=(rows, inputs))
-    path = _saved(_product(weights, zero_point=zero_point), tmp_path_factory.mktemp("loops"))
+    path = _save(_product(weights, zero_point=zero_point), tmp_path_factory.mktemp("loops"))
     emulator = PairSumEmulator(path)
-    sums, pairs, saturating = _naive(x, weights, zero_point=zero_point)
+    sums, pairs, saturating = _naive_pair_sums(x, weights, zero_point=zero_point)
     assert np.array_equal(emulator.run("y", {"x": x}), _scaled(sums, outputs))
     assert [(p.pairs, p.saturating) for p in emulator.products] == [(pairs, saturating)]
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_what_fits_is_left_alone(tmp_path: Path, bias: bool) -> None:
+def test_emulation_without_saturation_matches_onnxruntime(tmp_path: Path, bias: bool) -> None:
     rng = np.random.default_rng(0)
     weights = rng.integers(-64, 65, size=(48, 20), dtype=np.int8)
-    path = _saved(_product(weights, zero_point=128, bias=bias), tmp_path)
+    path = _save(_product(weights, zero_point=128, bias=bias), tmp_path)
     x = rng.integers(0, 256, size=(7, 48), dtype=np.uint8)
     emulator = PairSumEmulator(path)
     expected = create_session(path, optimization="disabled", provider=CPU).run(["y"], {"x": x})[0]
@@ -119,12 +119,12 @@ def test_what_fits_is_left_alone(tmp_path: Path, bias: bool) -> None:
     assert emulator.products == (ProductAudit("product", pairs=7 * 24 * 20, saturating=0, largest=0),)
 
 
-def test_a_file_without_products_is_refused(tiny_bundle: Path) -> None:
+def test_file_without_integer_products_is_refused(tiny_bundle: Path) -> None:
     with pytest.raises(ExportError, match=r"model\.onnx has no product"):
         PairSumEmulator(tiny_bundle / "onnx" / "model.onnx")
 
 
-def test_every_product_of_a_bundle(tiny_bundle: Path) -> None:
+def test_audit_covers_every_product_of_bundle(tiny_bundle: Path) -> None:
     bundle = Bundle.find(tiny_bundle)
     path = bundle.file(bundle.manifest.variants["int8"].file)
     ids = Golden.read(bundle).token_ids[:8]
@@ -159,7 +159,7 @@ for feed in sorted(pathlib.Path(folder).glob("feed*.npz")):
 """
 
 
-def _run_elsewhere(
+def _run_in_environment(
     environment: dict[str, str], model: Path, feeds: list[dict[str, np.ndarray]], *, output: str
 ) -> list[np.ndarray]:
     folder = Path(tempfile.mkdtemp(dir=environment["FOLDER"]))
@@ -172,25 +172,25 @@ def _run_elsewhere(
 
 @pytest.mark.parametrize("hidden", [{}, {"HIDE_AVX512": "1"}], ids=["VNNI", "VNNI and AVX-512"])
 @pytest.mark.parametrize(("sizes", "zero_point"), [((384, 40), 128), ((391, 17), 32), ((37, 5), 0)])
-def test_the_kernels_of_onnxruntime_do_the_same(
+def test_onnxruntime_kernels_without_vnni_match_emulation(
     without_vnni: dict[str, str], tmp_path: Path, *, hidden: dict[str, str], sizes: tuple[int, int], zero_point: int
 ) -> None:
     rng = np.random.default_rng(0)
     weights = rng.integers(-127, 128, size=sizes, dtype=np.int8)
-    path = _saved(_product(weights, zero_point=zero_point), tmp_path)
+    path = _save(_product(weights, zero_point=zero_point), tmp_path)
     feeds = [{"x": rng.integers(0, 256, size=(rows, sizes[0]), dtype=np.uint8)} for rows in (2, 3, 8, 13)]
     emulator = PairSumEmulator(path)
-    there = _run_elsewhere(without_vnni | hidden, path, feeds, output="y")
-    assert all(np.array_equal(y, emulator.run("y", feed)) for y, feed in zip(there, feeds, strict=True))
+    kernel_outputs = _run_in_environment(without_vnni | hidden, path, feeds, output="y")
+    assert all(np.array_equal(y, emulator.run("y", feed)) for y, feed in zip(kernel_outputs, feeds, strict=True))
     assert emulator.products[0].saturating > 0
 
 
-def test_the_whole_network_does_the_same(without_vnni: dict[str, str], tiny_bundle: Path) -> None:
+def test_whole_network_without_vnni_matches_emulation(without_vnni: dict[str, str], tiny_bundle: Path) -> None:
     bundle = Bundle.find(tiny_bundle)
     path = bundle.file(bundle.manifest.variants["int8"].file)
     rows = [np.array([ids], dtype=np.int64) for ids in Golden.read(bundle).token_ids]
     feeds = [dict(zip(bundle.manifest.inputs, (row, np.ones_like(row)), strict=True)) for row in rows]
     emulator = PairSumEmulator(path)
     # Only VNNI is hidden, so that the floating-point kernels stay the same.
-    there = _run_elsewhere(without_vnni, path, feeds, output="logits")
-    assert all(np.array_equal(y, emulator.run("logits", feed)) for y, feed in zip(there, feeds, strict=True))
+    kernel_outputs = _run_in_environment(without_vnni, path, feeds, output="logits")
+    assert all(np.array_equal(y, emulator.run("logits", feed)) for y, feed in zip(kernel_outputs, feeds, strict=True))

@@ -1,4 +1,4 @@
-"""The parity gate: its measurements, its limits, and what it rejects."""
+"""The parity gate: measurements, limits and rejections."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def _compare(variant: str, change: float) -> Parity:
     return compare(variant, "test", measured=measured, reference=REFERENCE, decision=DECISION)
 
 
-def test_figures_are_those_computed_by_hand() -> None:
+def test_parity_figures_match_hand_computed_values() -> None:
     parity = _compare("int8", -0.2)
     expected = [1 / (1 + np.exp(-margin)) for margin in (2, -2, 0.1)]
     measured = [1 / (1 + np.exp(-margin)) for margin in (1.8, -2.2, -0.1)]
@@ -45,7 +45,7 @@ def test_figures_are_those_computed_by_hand() -> None:
         ("fused", -0.11, False),
     ],
 )
-def test_limits(variant: str, change: float, passed: bool) -> None:
+def test_parity_limits_of_variant_pass_or_stop_export(variant: str, change: float, passed: bool) -> None:
     parity = _compare(variant, change)
     assert parity.passed is passed
     assert ("pass" if passed else "FAIL") in format_table([parity])
@@ -57,14 +57,14 @@ def test_limits(variant: str, change: float, passed: bool) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_no_number_is_no_pass(value: float) -> None:
+def test_nan_or_infinite_logits_fail_gate(value: float) -> None:
     measured = REFERENCE.copy()
     measured[1, 0] = value
     with pytest.raises(GateError, match="NaN or infinite logits on the test set"):
         compare("int8", "test", measured=measured, reference=REFERENCE, decision=DECISION)
 
 
-def test_the_aim_is_tighter_than_the_limits() -> None:
+def test_parity_target_is_stricter_than_limits() -> None:
     parity = _compare("int8", 0.02)
     assert parity.passed
     assert parity.mean_abs_dp > AIM.mean_abs_dp  # type: ignore[operator]
@@ -72,14 +72,14 @@ def test_the_aim_is_tighter_than_the_limits() -> None:
     assert _compare("int8", 0.001).within(AIM)
 
 
-def test_scores_that_depend_on_their_batch_stop_the_export() -> None:
+def test_batch_dependent_scores_stop_export() -> None:
     require_invariance("int8", 0.0)
     with pytest.raises(GateError, match=r"nothing was exported: int8 scores change by up to 0.17 with their batch"):
         require_invariance("int8", 0.17)
 
 
 @pytest.mark.parametrize(("n", "flips", "passed"), [(1000, 5, True), (1000, 6, False), (200, 2, False), (70, 2, True)])
-def test_label_flips_are_limited_where_a_set_can_show_the_rate(n: int, flips: int, passed: bool) -> None:
+def test_label_flip_rate_is_limited_only_on_large_sets(n: int, flips: int, passed: bool) -> None:
     reference = np.full((n, 2), [0.0, 4.0], dtype=np.float32)
     reference[:flips] = [0.0, 0.001]
     measured = reference.copy()

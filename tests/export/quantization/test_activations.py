@@ -1,4 +1,4 @@
-"""Input statistics of the linear layers, compared with PyTorch's own hidden states."""
+"""Input statistics of the linear layers, compared with the hidden states that PyTorch returns."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from export.reference import PyTorchReference
 TEXTS = [f"see you at {number} then" + " ok" * (number % 3) for number in range(MINIMUM_TEXTS)]
 
 
-def test_second_moments_are_those_of_the_tokens(tiny_checkpoint: Path) -> None:
-    seen = watch_linear_layers(PyTorchReference(tiny_checkpoint, max_length=32), TEXTS)
+def test_second_moments_match_hidden_states_of_tokens(tiny_checkpoint: Path) -> None:
+    activations = watch_linear_layers(PyTorchReference(tiny_checkpoint, max_length=32), TEXTS)
     model = AutoModelForSequenceClassification.from_pretrained(tiny_checkpoint, output_hidden_states=True).eval()
     tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint)
     inputs, first = (torch.zeros(model.config.dim, model.config.dim) for _ in range(2))
@@ -24,10 +24,10 @@ def test_second_moments_are_those_of_the_tokens(tiny_checkpoint: Path) -> None:
         inputs += hidden[1][0].T @ hidden[1][0]
         first += hidden[2][0, :1].T @ hidden[2][0, :1]
     for name in ("q_lin", "k_lin", "v_lin"):
-        assert torch.allclose(seen[f"layer.1.attention.{name}"].second_moment, inputs, rtol=1e-3, atol=1e-2)
+        assert torch.allclose(activations[f"layer.1.attention.{name}"].second_moment, inputs, rtol=1e-3, atol=1e-2)
     # the last layer uses only the first token, except for its keys and values
-    assert torch.allclose(seen["layer.2.attention.q_lin"].second_moment, first, rtol=1e-3, atol=1e-2)
-    assert not torch.allclose(seen["layer.2.attention.k_lin"].second_moment, first, rtol=0.5)
+    assert torch.allclose(activations["layer.2.attention.q_lin"].second_moment, first, rtol=1e-3, atol=1e-2)
+    assert not torch.allclose(activations["layer.2.attention.k_lin"].second_moment, first, rtol=0.5)
 
 
 def test_too_few_messages_are_refused(tiny_checkpoint: Path) -> None:

@@ -1,4 +1,4 @@
-"""Embeddings with one int8 scale per row: close to the table, in a graph that onnxruntime runs."""
+"""Embeddings with one int8 scale per row: accuracy and a valid onnxruntime graph."""
 
 import numpy as np
 import onnx
@@ -19,9 +19,9 @@ def _lookup_model(table: np.ndarray) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def test_each_row_keeps_its_own_precision() -> None:
+def test_embedding_row_error_is_bounded_by_row_scale() -> None:
     random = np.random.default_rng(0)
-    # one scale for rows of such different size would round the small ones to 0
+    # with rows of such different magnitude, a common scale would round the small ones to 0
     table = (random.normal(size=(50, 16)) * np.logspace(-3, 1, 50)[:, None]).astype(np.float32)
     table[7] = 0
     model = _lookup_model(table)
@@ -34,7 +34,7 @@ def test_each_row_keeps_its_own_precision() -> None:
     assert (np.abs(rows - table) <= step / 2 + 1e-9).all()
 
 
-def test_chosen_rows_have_16_bits() -> None:
+def test_selected_embedding_rows_have_16_bit_precision() -> None:
     table = np.random.default_rng(0).normal(size=(50, 16)).astype(np.float32)
     model = _lookup_model(table)
     assert quantize_embeddings(model, {50: np.array([0, 3, 49])}) == 1
@@ -48,6 +48,6 @@ def test_chosen_rows_have_16_bits() -> None:
     assert (error[~fine] > step[~fine] / 10).all()
 
 
-def test_rows_are_chosen_by_how_often_they_are_seen() -> None:
+def test_most_frequent_embedding_rows_are_selected() -> None:
     assert rows_seen([[5, 5, 9], [9, 5, 7]], count=2, size=12).tolist() == [5, 9]
     assert rows_seen([[5, 5, 9], [9, 5, 7]], count=5, size=12).tolist() == [0, 1, 5, 7, 9]

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export import assembly as assemble
+from export import assembly
 from export.checkpoint import Checkpoint
 from export.errors import ExportError, GateError
 from export.quantization.fused import write_fused
@@ -35,12 +35,12 @@ pytestmark = [
 
 
 @pytest.mark.fused
-def test_the_manifest_says_what_it_is_and_how_far_it_may_be_wrong(bundle: Path) -> None:
+def test_manifest_describes_fused_variant_and_error_band(bundle: Path) -> None:
     manifest = Manifest.read(bundle / "manifest.json")
     fused, int8 = manifest.variants["fused"], manifest.variants["int8"]
     assert (fused.fused, fused.weights, fused.providers) == (True, int8.file, int8.providers)
     assert (int8.fused, int8.weights) == (False, None)
-    assert next(iter(manifest.variants)) == "fused"  # `auto` takes the first variant that runs
+    assert next(iter(manifest.variants)) == "fused"  # `auto` selects the first variant that runs
     assert verify_bundle(bundle, RuntimeOptions(device="cpu", variant="fused")).ok
 
     classifier = SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant="fused"))
@@ -51,7 +51,7 @@ def test_the_manifest_says_what_it_is_and_how_far_it_may_be_wrong(bundle: Path) 
 
 
 @pytest.mark.fused
-def test_it_was_measured_like_every_other_file(bundle: Path) -> None:
+def test_fused_variant_is_measured_like_other_variants(bundle: Path) -> None:
     measured = json.loads((bundle / "parity.json").read_text(encoding="utf-8"))
     assert [row["rows"] for row in measured["measured"] if row["variant"] == "fused"] == ["test", "golden"]
     assert measured["gate"]["fused"] == measured["gate"]["int8"]
@@ -61,16 +61,16 @@ def test_it_was_measured_like_every_other_file(bundle: Path) -> None:
 
 
 @pytest.mark.fused
-def test_no_weights_are_written_twice(bundle: Path) -> None:
+def test_fused_file_references_weights_of_int8_file(bundle: Path) -> None:
     tensors = onnx.load(bundle / "onnx" / "model_fused.onnx", load_external_data=False).graph.initializer
     weights = (bundle / "onnx" / "model_quantized.onnx").read_bytes()
-    elsewhere = {tensor.name for tensor in tensors if tensor.data_location == onnx.TensorProto.EXTERNAL}
-    assert elsewhere >= {tensor.name for tensor in tensors if tensor.name.endswith((".weights", ".coarse"))}
+    external = {tensor.name for tensor in tensors if tensor.data_location == onnx.TensorProto.EXTERNAL}
+    assert external >= {tensor.name for tensor in tensors if tensor.name.endswith((".weights", ".coarse"))}
     for tensor in tensors:
-        assert tensor.name in elsewhere or len(tensor.raw_data) < 1024 or tensor.raw_data not in weights
+        assert tensor.name in external or len(tensor.raw_data) < 1024 or tensor.raw_data not in weights
 
 
-def _turn_a_sign(fused: Path) -> None:
+def _negate_constant(fused: Path) -> None:
     """Negate a constant that the fused file stores itself."""
     model = onnx.load(fused, load_external_data=False)
     [tensor] = [tensor for tensor in model.graph.initializer if tensor.name == "classifier.weight"]
@@ -91,8 +91,8 @@ def _swap_two_layers(fused: Path) -> None:
 
 
 @pytest.mark.fused
-@pytest.mark.parametrize("damage", [_turn_a_sign, _swap_two_layers])
-def test_a_wrong_file_stops_the_export(
+@pytest.mark.parametrize("damage", [_negate_constant, _swap_two_layers])
+def test_damaged_fused_file_stops_export(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
 ) -> None:
     write = Quantizer.write
@@ -103,12 +103,12 @@ def test_a_wrong_file_stops_the_export(
 
     monkeypatch.setattr(Quantizer, "write", write_and_damage)
     with pytest.raises(GateError, match=r"nothing was exported: fused on (80 test|70 golden) messages"):
-        assemble.export_bundle(tiny_checkpoint, tmp_path / "bundle", name="t", version="1", report=lambda _: None)
+        assembly.export_bundle(tiny_checkpoint, tmp_path / "bundle", name="t", version="1", report=lambda _: None)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_operator_it_is_left_out_and_that_is_said(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """Run in a subprocess whose library folder does not exist."""
+def test_fused_variant_is_skipped_with_reason_without_operator(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """Run in a subprocess whose operator library folder does not exist."""
     code = (
         "import sys; from pathlib import Path; from spam_edge.runtime import custom_operator\n"
         "custom_operator.FOLDER = Path('nowhere')\n"
@@ -116,9 +116,9 @@ def test_without_the_operator_it_is_left_out_and_that_is_said(tiny_checkpoint: P
         "export_bundle(Path(sys.argv[1]), Path(sys.argv[2]), name='t', version='1', report=print)"
     )
     command = [sys.executable, "-W", "ignore", "-c", code, tiny_checkpoint, tmp_path / "bundle"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     reason = "this installation lacks the fused operator, which needs Linux on x86-64 or ARM64"
-    assert f"skipping the fused variant: {reason}" in done.stdout.splitlines()
+    assert f"skipping the fused variant: {reason}" in completed.stdout.splitlines()
     assert set(Manifest.read(tmp_path / "bundle" / "manifest.json").variants) == {"int8", "fp16", "fp32"}
     assert not (tmp_path / "bundle" / "onnx" / "model_fused.onnx").exists()
     assert verify_bundle(tmp_path / "bundle", RuntimeOptions(device="cpu")).variant == "int8"
@@ -138,7 +138,7 @@ def rounded(tiny_checkpoint: Path) -> tuple[Quantizer, dict[str, RoundedLinear]]
         (b"position_embeddings.weight_int8", b"position_embeddings.weight_int7", "no table of position_embeddings"),
     ],
 )
-def test_an_int8_file_of_another_form_is_refused(
+def test_int8_file_with_unexpected_form_is_refused(
     rounded: tuple[Quantizer, dict[str, RoundedLinear]],
     bundle: Path,
     tmp_path: Path,

@@ -23,7 +23,7 @@ from export.quantization.rounding import RoundedLinear, round_linear_layers, rou
 from spam_edge.runtime.processor import this_processor
 
 
-def test_rounded_weights_are_on_the_grid_and_their_outputs_closer() -> None:
+def test_rounded_weights_are_on_grid_with_lower_output_error() -> None:
     torch.manual_seed(0)
     inputs = torch.randn(2000, 10) @ torch.randn(10, 40) + 0.1 * torch.randn(2000, 40)  # correlated, like activations
     weights = torch.randn(24, 40)
@@ -39,14 +39,14 @@ def test_rounded_weights_are_on_the_grid_and_their_outputs_closer() -> None:
     assert error < 0.5 * error_of_nearest
 
 
-def test_weights_of_an_unused_layer_are_rounded_to_the_nearest() -> None:
+def test_weights_of_unused_layer_are_rounded_to_nearest() -> None:
     torch.manual_seed(0)
     weights = torch.randn(4, 8)
     scale = weights.abs().amax(dim=1, keepdim=True) / 127
     assert torch.allclose(round_weights(weights, torch.zeros(8, 8)), (weights / scale).round() * scale, atol=1e-6)
 
 
-def test_a_row_of_zeros_stays_one() -> None:
+def test_zero_weight_rows_stay_zero() -> None:
     assert torch.equal(round_weights(torch.zeros(2, 8), torch.eye(8)), torch.zeros(2, 8))
 
 
@@ -55,20 +55,20 @@ def _rounded(recipe: Recipe, *, dim: int, hidden_dim: int) -> dict[str, RoundedL
     sizes = {"dim": dim, "hidden_dim": hidden_dim, "n_layers": 2, "n_heads": 2, "vocab_size": 20}
     model = DistilBertForSequenceClassification(DistilBertConfig(**sizes))
     layers = model.get_submodule("distilbert.transformer").named_modules()
-    rng, seen = torch.Generator().manual_seed(0), {}
+    rng, activations = torch.Generator().manual_seed(0), {}
     for name, module in layers:
         if isinstance(module, torch.nn.Linear):
-            seen[name] = Activations(module.in_features)
+            activations[name] = Activations(module.in_features)
             growing = 1 + torch.arange(module.in_features) / 2
-            seen[name].add(growing * torch.rand(300, module.in_features, generator=rng))
-    return round_linear_layers(model, seen, recipe)
+            activations[name].add(growing * torch.rand(300, module.in_features, generator=rng))
+    return round_linear_layers(model, activations, recipe)
 
 
 def _split_channels(layer: RoundedLinear) -> int:
     return sum(columns > 1 for columns in layer.split.columns)
 
 
-def test_bits_are_spent_where_the_recipe_says() -> None:
+def test_recipe_selects_fine_completed_and_split_layers() -> None:
     layers = _rounded(Recipe(outliers=8, fine_layers=1, completed_layers=1), dim=32, hidden_dim=64)
     into_attention = {f"layer.0.attention.{kind}_lin" for kind in "qkv"}
     assert {name for name, layer in layers.items() if layer.limit is not None} == into_attention
@@ -79,10 +79,10 @@ def test_bits_are_spent_where_the_recipe_says() -> None:
         assert _split_channels(layer) == (0 if name in into_attention else outliers), name
 
 
-def test_a_layer_of_few_channels_has_fewer_that_are_split() -> None:
+def test_small_layers_split_fewer_channels() -> None:
     layers = _rounded(Recipe(fine_layers=0), dim=4, hidden_dim=6)
-    found = {name.rsplit(".")[-1]: _split_channels(layer) for name, layer in layers.items()}
-    assert found == {"q_lin": 3, "k_lin": 3, "v_lin": 3, "out_lin": 0, "lin1": 3, "lin2": 5}
+    split_counts = {name.rsplit(".")[-1]: _split_channels(layer) for name, layer in layers.items()}
+    assert split_counts == {"q_lin": 3, "k_lin": 3, "v_lin": 3, "out_lin": 0, "lin1": 3, "lin2": 5}
 
 
 LAYER = "layer.0.ffn.lin1"
@@ -114,7 +114,7 @@ def _quantize(folder: object, weights: NDArray[np.float32], *, after_gelu: bool 
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     source, target = f"{folder}/model.onnx", f"{folder}/quantized.onnx"
     onnx.save(model, source)
-    types = {"DefaultTensorType": TensorProto.FLOAT}  # it cannot infer types behind Gelu
+    types = {"DefaultTensorType": TensorProto.FLOAT}  # the quantiser cannot infer types after Gelu
     quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8, extra_options=types)
     return onnx.load(target)
 
@@ -152,7 +152,9 @@ def _on_grid(weights: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @pytest.mark.filterwarnings("ignore")  # the quantiser recommends preprocessing
-def test_token_scales(quantized: onnx.ModelProto, weights: NDArray[np.float32]) -> None:
+def test_token_scales_match_numpy_and_are_batch_independent(
+    quantized: onnx.ModelProto, weights: NDArray[np.float32]
+) -> None:
     random = np.random.default_rng(1)
     # tokens of very different magnitude, and one of zeros
     x = (random.normal(size=(3, 5, CHANNELS)) * np.logspace(-2, 2, 15).reshape(3, 5, 1)).astype(np.float32)
@@ -174,29 +176,31 @@ def test_token_scales(quantized: onnx.ModelProto, weights: NDArray[np.float32]) 
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_split_outlier_does_not_coarsen_its_row(quantized: onnx.ModelProto, weights: NDArray[np.float32]) -> None:
+def test_split_outlier_channel_keeps_precision_of_other_channels(
+    quantized: onnx.ModelProto, weights: NDArray[np.float32]
+) -> None:
     x = np.random.default_rng(1).normal(size=(2, 50, CHANNELS)).astype(np.float32)
     x[..., 3] *= 6
     columns = tuple(9 if channel == 3 else 1 for channel in range(CHANNELS))
     use_token_scales(quantized, {LAYER: _layer(columns=columns)})
-    found = _run(quantized, x)
+    actual = _run(quantized, x)
 
     shares = np.array(columns)
     steps = np.abs(x / shares).max(axis=-1, keepdims=True) / 127
     expected = np.rint(x / steps) * steps @ _on_grid(weights)  # the outlier is rounded to single steps, too
-    beyond_127 = np.abs(found - expected) > 1e-3
+    beyond_127 = np.abs(actual - expected) > 1e-3
     assert beyond_127.mean() < 0.02
     coarse = np.abs(x).max(axis=-1, keepdims=True) / 127
     exact = x @ _on_grid(weights)
     error, error_without = (
-        np.square(y - exact).mean() for y in (found, np.rint(x / coarse) * coarse @ _on_grid(weights))
+        np.square(y - exact).mean() for y in (actual, np.rint(x / coarse) * coarse @ _on_grid(weights))
     )
     assert error < 0.2 * error_without
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("size", [0.01, 3.0], ids=["the smallest step", "a step of its own"])
-def test_a_split_channel_after_gelu_is_rounded_to_single_steps(
+def test_split_channels_after_gelu_are_rounded_to_single_steps(
     tmp_path: object, weights: NDArray[np.float32], size: float
 ) -> None:
     x = (size * np.random.default_rng(1).normal(size=(2, 50, CHANNELS))).astype(np.float32)
@@ -205,20 +209,20 @@ def test_a_split_channel_after_gelu_is_rounded_to_single_steps(
     columns = tuple({3: 9, 8: 3}.get(channel, 1) for channel in range(CHANNELS))
     quantized = _quantize(tmp_path, weights, after_gelu=True)
     use_token_scales(quantized, {LAYER: _layer(columns=columns)})
-    found = _run(quantized, x)
+    actual = _run(quantized, x)
 
     after = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
     steps = np.maximum((after / np.array(columns)).max(axis=-1, keepdims=True) / 223, 0.17 / 32)
     expected = np.rint(after / steps) * steps @ _on_grid(weights)
     # a value midway between two steps may be rounded to either
-    apart = np.abs(found - expected).max(axis=-1)
+    apart = np.abs(actual - expected).max(axis=-1)
     assert np.quantile(apart, 0.97) < 1e-4 * np.abs(expected).max()
     assert (apart[..., None] <= 1.01 * steps * np.abs(weights).max()).all()
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("limit", [4.0, 400.0])
-def test_16_bits_leave_only_the_error_of_the_weights(
+def test_16_bit_activations_leave_only_weight_rounding_error(
     quantized: onnx.ModelProto, weights: NDArray[np.float32], limit: float
 ) -> None:
     x = np.random.default_rng(1).uniform(-4, 4, size=(3, 7, CHANNELS)).astype(np.float32)
@@ -228,7 +232,7 @@ def test_16_bits_leave_only_the_error_of_the_weights(
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_completed_outputs_get_back_what_their_weights_lost(
+def test_completed_outputs_recover_weight_rounding_error(
     quantized: onnx.ModelProto, weights: NDArray[np.float32]
 ) -> None:
     x = np.random.default_rng(1).uniform(-4, 4, size=(3, 7, CHANNELS)).astype(np.float32)
@@ -240,6 +244,6 @@ def test_completed_outputs_get_back_what_their_weights_lost(
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_product_of_an_unknown_layer_is_refused(quantized: onnx.ModelProto) -> None:
+def test_product_of_unknown_layer_is_refused(quantized: onnx.ModelProto) -> None:
     with pytest.raises(ExportError, match=r"an unknown layer, .*lin1/MatMul_output_0"):
         use_token_scales(quantized, {"layer.7.ffn.lin1": _layer()})

@@ -1,4 +1,4 @@
-"""Outlier channels: which are split, and that their columns sum to the value."""
+"""Outlier channels: selection, and columns that sum to the value."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def _rows(*, outlier: float) -> torch.Tensor:
     return rows
 
 
-def test_the_largest_channels_are_split() -> None:
+def test_largest_channel_is_split_into_odd_column_count() -> None:
     peaks = ChannelPeaks(20)
     for part in _rows(outlier=6).split(100):
         peaks.add(part)
@@ -27,7 +27,7 @@ def test_the_largest_channels_are_split() -> None:
     assert peaks.largest == pytest.approx(6, rel=0.02)
 
 
-def test_without_outliers_nothing_is_split() -> None:
+def test_zero_outliers_split_nothing_and_too_many_are_refused() -> None:
     peaks = ChannelPeaks(20)
     peaks.add(_rows(outlier=6))
     assert set(peaks.split(0).columns) == {1}
@@ -39,7 +39,7 @@ def test_without_outliers_nothing_is_split() -> None:
     value=st.floats(-50, 50, allow_nan=False, width=32),
     columns=st.sampled_from([1, 3, 5, 7, 9, 11, 13]),
 )
-def test_columns_rounded_apart_add_up_to_the_value_rounded_once(value: float, columns: int) -> None:
+def test_sum_of_rounded_columns_is_within_half_step(value: float, columns: int) -> None:
     split = ChannelSplit((columns,))
     share = value * float(split.shares[0])
     rounded = np.rint([share, *(share + split.offsets)]).sum()

@@ -1,4 +1,4 @@
-"""Harmless controls: counts at the shipped threshold, and which bundles may call more than 3 % of a kind spam."""
+"""Harmless controls: counts at the shipped threshold, and the gate on more than 3% false positives of a kind."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from spam_edge.training.attacks import CONTROLS, ham_controls
 from spam_edge.training.data.notices import NOTICES
 
 ROOT = Path(__file__).parents[3]
-FOUND = "N6 phone numbers, one-time passwords and prices: 2 of 60"
+N6_COUNT = "N6 phone numbers, one-time passwords and prices: 2 of 60"
 
 
 def _split(corpus: str) -> Split:
@@ -35,29 +35,29 @@ def _controls(**called: int) -> dict[str, dict[str, Any]]:
     return {name: {"title": CONTROLS[name].title, **counted(called.get(name, 0), 60)} for name in ham_controls()}
 
 
-def test_each_kind_is_counted_at_the_shipped_threshold(tiny_bundle: Path) -> None:
+def test_controls_are_counted_per_kind_at_shipped_threshold(tiny_bundle: Path) -> None:
     classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", variant="int8"))
-    found = measure_controls(classifier)
-    assert list(found) == ["N1", "N2", "N3", "N4", "N5", "N6"]
+    controls = measure_controls(classifier)
+    assert list(controls) == ["N1", "N2", "N3", "N4", "N5", "N6"]
     for name, texts in ham_controls().items():
         called = [prediction.label == "SPAM" for prediction in classifier.classify_batch(texts)]
-        assert found[name] == {"title": CONTROLS[name].title, **counted(sum(called), len(texts))}
-    assert 0 < sum(control["count"] for control in found.values()) < 360
+        assert controls[name] == {"title": CONTROLS[name].title, **counted(sum(called), len(texts))}
+    assert 0 < sum(control["count"] for control in controls.values()) < 360
 
 
 @pytest.mark.parametrize("source", ["hub", "packaged"])
-def test_a_default_bundle_fails_the_gate(source: str) -> None:
-    checkpoint, said = _checkpoint(source, notices=True), list[str]()
+def test_default_corpus_bundle_fails_gate_if_interval_exceeds_limit(source: str) -> None:
+    checkpoint, reported = _checkpoint(source, notices=True), list[str]()
     with pytest.raises(
         GateError, match=r"nothing was exported: more than 3% .* \(N6 .*: 6 of 60\); train with"
     ) as error:
-        check_controls(_controls(N1=1, N6=6), checkpoint, said.append, enforce=True)
+        check_controls(_controls(N1=1, N6=6), checkpoint, reported.append, enforce=True)
     assert "N1" not in str(error.value)
-    check_controls(_controls(N6=5), checkpoint, said.append, enforce=True)
-    assert "N6 phone numbers, one-time passwords and prices: 5 of 60" in said.pop()
-    check_controls(_controls(N6=2), checkpoint, said.append, enforce=False)
-    assert len(said) == 1
-    assert FOUND in said[0]
+    check_controls(_controls(N6=5), checkpoint, reported.append, enforce=True)
+    assert "N6 phone numbers, one-time passwords and prices: 5 of 60" in reported.pop()
+    check_controls(_controls(N6=2), checkpoint, reported.append, enforce=False)
+    assert len(reported) == 1
+    assert N6_COUNT in reported[0]
 
 
 @pytest.mark.parametrize(
@@ -69,20 +69,20 @@ def test_a_default_bundle_fails_the_gate(source: str) -> None:
         ("packaged", False, "for comparison with papers"),
     ],
 )
-def test_others_are_told_so_in_one_line(source: str, notices: bool, remedy: str) -> None:
-    said: list[str] = []
-    check_controls(_controls(N6=2), _checkpoint(source, notices=notices), said.append, enforce=True)
-    assert len(said) == 1
-    assert "\n" not in said[0]
-    assert FOUND in said[0]
-    assert remedy in said[0]
+def test_other_bundles_get_one_line_warning_with_remedy(source: str, notices: bool, remedy: str) -> None:
+    reported: list[str] = []
+    check_controls(_controls(N6=2), _checkpoint(source, notices=notices), reported.append, enforce=True)
+    assert len(reported) == 1
+    assert "\n" not in reported[0]
+    assert N6_COUNT in reported[0]
+    assert remedy in reported[0]
 
 
-def test_one_of_sixty_may_be_called_spam() -> None:
-    said: list[str] = []
+def test_one_false_positive_of_sixty_passes_gate() -> None:
+    reported: list[str] = []
     controls = _controls(**dict.fromkeys(ham_controls(), 1))
-    check_controls(controls, _checkpoint("packaged", notices=True), said.append, enforce=True)
-    assert said == ["harmless controls: at most 3% of each kind are called spam"]
+    check_controls(controls, _checkpoint("packaged", notices=True), reported.append, enforce=True)
+    assert reported == ["harmless controls: at most 3% of each kind are called spam"]
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +101,14 @@ def default_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.mark.slow
-def test_the_gate_stops_the_command(default_checkpoint: Path, bundle_copy: Path) -> None:
+def test_failed_gate_leaves_existing_bundle_unchanged(default_checkpoint: Path, bundle_copy: Path) -> None:
     before = (bundle_copy / "manifest.json").read_bytes()
     command = [sys.executable, "-m", "export", "--checkpoint", default_checkpoint, "--output", bundle_copy]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
+    completed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (completed.returncode, completed.stdout) == (1, "")
     assert (
-        "Error: the gate failed, nothing was exported: more than 3% of the harmless controls of a kind" in done.stderr
+        "Error: the gate failed, nothing was exported: more than 3% of the harmless controls of a kind"
+        in completed.stderr
     )
     assert (bundle_copy / "manifest.json").read_bytes() == before
     assert [path.name for path in bundle_copy.parent.iterdir()] == ["bundle"]
@@ -116,15 +117,13 @@ def test_the_gate_stops_the_command(default_checkpoint: Path, bundle_copy: Path)
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*legacy.*:UserWarning")
-def test_without_the_gate_both_tracks_and_the_controls_are_in_the_card(
-    default_checkpoint: Path, tmp_path: Path
-) -> None:
+def test_card_shows_tracks_and_controls_with_disabled_gate(default_checkpoint: Path, tmp_path: Path) -> None:
     from export.assembly import export_bundle
 
-    said: list[str] = []
+    reported: list[str] = []
     target = tmp_path / "bundle"
-    export_bundle(default_checkpoint, target, name="test", version="1", report=said.append, enforce=False)
-    assert sum("harmless controls of a kind are called spam" in line for line in said) == 1
+    export_bundle(default_checkpoint, target, name="test", version="1", report=reported.append, enforce=False)
+    assert sum("harmless controls of a kind are called spam" in line for line in reported) == 1
     metrics = json.loads((target / "manifest.json").read_bytes())["metrics"]
     card = (target / "README.md").read_text(encoding="utf-8")
     assert (metrics["test"]["int8"]["n"], metrics["today"]["recall"]["n"]) == (60, 10)

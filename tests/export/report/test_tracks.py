@@ -1,4 +1,4 @@
-"""The two tracks of the test split: what counts in which, and corpus metrics that ignore notices."""
+"""The two tracks of the test split: assignment of messages, and corpus metrics that ignore notices."""
 
 import functools
 from dataclasses import replace
@@ -28,9 +28,9 @@ def _manifest() -> Manifest:
 
 
 def _track(rows: list[tuple[float, int, int, str]]) -> Track:
-    """Make a track from rows of score, label, cluster and kind; an empty kind means a message of the corpus."""
+    """Make a track from rows of score, label, cluster and kind; an empty kind is a corpus message."""
     scores, labels, clusters, kinds = zip(*rows, strict=True)
-    everything = Split(
+    split = Split(
         ["text"] * len(rows),
         np.array(labels, dtype=np.int64),
         np.array([], dtype=np.intp),
@@ -39,7 +39,7 @@ def _track(rows: list[tuple[float, int, int, str]]) -> Track:
         list(kinds),
     )
     array = np.array(scores, dtype=np.float32)
-    return Track(everything.take(np.arange(len(rows))), array, array)
+    return Track(split.take(np.arange(len(rows))), array, array)
 
 
 CORPUS = [(0.1, HAM, 0, ""), (0.9, HAM, 1, ""), (0.9, SPAM, 2, ""), (0.2, SPAM, 2, "")]
@@ -53,7 +53,7 @@ TODAY = [
 ]
 
 
-def test_rates_of_today_are_those_counted_by_hand() -> None:
+def test_today_rates_match_hand_counted_values() -> None:
     today = metrics_of_tracks(_manifest(), _track([*CORPUS, *TODAY]))["today"]
     assert today["false_positive_rate"] == counted(1, 2)
     assert today["recall"] == counted(1, 2)
@@ -66,7 +66,7 @@ def test_rates_of_today_are_those_counted_by_hand() -> None:
     assert {mode: rates["recall"] for mode, rates in today["modes"].items()} == dict.fromkeys(MODES, counted(1, 2))
 
 
-def test_the_figures_of_the_corpus_are_those_without_notices() -> None:
+def test_corpus_figures_are_unaffected_by_notices() -> None:
     manifest = _manifest()
     alone = metrics_of_tracks(manifest, _track(CORPUS))
     both = metrics_of_tracks(manifest, _track([*TODAY, *CORPUS]))
@@ -77,7 +77,7 @@ def test_the_figures_of_the_corpus_are_those_without_notices() -> None:
     assert list(alone["test_by_corpus"]) == ["sms.csv"]
 
 
-def test_a_corpus_without_a_name_has_no_table() -> None:
+def test_unnamed_corpora_have_no_per_corpus_metrics() -> None:
     track = _track(CORPUS)
     nameless = replace(track, split=replace(track.split, corpora=[[] for _ in CORPUS]))
     assert metrics_of_tracks(_manifest(), nameless)["test_by_corpus"] == {}
@@ -90,7 +90,7 @@ _NOTICE = st.tuples(
 
 @settings(max_examples=25)
 @given(st.lists(_NOTICE, min_size=1, max_size=20))
-def test_kinds_add_up_to_the_whole(notices: list[tuple[float, int, int, str]]) -> None:
+def test_kind_counts_sum_to_overall_counts(notices: list[tuple[float, int, int, str]]) -> None:
     today = metrics_of_tracks(_manifest(), _track([*CORPUS, *notices]))["today"]
     for name in ("false_positive_rate", "recall"):
         of_kinds = [rates[name] for rates in today["by_kind"].values() if name in rates]
@@ -102,20 +102,20 @@ def test_kinds_add_up_to_the_whole(notices: list[tuple[float, int, int, str]]) -
     )
 
 
-def _described(rows: list[tuple[float, int, int, str]]) -> Manifest:
+def _manifest_of_rows(rows: list[tuple[float, int, int, str]]) -> Manifest:
     manifest = _manifest()
     return replace(manifest, metrics=metrics_of_tracks(manifest, _track(rows)))
 
 
-def test_the_tracks_stand_side_by_side() -> None:
-    shown = first_screen.tracks(_described([*CORPUS, *TODAY]), "the corpus")
+def test_card_table_shows_tracks_side_by_side() -> None:
+    shown = first_screen.tracks(_manifest_of_rows([*CORPUS, *TODAY]), "the corpus")
     assert "|  | the corpus | today |" in shown
     assert "| false-positive rate | 50.00% (1.26% to 98.74%, n 2) | 50.00% (1.26% to 98.74%, n 2) |" in shown
     assert "| spam recall | 100.00% (2.50% to 100.00%, n 1) | 50.00% (1.26% to 98.74%, n 2) |" in shown
 
 
-def test_without_notices_there_is_one_track_and_no_kinds() -> None:
-    manifest = _described(CORPUS)
+def test_card_without_notices_has_one_track_and_no_kinds() -> None:
+    manifest = _manifest_of_rows(CORPUS)
     assert first_screen.tracks(manifest, "the corpus").startswith("|  | the corpus |\n")
     assert first_screen.kinds(manifest) == ""
 
@@ -124,7 +124,7 @@ def test_kinds_with_few_messages_are_pooled() -> None:
     many = [(0.1, HAM, 10 + n, "bank") for n in range(5)]
     few = [(0.9, HAM, 20 + n, "code") for n in range(4)] + [(0.1, HAM, 30 + n, "road") for n in range(3)]
     spam = [(0.9, SPAM, 40 + n, "toll") for n in range(4)]
-    shown = first_screen.kinds(_described([*CORPUS, *many, *few, *spam, TODAY[-1]]))
+    shown = first_screen.kinds(_manifest_of_rows([*CORPUS, *many, *few, *spam, TODAY[-1]]))
     rows = [line for line in shown.splitlines() if line.startswith("| ")][2:]
     assert [line.split(" | ")[0] for line in rows] == ["| bank", "| other"]
     assert "| bank | 0.00% (0.00% to 52.18%, n 5) | other | 100.00% (39.76% to 100.00%, n 4) |" in shown
@@ -133,7 +133,7 @@ def test_kinds_with_few_messages_are_pooled() -> None:
 
 
 @pytest.mark.slow
-def test_a_checkpoint_says_what_it_was_trained_on(tiny_checkpoint: Path) -> None:
+def test_checkpoint_reports_custom_data_without_notices(tiny_checkpoint: Path) -> None:
     checkpoint = Checkpoint.read(tiny_checkpoint)
     assert checkpoint.is_of_own_files
     assert not checkpoint.knows_notices

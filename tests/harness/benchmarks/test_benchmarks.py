@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 PEERS = ("torch", "transformers", "onnx", "matplotlib", "ctranslate2")
 
 
-def missing() -> list[str]:
+def missing_peers() -> list[str]:
     return [name for name in PEERS if importlib.util.find_spec(name) is None]
 
 
@@ -44,8 +44,10 @@ def make_turn(seconds: float, scores: list[float]) -> Turn:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(missing()), reason="needs the extra bench: make bench installs it")
-def test_two_engines_take_their_turns(tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(bool(missing_peers()), reason="needs the extra bench: make bench installs it")
+def test_benchmark_of_two_engines_writes_complete_results(
+    tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--rounds", "1", "--sample", "12", "--singles", "6"]
     command += [
         "--shape",
@@ -60,8 +62,8 @@ def test_two_engines_take_their_turns(tiny_checkpoint: Path, tiny_bundle: Path, 
         "0",
     ]
     command += ["--checkpoint", str(tiny_checkpoint), "--bundle", str(tiny_bundle), "--output", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
     results = json.loads((tmp_path / "benchmark.json").read_bytes())
     assert set(results["roofline"]) == {"fp32", "bf16", "int8"}
     engines = results["shapes"]["base"]["engines"]
@@ -72,15 +74,15 @@ def test_two_engines_take_their_turns(tiny_checkpoint: Path, tiny_bundle: Path, 
     for figures in engines.values():
         assert_complete(figures)
     assert set(engines["ctranslate2-int8"]["texts_per_s"]) == {CORPUS_ORDER, SORTED, SIDE_BY_SIDE}
-    assert "| spam-edge |" in done.stdout
-    assert "normalised beforehand" in done.stdout
+    assert "| spam-edge |" in completed.stdout
+    assert "normalised beforehand" in completed.stdout
     speeds = [engines[name]["best"]["median"] for name in ("ours", "ctranslate2-int8")]
-    found = results["shapes"]["base"]["ratios"]
-    assert found["messages/s, in relation to the fastest peer, CTranslate2 int8"] == speeds[0] / speeds[1]
-    assert found["share of the int8 peak"] == engines["ours"]["share_of_peak"]
+    ratios = results["shapes"]["base"]["ratios"]
+    assert ratios["messages/s, in relation to the fastest peer, CTranslate2 int8"] == speeds[0] / speeds[1]
+    assert ratios["share of the int8 peak"] == engines["ours"]["share_of_peak"]
     assert (tmp_path / "report.md").read_text(encoding="utf-8") == markdown(results)
     assert "| spam-edge |" in brief(results)
-    assert f"| share of the int8 peak | {found['share of the int8 peak']:.2f} |" in brief(results)
+    assert f"| share of the int8 peak | {ratios['share of the int8 peak']:.2f} |" in brief(results)
     assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -97,7 +99,7 @@ def assert_complete(figures: dict[str, Any]) -> None:
     assert figures["difference"]["flips"] == 0
 
 
-def test_all_engines_are_given_the_same_tokens_once(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_comparable_texts_have_equal_tokens_in_classifier_and_tokenizer(tiny_bundle: Path, tmp_path: Path) -> None:
     raw = [
         "see you at 5 then",
         "I &lt;3 the pub",
@@ -116,7 +118,7 @@ def test_all_engines_are_given_the_same_tokens_once(tiny_bundle: Path, tmp_path:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_every_engine_says_how_it_is_used(name: str) -> None:
+def test_every_engine_declares_title_settings_precision_and_modes(name: str) -> None:
     engine = engine_class(name)
     assert engine.title
     assert engine.settings
@@ -124,7 +126,7 @@ def test_every_engine_says_how_it_is_used(name: str) -> None:
     assert set(engine.modes) <= set(MODES)
 
 
-def test_looking_at_the_engines_imports_none_of_their_libraries() -> None:
+def test_listing_engine_classes_imports_no_engine_library() -> None:
     code = """
 import sys
 from spam_edge import SpamClassifier
@@ -135,12 +137,12 @@ for name in ENGINES:
     engine_class(name)
 print(sorted({"torch", "transformers", "optimum", "onnxruntime", "ctranslate2", "openvino", "nncf"} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    completed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert completed.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("mode", [CORPUS_ORDER, SORTED, SIDE_BY_SIDE])
-def test_every_message_is_in_one_batch(mode: str) -> None:
+def test_batch_plan_has_each_message_once_in_mode_order(mode: str) -> None:
     lengths = np.random.default_rng(0).integers(2, 128, 100).tolist()
     plan = plan_for(mode, lengths)
     assert sorted(np.concatenate(plan).tolist()) == list(range(100))
@@ -150,7 +152,7 @@ def test_every_message_is_in_one_batch(mode: str) -> None:
         assert [lengths[index] for batch in plan for index in batch] == sorted(lengths)
 
 
-def test_figures_are_medians_over_the_turns() -> None:
+def test_summary_figures_are_medians_over_turns() -> None:
     scores = [0.1, 0.9]
     figures = summarize([make_turn(seconds, scores) for seconds in (1.0, 2.0, 4.0)], texts=2)
     assert figures["best_mode"] == SORTED
@@ -161,21 +163,21 @@ def test_figures_are_medians_over_the_turns() -> None:
     assert (figures["first_message_mib"], figures["peak_memory_mib"]) == (1, 2)
 
 
-def test_the_difference_is_the_largest_of_all_turns() -> None:
+def test_score_difference_is_maximum_over_turns() -> None:
     turns = [make_turn(1.0, [0.1, 0.9]), make_turn(1.0, [0.1, 0.4])]
     assert difference(turns, [0.1, 0.8]) == {"max_abs_dp": pytest.approx(0.4), "flips": 1}
 
 
-def test_a_score_that_is_no_number_is_a_flip() -> None:
+def test_nan_score_counts_as_label_flip() -> None:
     assert difference([make_turn(1.0, [float("nan"), 0.9])], [0.8, 0.9])["flips"] == 1
 
 
-def test_the_peak_is_the_highest_seen() -> None:
+def test_peak_throughput_is_highest_measurement() -> None:
     low, high = ({"int8": {"operations_per_s": value, "library": "x"}} for value in (1.0, 2.0))
     assert highest([low, high, low]) == high
 
 
-def test_operations_are_those_of_the_linear_layers(tmp_path: Path) -> None:
+def test_operations_per_text_count_linear_layers(tmp_path: Path) -> None:
     config = {"dim": 2, "hidden_dim": 3, "n_layers": 5}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     model = Model("tiny", tmp_path, tmp_path, None, "")
@@ -183,20 +185,20 @@ def test_operations_are_those_of_the_linear_layers(tmp_path: Path) -> None:
     assert operations_per_text(model, mean_tokens=7) == 2 * (7 * 5 * (16 + 12) + 4 + 4)
 
 
-def test_a_model_survives_the_way_to_another_process(tmp_path: Path) -> None:
+def test_model_json_round_trip_is_lossless(tmp_path: Path) -> None:
     for bundle in (None, tmp_path / "bundle"):
         model = Model("tiny", tmp_path, tmp_path / "cache", bundle, "trained")
         assert Model.from_json(model.to_json()) == model
 
 
-def test_what_was_built_from_something_else_is_built_again(tmp_path: Path) -> None:
+def test_engine_is_rebuilt_only_when_source_changes(tmp_path: Path) -> None:
     built: list[Path] = []
     for source in ({"weights": "a"}, {"weights": "a"}, {"weights": "b"}):
         build_once(tmp_path / "engine", source, built.append)
     assert len(built) == 2
 
 
-def test_what_is_not_installed_or_fails_is_left_out_with_the_reason(
+def test_uninstalled_and_failing_engines_are_reported_with_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def turn(engine: str, *_: object, texts: list[str], **__: object) -> Turn:
@@ -213,16 +215,16 @@ def test_what_is_not_installed_or_fails_is_left_out_with_the_reason(
     )
     contest.prepare(lambda _: None)
     contest.play(lambda _: None, backwards=True)
-    said = {each.name: (each.status, each.reason) for each in contest.contestants}
-    assert said["ours"] == ("ok", "")
-    assert said["seed"] == ("failed", "exit code 1: out of memory")
-    assert said["pipeline"] == ("failed", "32 of 32 labels differ from PyTorch's: not timed")
-    assert said["openvino-int8"][0] == "skipped"
-    assert "openvino not installed" in said["openvino-int8"][1]
+    outcomes = {each.name: (each.status, each.reason) for each in contest.contestants}
+    assert outcomes["ours"] == ("ok", "")
+    assert outcomes["seed"] == ("failed", "exit code 1: out of memory")
+    assert outcomes["pipeline"] == ("failed", "32 of 32 labels differ from PyTorch's: not timed")
+    assert outcomes["openvino-int8"][0] == "skipped"
+    assert "openvino not installed" in outcomes["openvino-int8"][1]
 
 
 @pytest.mark.slow
-def test_twice_as_wide_computes_the_same(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_widened_model_computes_same_logits(tiny_checkpoint: Path, tmp_path: Path) -> None:
     reference: Any = import_module("export.reference").PyTorchReference
     widen(tiny_checkpoint, tmp_path / "wide")
     texts = ["WINNER!! Call 09061701461 to claim your prize", "see you at 5 then", ""]

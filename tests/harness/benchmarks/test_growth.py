@@ -25,24 +25,24 @@ def words(tiny_bundle: Path) -> list[str]:
     return whole_words(tiny_bundle)
 
 
-def test_messages_are_the_same_for_a_seed_and_mostly_different(words: list[str]) -> None:
-    first, again, other = (list(mixed_messages(words, 1000, seed=seed)) for seed in (0, 0, 1))
-    assert first == again
+def test_generated_messages_are_deterministic_per_seed_and_mostly_distinct(words: list[str]) -> None:
+    first, second, other_seed = (list(mixed_messages(words, 1000, seed=seed)) for seed in (0, 0, 1))
+    assert first == second
     assert len(set(first)) > 900
-    assert len(set(first) & set(other)) == 1  # the repeated message
+    assert len(set(first) & set(other_seed)) == 1  # the repeated message
     assert min(map(len, first)) < 20
     assert max(map(len, first)) > 5000
     assert list(islice(mixed_messages(words, 10**9, seed=0), 2))  # generated lazily
 
 
-def test_words_are_tokens(words: list[str], tiny_bundle: Path) -> None:
+def test_each_generated_word_is_one_token(words: list[str], tiny_bundle: Path) -> None:
     classifier = SpamClassifier.load(tiny_bundle, RuntimeOptions(device="cpu", threads=1))
     texts = messages_of(words, 5, 20, seed=0)
     assert [len(ids) for ids in classifier.token_ids(texts)] == [7] * 20
 
 
 @given(start=st.floats(0, 10), slope=st.floats(0.01, 10))
-def test_a_line_is_found_again(start: float, slope: float) -> None:
+def test_line_fit_recovers_start_and_slope(start: float, slope: float) -> None:
     sizes = [1, 10, 100, 1000]
     fit = line(sizes, [start + slope * size for size in sizes])
     assert fit["start"] == pytest.approx(start, abs=1e-6)
@@ -50,13 +50,13 @@ def test_a_line_is_found_again(start: float, slope: float) -> None:
     assert fit["worst"] < 1e-6
 
 
-def test_a_knee_shows() -> None:
+def test_superlinear_growth_raises_exponent_and_fit_error() -> None:
     sizes, values = [10, 100, 1000, 10000], [1, 10, 100, 10000]
     assert exponents(sizes, values) == [None, pytest.approx(1), pytest.approx(1), pytest.approx(2)]
     assert line(sizes, values)["worst"] > 0.5
 
 
-def test_growth_of_memory_is_that_of_its_settled_part() -> None:
+def test_memory_growth_rate_excludes_warm_up() -> None:
     numbers = np.arange(0, 1001, 50)
     level = np.where(numbers < 100, numbers, 100) * 2**20
     figures = memory.summarize({"curve": list(zip(numbers.tolist(), level.tolist(), strict=True)), "peak": 2**27})
@@ -66,7 +66,7 @@ def test_growth_of_memory_is_that_of_its_settled_part() -> None:
     assert leak["kib_per_1000_messages"] == pytest.approx(10_000 / 1024)
 
 
-def test_what_goes_wrong_in_the_other_process_is_raised_here() -> None:
+def test_exception_in_fresh_process_is_reraised_in_parent() -> None:
     with pytest.raises(ValueError, match="no number"):
         in_fresh_process(int, "no number")
 
@@ -78,7 +78,7 @@ def _run(script: object, *arguments: str) -> Result:
 
 
 @needs_proc
-def test_memory(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_memory_benchmark_measures_stream_and_single_messages(tiny_bundle: Path, tmp_path: Path) -> None:
     arguments = ["--quick", "--messages", "1500", "--singles", "30", "--points", "3", "--threads", "1"]
     result = _run(memory, "--model", str(tiny_bundle), "--output", str(tmp_path), *arguments)
     results = json.loads((tmp_path / "memory.json").read_bytes())
@@ -93,7 +93,9 @@ def test_memory(tiny_bundle: Path, tmp_path: Path) -> None:
 
 @needs_proc
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="draws with matplotlib")
-def test_growth(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_growth_benchmark_writes_curves_fits_and_picture(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(growth, "COUNTS", (20, 60))
     monkeypatch.setattr(growth, "LENGTHS", (1, 4, 40))
     monkeypatch.setattr(growth, "CHARACTERS", (100, 5000))

@@ -1,4 +1,4 @@
-"""Test that goals are met exactly by values that reach them."""
+"""Test that a goal is met if and only if the value reaches it."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from tests.evaluation.goals import goals
 from tests.evaluation.report.made_up import made_up_evaluation, rate
 
 
-def found(evaluation: dict[str, Any]) -> dict[str, tuple[str, bool]]:
+def goals_by_name(evaluation: dict[str, Any]) -> dict[str, tuple[str, bool]]:
     return {goal["name"]: (goal["goal"], goal["met"]) for goal in goals(evaluation)}
 
 
-def test_every_track_has_its_goals() -> None:
+def test_goals_cover_every_track() -> None:
     expected = {
         "spam F1": (">= 0.945", True),
         "PR-AUC": (">= 0.982", True),
@@ -27,11 +27,11 @@ def test_every_track_has_its_goals() -> None:
         "files of notices: mean false-positive rate": ("<= 0.02", True),
         "files of spam: mean recall": (">= 0.93", True),
     }
-    assert found(made_up_evaluation()).items() >= expected.items()
+    assert goals_by_name(made_up_evaluation()).items() >= expected.items()
 
 
 @pytest.mark.parametrize(
-    ("way", "key", "value", "missed"),
+    ("key_path", "key", "value", "missed"),
     [
         (("systems", "spam_edge", "by_cluster"), "f1", 0.944, "spam F1"),
         (("systems", "spam_edge", "by_cluster"), "pr_auc", 0.981, "PR-AUC"),
@@ -42,14 +42,16 @@ def test_every_track_has_its_goals() -> None:
         (("today", "controls", 0), "false_positive_rate", 0.021, "N1 emoji: false-positive rate"),
     ],
 )
-def test_a_little_less_misses_that_goal_alone(way: tuple[Any, ...], key: str, value: float, missed: str) -> None:
+def test_value_just_beyond_limit_misses_only_that_goal(
+    key_path: tuple[Any, ...], key: str, value: float, missed: str
+) -> None:
     evaluation = made_up_evaluation()
-    before = found(evaluation)
+    before = goals_by_name(evaluation)
     holder = evaluation
-    for step in way:
+    for step in key_path:
         holder = holder[step]
     holder[key] = rate(value)
-    after = found(evaluation)
+    after = goals_by_name(evaluation)
     assert before[missed][1]
     assert {name for name, goal in after.items() if goal != before[name]} == {missed}
 
@@ -58,25 +60,25 @@ def test_a_little_less_misses_that_goal_alone(way: tuple[Any, ...], key: str, va
     ("kind", "mean", "missed"),
     [("notices", 0.021, "files of notices: mean false-positive rate"), ("spam", 0.929, "files of spam: mean recall")],
 )
-def test_the_mean_over_files_counts(kind: str, mean: float, missed: str) -> None:
+def test_mean_over_files_beyond_limit_misses_goal(kind: str, mean: float, missed: str) -> None:
     evaluation = made_up_evaluation()
     evaluation["today"]["means"][kind]["modes"]["balanced"] = mean
-    assert not found(evaluation)[missed][1]
+    assert not goals_by_name(evaluation)[missed][1]
 
 
-def test_disguises_of_the_corpus_keep_the_goals_they_had() -> None:
+def test_corpus_disguises_have_attack_specific_goals() -> None:
     evaluation = made_up_evaluation()
     for entry in evaluation["evasion"]:
         entry["level"], entry["target"] = "medium", "keywords"
         entry["recall"] = rate(entry["clean_recall"] - (0.004 if entry["attack"] == "E1" else 0.1))
-    met = found(evaluation)
+    met = goals_by_name(evaluation)
     assert met["E1 homoglyphs"] == (">= 0.939", True)
     assert met["E2 invisible characters"] == (">= 0.939", False)
     assert met["E6 leet"] == (">= 0.93", False)
     assert met["E14 good-word padding"] == (">= 0.88", False)
 
 
-def test_of_what_was_not_measured_there_is_no_goal() -> None:
+def test_unmeasured_figures_have_no_goal() -> None:
     evaluation = made_up_evaluation()
     evaluation["today"] = {"controls": [], "files": [], "means": {}}
-    assert not any(name.startswith(("notices", "files", "N")) for name in found(evaluation))
+    assert not any(name.startswith(("notices", "files", "N")) for name in goals_by_name(evaluation))

@@ -46,19 +46,21 @@ def measure(bundle: Path, corpus: Path, *more: str) -> Result:
     return CliRunner().invoke(main, arguments, catch_exceptions=False)
 
 
-def trained_on(bundle: Path, fingerprint: str) -> Path:
+def set_training_fingerprint(bundle: Path, fingerprint: str) -> Path:
     data = json.loads((bundle / MANIFEST_NAME).read_bytes())
     data["provenance"]["training"]["corpus"]["fingerprint"] = fingerprint
     (bundle / MANIFEST_NAME).write_text(json.dumps(data), encoding="utf-8")
     return bundle
 
 
-def test_test_sides_controls_and_files_have_a_line_each(bundle_copy: Path, corpus: Path, prepared: Prepared) -> None:
-    both = with_notices(prepared, SEED)
-    result = measure(trained_on(bundle_copy, both.fingerprint), corpus, "--extra", f"mine={corpus}")
+def test_table_has_rows_for_test_splits_controls_and_files(bundle_copy: Path, corpus: Path, prepared: Prepared) -> None:
+    corpus_and_notices = with_notices(prepared, SEED)
+    result = measure(
+        set_training_fingerprint(bundle_copy, corpus_and_notices.fingerprint), corpus, "--extra", f"mine={corpus}"
+    )
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["set", "rate", "n", "low-false-positive", "balanced", "high-recall"]
-    spam = {e.cluster for e in both.splits["test"] if e.label == "SPAM" and e.template}
+    spam = {e.cluster for e in corpus_and_notices.splits["test"] if e.label == "SPAM" and e.template}
     assert any(line.startswith("notices, test") and f"recall{len(spam):>14}" in line for line in lines)
     assert any(line.startswith("  bank ") for line in lines)
     assert sum(line.startswith("mine ") for line in lines) == 2
@@ -66,7 +68,7 @@ def test_test_sides_controls_and_files_have_a_line_each(bundle_copy: Path, corpu
         assert any(line.startswith(f"N{number} ") for line in lines)
 
 
-def test_of_other_messages_nothing_is_held_out(tiny_bundle: Path, corpus: Path) -> None:
+def test_bundle_of_different_corpus_is_measured_on_extra_files_only(tiny_bundle: Path, corpus: Path) -> None:
     result = measure(tiny_bundle, corpus, "--extra", f"mine={corpus}")
     assert "trained on other messages" in result.stderr
     assert not [line for line in result.stdout.splitlines() if "test" in line]

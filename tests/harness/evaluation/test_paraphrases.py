@@ -9,7 +9,7 @@ from tests.evaluation.paraphrases import paraphrases
 from tests.support.corpora import packaged
 
 
-def test_each_is_of_another_template_and_is_tested_in_a_fold() -> None:
+def test_paraphrases_cover_distinct_templates_tested_in_folds() -> None:
     tests = [fold.splits["test"] for fold in grouped_folds(packaged(), seed=42)]
     voting = [test[row] for test in tests for row in one_per_cluster(test)]
     spam = {example.text: example.cluster for example in voting if example.label == SPAM}
@@ -17,9 +17,9 @@ def test_each_is_of_another_template_and_is_tested_in_a_fold() -> None:
     assert len({spam[text] for text in paraphrases()}) == 200
 
 
-def test_it_says_it_in_other_words_and_keeps_the_numbers() -> None:
-    for text, said in paraphrases().items():
-        before, after = (set(re.findall(r"[a-z']+", each.lower())) for each in (text, said))
-        assert len(before & after) / len(before | after) < 0.6, said
+def test_paraphrases_reword_messages_and_keep_numbers() -> None:
+    for text, paraphrase in paraphrases().items():
+        before, after = (set(re.findall(r"[a-z']+", each.lower())) for each in (text, paraphrase))
+        assert len(before & after) / len(before | after) < 0.6, paraphrase
         numbers = re.findall(r"\d{5,}", text)
-        assert all(number in said for number in numbers), said
+        assert all(number in paraphrase for number in numbers), paraphrase

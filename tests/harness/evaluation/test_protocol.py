@@ -1,4 +1,4 @@
-"""Run the whole protocol with a model that trains in seconds, and check that every section agrees with the others."""
+"""Run the whole protocol with a model that trains in seconds, and check that the sections are consistent."""
 
 import json
 import random
@@ -61,18 +61,18 @@ def report(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def evaluation(report: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((report / "evaluation.json").read_bytes())
-    return found
+    results: dict[str, Any] = json.loads((report / "evaluation.json").read_bytes())
+    return results
 
 
-def test_the_page_and_its_figures_are_there(report: Path, evaluation: dict[str, Any]) -> None:
+def test_run_writes_page_and_figures_of_every_system(report: Path, evaluation: dict[str, Any]) -> None:
     assert (report / "index.html").stat().st_size > 10_000
     assert evaluation["corpus"]["rows"] == ROWS
     assert set(evaluation["systems"]) == {"spam_edge", "pytorch", "char_svm", "word_lr", "frozen_encoder"}
     assert "### Headline metrics" in evaluation["quote"]
 
 
-def test_the_corpus_has_the_messages_of_the_corpus_alone(report: Path, evaluation: dict[str, Any]) -> None:
+def test_corpus_track_contains_only_corpus_messages(report: Path, evaluation: dict[str, Any]) -> None:
     fold = json.loads((report / "quick" / "fold 0" / "result.json").read_bytes())
     texts = {line.split("\t")[1] for line in (report.parent / "data.tsv").read_text(encoding="utf-8").splitlines()}
     assert set(fold["corpus"]["texts"]) <= texts
@@ -81,7 +81,7 @@ def test_the_corpus_has_the_messages_of_the_corpus_alone(report: Path, evaluatio
     assert evaluation["systems"]["spam_edge"]["by_row"]["n"] == len(fold["corpus"]["texts"])
 
 
-def test_kinds_add_up_to_the_notices_without_marketing(evaluation: dict[str, Any]) -> None:
+def test_kind_counts_sum_to_notices_without_marketing(evaluation: dict[str, Any]) -> None:
     notices = evaluation["today"]["notices"]
     counted = notices["systems"]["spam_edge"]["by_cluster"]
     for label, n, rate in (("HAM", counted["n_ham"], "false_positive_rate"), ("SPAM", counted["n_spam"], "recall")):
@@ -96,7 +96,7 @@ def test_kinds_add_up_to_the_notices_without_marketing(evaluation: dict[str, Any
     assert notices["calibration"]["ece"]["n"] == counted["n"]
 
 
-def test_a_sample_of_the_spam_of_today_is_disguised_once_by_every_attack(evaluation: dict[str, Any]) -> None:
+def test_every_attack_disguises_sample_of_notice_spam_once(evaluation: dict[str, Any]) -> None:
     evasion = evaluation["today"]["notices"]["evasion"]
     assert [entry["attack"] for entry in evasion] == [*(f"E{number}" for number in range(1, 16)), "E18"]
     assert {(entry["level"], entry["target"]) for entry in evasion} == {("medium", "keywords")}
@@ -104,7 +104,7 @@ def test_a_sample_of_the_spam_of_today_is_disguised_once_by_every_attack(evaluat
     assert all(entry["clean_low"] <= entry["clean_recall"] for entry in evasion if entry["changed"])
 
 
-def test_files_count_as_what_their_labels_make_of_them(evaluation: dict[str, Any]) -> None:
+def test_extra_file_kinds_and_means_follow_from_labels(evaluation: dict[str, Any]) -> None:
     files = {file["name"]: file for file in evaluation["today"]["files"]}
     assert {name: file["kind"] for name, file in files.items()} == {
         "other": "both", "alerts": "notices", "shop": "marketing",
@@ -120,7 +120,7 @@ def test_files_count_as_what_their_labels_make_of_them(evaluation: dict[str, Any
     assert (files["other"]["n_ham"], files["other"]["n_spam"]) == (266, 134)
 
 
-def test_every_disguise_is_tried_at_every_level_on_both_targets(evaluation: dict[str, Any]) -> None:
+def test_every_attack_runs_at_every_level_and_target(evaluation: dict[str, Any]) -> None:
     tried = {(entry["attack"], entry["level"], entry["target"]) for entry in evaluation["evasion"]}
     for number in range(1, 16):
         for level in ("light", "medium", "heavy"):
@@ -129,13 +129,13 @@ def test_every_disguise_is_tried_at_every_level_on_both_targets(evaluation: dict
     assert {"E1 unknown", "E16", "E18"} <= {attack for attack, _, _ in tried}
 
 
-def test_what_folding_undoes_costs_nothing(evaluation: dict[str, Any]) -> None:
+def test_attacks_undone_by_normalisation_cost_no_recall(evaluation: dict[str, Any]) -> None:
     for entry in evaluation["evasion"]:
         if entry["attack"] in {"E2", "E3", "E4", "E9"} and entry["recall"]:
             assert entry["recall"]["value"] == entry["clean_recall"], entry
 
 
-def test_the_worst_disguise_is_worse_than_each(evaluation: dict[str, Any]) -> None:
+def test_worst_case_recall_is_at_most_every_attack_recall(evaluation: dict[str, Any]) -> None:
     worst = next(entry for entry in evaluation["evasion"] if entry["attack"] == "E18")
     alike = [
         entry["recall"]["value"]
@@ -147,7 +147,7 @@ def test_the_worst_disguise_is_worse_than_each(evaluation: dict[str, Any]) -> No
     assert worst["recall"]["value"] <= min(alike)
 
 
-def test_the_tables_of_errors_and_modes_agree(evaluation: dict[str, Any]) -> None:
+def test_error_counts_and_mode_order_agree_with_confusion_matrix(evaluation: dict[str, Any]) -> None:
     confusion = evaluation["modes"]["balanced"]["confusion"]
     assert len(evaluation["errors"]["worst"]) == confusion["fp"] + confusion["fn"]
     assert sum(confusion.values()) == evaluation["systems"]["spam_edge"]["by_cluster"]["n"]
@@ -155,11 +155,13 @@ def test_the_tables_of_errors_and_modes_agree(evaluation: dict[str, Any]) -> Non
     assert order == sorted(order)
 
 
-def test_a_second_run_takes_what_is_there(report: Path, evaluation: dict[str, Any], tiny_bundle: Path) -> None:
+def test_second_run_reuses_trained_folds_with_same_results(
+    report: Path, evaluation: dict[str, Any], tiny_bundle: Path
+) -> None:
     result = report / "quick" / "fold 0" / "result.json"
     before = result.stat().st_mtime_ns
-    done = evaluate(report.parent, tiny_bundle, "--notices")
-    assert "trained already" in done.stderr
+    completed = evaluate(report.parent, tiny_bundle, "--notices")
+    assert "trained already" in completed.stderr
     assert result.stat().st_mtime_ns == before
     again = json.loads((report / "evaluation.json").read_bytes())
     assert again["systems"] == evaluation["systems"]
@@ -167,7 +169,7 @@ def test_a_second_run_takes_what_is_there(report: Path, evaluation: dict[str, An
     assert again["today"]["files"] == []
 
 
-def test_an_interrupted_fold_goes_on_with_the_epochs_that_are_there(report: Path, tmp_path: Path) -> None:
+def test_interrupted_fold_resumes_after_last_completed_epoch(report: Path, tmp_path: Path) -> None:
     prepared = prepare(load_corpus([str(report.parent / "data.tsv")], CorpusOptions()), 42)
     base, settings = choose_base_model(str(report.parent / "base")), TrainingSettings(epochs=2, max_length=32)
 
@@ -177,11 +179,11 @@ def test_an_interrupted_fold_goes_on_with_the_epochs_that_are_there(report: Path
 
     with pytest.raises(KeyboardInterrupt):
         Pipeline(base, settings, folder=tmp_path, report=interrupt).checkpoint("fold 0", prepared)
-    said: list[str] = []
-    pipeline = Pipeline(base, settings, folder=tmp_path, report=said.append)
+    reported: list[str] = []
+    pipeline = Pipeline(base, settings, folder=tmp_path, report=reported.append)
     assert pipeline.checkpoint("fold 0", prepared).is_dir()
-    assert said[0] == "fold 0: resuming the interrupted run"
-    assert not any("epoch 1 of 2" in line for line in said)
-    said.clear()
+    assert reported[0] == "fold 0: resuming the interrupted run"
+    assert not any("epoch 1 of 2" in line for line in reported)
+    reported.clear()
     pipeline.checkpoint("fold 0", prepared)
-    assert said == ["fold 0: trained already"]
+    assert reported == ["fold 0: trained already"]

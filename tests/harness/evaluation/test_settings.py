@@ -11,20 +11,20 @@ TINY_CORPUS = "0" * 64
 BASE = BaseModel("base", FOLDER, "asked for")
 
 
-def test_a_bundle_of_these_messages_is_judged_with_its_settings(tiny_bundle: Path) -> None:
-    said: list[str] = []
-    settings = settings_that_ship(BASE, tiny_bundle, TINY_CORPUS, seed=3, report=said.append)
+def test_bundle_of_same_corpus_supplies_training_settings(tiny_bundle: Path) -> None:
+    reported: list[str] = []
+    settings = settings_that_ship(BASE, tiny_bundle, TINY_CORPUS, seed=3, report=reported.append)
     assert settings == TrainingSettings(max_length=32, seed=3)
-    assert said == []
+    assert reported == []
 
 
-def test_a_bundle_of_other_messages_is_not_and_that_is_said(tiny_bundle: Path) -> None:
-    said: list[str] = []
-    settings = settings_that_ship(BASE, tiny_bundle, "f" * 64, seed=3, report=said.append)
+def test_bundle_of_different_corpus_is_ignored_with_message(tiny_bundle: Path) -> None:
+    reported: list[str] = []
+    settings = settings_that_ship(BASE, tiny_bundle, "f" * 64, seed=3, report=reported.append)
     assert settings == TrainingSettings(seed=3)
-    assert "other messages" in said[0]
+    assert "other messages" in reported[0]
 
 
-def test_without_a_bundle_the_defaults_of_the_base_are_judged() -> None:
+def test_packaged_defaults_are_used_without_bundle() -> None:
     base = BaseModel("base", PACKAGED, "asked for")
     assert settings_that_ship(base, None, "", seed=42, report=print) == PACKAGED_DEFAULTS

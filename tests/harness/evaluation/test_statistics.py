@@ -22,28 +22,28 @@ def test_rates_have_clopper_pearson_intervals(n: int, data: st.DataObject) -> No
     assert (rate.low, rate.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-def test_of_nothing_there_is_no_rate() -> None:
+def test_zero_trials_have_no_rate() -> None:
     assert exact_rate(0, 0) is None
 
 
-def test_measures_by_hand() -> None:
-    found = measures(scored([0.9, 0.8, 0.4, 0.6, 0.1, 0.2], [True, True, True, False, False, False]))
-    assert found["precision"] == pytest.approx(2 / 3)
-    assert found["recall"] == pytest.approx(2 / 3)
-    assert found["accuracy"] == pytest.approx(4 / 6)
-    assert found["recall_at_fpr_0.1pct"] == pytest.approx(2 / 3)  # with three ham no false positive is allowed
+def test_measures_match_hand_computed_values() -> None:
+    actual = measures(scored([0.9, 0.8, 0.4, 0.6, 0.1, 0.2], [True, True, True, False, False, False]))
+    assert actual["precision"] == pytest.approx(2 / 3)
+    assert actual["recall"] == pytest.approx(2 / 3)
+    assert actual["accuracy"] == pytest.approx(4 / 6)
+    assert actual["recall_at_fpr_0.1pct"] == pytest.approx(2 / 3)  # with three ham no false positive is allowed
     # 1 % spam: 0.01 * 2/3 true positives and 0.99 * 1/3 false positives
-    assert found["precision_at_1pct_prevalence"] == pytest.approx(0.01 * 2 / 3 / (0.01 * 2 / 3 + 0.99 / 3))
+    assert actual["precision_at_1pct_prevalence"] == pytest.approx(0.01 * 2 / 3 / (0.01 * 2 / 3 + 0.99 / 3))
 
 
-def test_one_vote_per_label_of_a_cluster() -> None:
-    one = scored([0.9, 0.1, 0.8, 0.2, 0.3, 0.4], [True, True, True, False, False, False], [7, 7, 8, 9, 7, 7]).votes
-    assert sorted(one.scores.tolist()) == [0.2, 0.3, 0.8, 0.9]
+def test_cluster_has_one_vote_per_label() -> None:
+    votes = scored([0.9, 0.1, 0.8, 0.2, 0.3, 0.4], [True, True, True, False, False, False], [7, 7, 8, 9, 7, 7]).votes
+    assert sorted(votes.scores.tolist()) == [0.2, 0.3, 0.8, 0.9]
 
 
 @settings(max_examples=20)
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=30))
-def test_clusters_are_drawn_whole(clusters: list[int]) -> None:
+def test_bootstrap_resamples_whole_clusters(clusters: list[int]) -> None:
     rows = scored([0.5] * len(clusters), [True] * len(clusters), clusters)
     for drawn in resampled(rows, 3):
         counts = np.bincount(drawn, minlength=len(clusters))
@@ -52,7 +52,7 @@ def test_clusters_are_drawn_whole(clusters: list[int]) -> None:
             assert len(set(counts[members].tolist())) == 1
 
 
-def test_intervals_hold_the_value_and_shrink_with_n() -> None:
+def test_intervals_contain_value_and_shrink_with_sample_size() -> None:
     rng = np.random.default_rng(0)
     widths = []
     for n in (200, 2000):
@@ -64,18 +64,18 @@ def test_intervals_hold_the_value_and_shrink_with_n() -> None:
     assert widths[1] < widths[0] / 2
 
 
-def test_a_system_is_no_better_than_itself() -> None:
+def test_paired_difference_of_system_with_itself_is_zero() -> None:
     rows = scored([0.9, 0.7, 0.2, 0.1] * 20, [True, False, True, False] * 20)
     measured = Measured.of(rows, resamples=20)
     assert all(rate["low"] == rate["high"] == 0 for rate in measured.minus(measured).values())
 
 
-def test_calibration_of_honest_and_of_boastful_scores() -> None:
+def test_calibration_error_separates_calibrated_from_overconfident_scores() -> None:
     rng = np.random.default_rng(1)
-    honest = rng.random(6000)
-    is_spam = rng.random(6000) < honest
-    assert calibration(honest, is_spam, resamples=5)["ece"]["value"] < 0.02
-    boastful = np.where(honest > 0.5, 0.99, 0.01)
-    found = calibration(boastful, is_spam, resamples=5)
-    assert found["ece"]["value"] == pytest.approx(0.24, abs=0.02)
-    assert sum(each["n"] for each in found["bins"]) == 6000
+    calibrated = rng.random(6000)
+    is_spam = rng.random(6000) < calibrated
+    assert calibration(calibrated, is_spam, resamples=5)["ece"]["value"] < 0.02
+    overconfident = np.where(calibrated > 0.5, 0.99, 0.01)
+    actual = calibration(overconfident, is_spam, resamples=5)
+    assert actual["ece"]["value"] == pytest.approx(0.24, abs=0.02)
+    assert sum(each["n"] for each in actual["bins"]) == 6000

@@ -9,7 +9,7 @@ from tests.evaluation.report import page
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "cannot be read"),
         ("{", "cannot be read as JSON"),
@@ -18,13 +18,13 @@ from tests.evaluation.report import page
         ('{"schema_version": 2, "corpus": {}}', "lacks systems"),
     ],
 )
-def test_what_is_no_evaluation_is_said_in_one_line(content: str | None, said: str, tmp_path: Path) -> None:
+def test_invalid_evaluation_file_is_one_line_error(content: str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "evaluation.json"
     if content is not None:
         path.write_text(content, encoding="utf-8")
     result = CliRunner().invoke(page.main, [str(path)])
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
-    assert said in result.stderr
+    assert message in result.stderr
     assert str(path) in result.stderr
     assert not (tmp_path / "index.html").exists()

@@ -33,8 +33,8 @@ SECTIONS = {
     "errors": "Worst errors",
     "leaky": "Leaky random split",
 }
-"""Keys of the evaluation with a section of their own -> title of the section."""
-OF_TODAY = ("Messages of today", "Harmless controls", "Other files")
+"""Evaluation key -> title of its section."""
+TODAY_SECTIONS = ("Messages of today", "Harmless controls", "Other files")
 
 
 class Page(HTMLParser):
@@ -88,7 +88,7 @@ def rates_of(value: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from rates_of(each, key)
 
 
-def test_the_first_screen_has_both_tracks_side_by_side_with_the_baseline(html: str) -> None:
+def test_first_screen_shows_both_tracks_with_baseline(html: str) -> None:
     first = html[: html.index("<nav")]
     text = Page(first).text
     assert first.count('class="track"') == 2
@@ -103,27 +103,27 @@ def test_the_first_screen_has_both_tracks_side_by_side_with_the_baseline(html: s
 
 
 @pytest.mark.parametrize("missing", ["notices", "controls", "files", "marketing", "means"])
-def test_what_of_today_was_not_measured_is_left_out(missing: str) -> None:
+def test_missing_part_of_today_removes_only_its_section(missing: str) -> None:
     evaluation = made_up_evaluation()
-    whole = Page(page.render(evaluation, {})).titles
+    all_titles = Page(page.render(evaluation, {})).titles
     del evaluation["today"][missing]
     title = {"notices": "Messages of today", "controls": "Harmless controls", "files": "Other files"}.get(missing)
-    assert Page(page.render(evaluation, {})).titles == [each for each in whole if each != title]
+    assert Page(page.render(evaluation, {})).titles == [each for each in all_titles if each != title]
 
 
-def test_marketing_stands_apart(html: str) -> None:
+def test_marketing_rate_is_shown_separately(html: str) -> None:
     text = Page(html).text
     assert "marketing called spam" in text
     assert "60.00 % [50.66, 68.83], n = 120" in text
 
 
-def test_every_section_is_there_with_a_sentence_on_how_to_read_it(html: str) -> None:
-    others = {"Comparison with baselines", "Reproduce", *OF_TODAY}
+def test_every_section_is_present_with_reading_hint(html: str) -> None:
+    others = {"Comparison with baselines", "Reproduce", *TODAY_SECTIONS}
     assert set(Page(html).titles) == {*SECTIONS.values(), *others}
     assert html.count('<p class="reading">') == html.count("<h2>")
 
 
-def test_every_rate_has_its_interval_and_its_n(html: str) -> None:
+def test_every_rate_is_shown_with_interval_and_sample_size(html: str) -> None:
     text = Page(html).text
     rates = list(rates_of({name: each for name, each in made_up_evaluation().items() if name != "paired"}))
     assert len(rates) > 100
@@ -132,33 +132,33 @@ def test_every_rate_has_its_interval_and_its_n(html: str) -> None:
 
 
 @pytest.mark.parametrize("missing", OPTIONAL)
-def test_a_key_that_is_missing_takes_its_section_with_it_and_nothing_else(missing: str) -> None:
+def test_missing_key_removes_only_its_section(missing: str) -> None:
     evaluation = made_up_evaluation()
-    whole = Page(page.render(evaluation, {})).titles
+    all_titles = Page(page.render(evaluation, {})).titles
     del evaluation[missing]
-    gone = OF_TODAY if missing == "today" else (SECTIONS.get(missing),)
-    assert Page(page.render(evaluation, {})).titles == [each for each in whole if each not in gone]
+    removed = TODAY_SECTIONS if missing == "today" else (SECTIONS.get(missing),)
+    assert Page(page.render(evaluation, {})).titles == [each for each in all_titles if each not in removed]
 
 
-def test_a_page_of_what_is_required_alone(tmp_path: Path) -> None:
+def test_page_renders_from_required_keys_alone(tmp_path: Path) -> None:
     evaluation = {"schema_version": 2, "corpus": {"name": "some corpus"}, "systems": {}}
     assert page.write_report(evaluation, tmp_path) == [tmp_path / "index.html"]
     assert "some corpus" in Page((tmp_path / "index.html").read_text(encoding="utf-8")).text
 
 
-@pytest.mark.parametrize("nothing", [None, float("nan")])
-def test_rates_of_no_messages_at_all_are_dashes(nothing: float | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("undefined", [None, float("nan")])
+def test_rates_without_messages_are_shown_as_dashes(undefined: float | None, tmp_path: Path) -> None:
     evaluation = made_up_evaluation()
     for _, each in list(rates_of(evaluation)):
-        each |= {"value": nothing, "low": nothing, "high": nothing, "n": 0}
+        each |= {"value": undefined, "low": undefined, "high": undefined, "n": 0}
     for each in (*evaluation["evasion"], *evaluation["today"]["notices"]["evasion"]):
-        each["clean_recall"] = each["clean_low"] = nothing
+        each["clean_recall"] = each["clean_low"] = undefined
     files = page.write_report(evaluation, tmp_path)
     assert not [path for path in files if path.name.startswith(("evasion", "controls", "systems", "kinds"))]
     assert f"recall at 0.1 % FPR {NONE} [{NONE}, {NONE}], n = 0" in Page(files[0].read_text(encoding="utf-8")).text
 
 
-def test_goals_are_met_or_not_or_not_measured(html: str) -> None:
+def test_goal_badges_show_met_missed_and_unmeasured(html: str) -> None:
     assert "1 of 3 are met" in html
     assert re.findall(r'class="badge (\w+)">([^<]+)<', html) == [
         ("missed", "not met"),
@@ -167,18 +167,18 @@ def test_goals_are_met_or_not_or_not_measured(html: str) -> None:
     ]
 
 
-def test_the_leaky_split_is_labelled_and_no_headline(html: str) -> None:
+def test_leaky_split_is_labelled_and_kept_out_of_headline(html: str) -> None:
     text = Page(html).text
     assert "For comparison with papers only" in text
     assert text.index("Leaky random split") < text.index("91.7 % [")
 
 
-def test_a_quick_run_says_so() -> None:
+def test_quick_run_is_marked_not_for_quoting() -> None:
     assert "not for quoting" not in page.render(made_up_evaluation(), {})
     assert "not for quoting" in page.render(made_up_evaluation() | {"quick": True}, {})
 
 
-def test_messages_are_text_and_never_markup(html: str) -> None:
+def test_hostile_messages_are_escaped_as_text(html: str) -> None:
     assert "<script" not in html
     assert "<b>advertisement" not in html
     text = Page(html).text
@@ -187,28 +187,28 @@ def test_messages_are_text_and_never_markup(html: str) -> None:
 
 
 def with_message(text: str) -> Page:
-    """Render what is required, and an error with the message and a note."""
+    """Render a page from the required keys and one error with the message as text and note."""
     evaluation = {name: each for name, each in made_up_evaluation().items() if name in REQUIRED}
     worst = {"text": text, "label": "HAM", "score": 0.9, "threshold": 0.5, "verdict": "wrong", "note": text}
     return Page(page.render(evaluation | {"errors": {"worst": [worst]}}, {}))
 
 
 @pytest.fixture(scope="module")
-def plain() -> list[str]:
+def plain_elements() -> list[str]:
     """The elements of a page with a plain message."""
     return [tag for tag, _ in with_message("plain").elements]
 
 
 @settings(max_examples=20)
 @given(message=st.text(st.characters(), min_size=1))
-def test_any_message_is_shown_and_adds_no_element(plain: list[str], message: str) -> None:
+def test_arbitrary_message_is_shown_without_adding_elements(plain_elements: list[str], message: str) -> None:
     shown_page = with_message(message)
-    assert [tag for tag, _ in shown_page.elements] == plain
+    assert [tag for tag, _ in shown_page.elements] == plain_elements
     assert " ".join(visible(message).split()) in shown_page.text
-    "".join(shown_page.pieces).encode()  # would fail on a lone surrogate
+    "".join(shown_page.pieces).encode()  # fails on a lone surrogate
 
 
-def test_words_in_pictures_are_text_too() -> None:
+def test_markup_in_picture_labels_is_escaped() -> None:
     evaluation = {key: each for key, each in made_up_evaluation().items() if key in REQUIRED}
     evaluation["systems"]["char_svm"]["title"] = title = "<i>$E=m^2$</i> & so on"
     drawn = Page(draw_pictures(evaluation)["systems"].svg)
@@ -216,7 +216,7 @@ def test_words_in_pictures_are_text_too() -> None:
     assert title in drawn.pieces
 
 
-def test_the_page_needs_nothing_but_itself(html: str) -> None:
+def test_page_loads_no_scripts_or_external_resources(html: str) -> None:
     for tag, attributes in Page(html).elements:
         assert tag not in {"script", "link", "iframe", "object", "img"}
         for name in ("src", "href", "xlink:href", "srcset", "action"):
@@ -225,14 +225,14 @@ def test_the_page_needs_nothing_but_itself(html: str) -> None:
     assert "default-src 'none'" in html
 
 
-def test_ids_are_unique_and_whatever_is_referred_to_is_there(html: str) -> None:
+def test_element_ids_are_unique_and_references_resolve(html: str) -> None:
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
-    wanted = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', html))
-    assert {one or other for one, other in wanted} <= set(ids)
+    referenced = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', html))
+    assert {one or other for one, other in referenced} <= set(ids)
 
 
-def test_pictures_take_the_colours_of_the_page(html: str) -> None:
+def test_pictures_use_colour_variables_defined_in_both_themes(html: str) -> None:
     drawn = "".join(re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
     assert "var(--ours)" in drawn
     assert not re.findall(r"(?:fill|stroke): ?#(?!f{6})\w{6}", drawn)
@@ -241,7 +241,7 @@ def test_pictures_take_the_colours_of_the_page(html: str) -> None:
         assert used <= set(re.findall(r"--(\w+):", theme))
 
 
-def test_the_same_pictures_are_there_as_files(html: str, written: list[Path], folder: Path) -> None:
+def test_every_picture_is_also_written_as_png(html: str, written: list[Path], folder: Path) -> None:
     names = {path.stem for path in written[1:]}
     assert {"systems", "curve", "histogram", "reliability", "controls", "kinds-ham", "kinds-spam"} < names
     assert {f"confusion-{mode}" for mode in MODES} < names
@@ -251,7 +251,7 @@ def test_the_same_pictures_are_there_as_files(html: str, written: list[Path], fo
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written[1:])
 
 
-def test_drawing_again_changes_nothing_and_removes_what_is_no_more(tmp_path: Path) -> None:
+def test_rewritten_report_is_byte_identical_without_stale_pictures(tmp_path: Path) -> None:
     kept = {*REQUIRED, "curve", "histogram"}
     evaluation = {key: each for key, each in made_up_evaluation().items() if key in kept}
     first = page.write_report(evaluation, tmp_path)[0].read_bytes()
@@ -261,7 +261,7 @@ def test_drawing_again_changes_nothing_and_removes_what_is_no_more(tmp_path: Pat
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"systems.png", "histogram.png"}
 
 
-def test_the_command_draws_again(tmp_path: Path) -> None:
+def test_command_writes_page_from_evaluation_file(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.json"
     evaluation = {key: each for key, each in made_up_evaluation().items() if key in REQUIRED}
     path.write_text(json.dumps(evaluation), encoding="utf-8")
@@ -272,7 +272,7 @@ def test_the_command_draws_again(tmp_path: Path) -> None:
     assert (tmp_path / "index.html").is_file()
 
 
-def test_rendering_leaves_the_evaluation_as_it_was() -> None:
+def test_rendering_does_not_modify_evaluation() -> None:
     evaluation = made_up_evaluation()
     before = copy.deepcopy(evaluation)
     page.render(evaluation, draw_pictures({key: evaluation[key] for key in REQUIRED}))

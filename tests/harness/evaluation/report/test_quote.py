@@ -25,7 +25,7 @@ def headings(evaluation: dict[str, Any]) -> list[str]:
     return [line.removeprefix("### ") for line in markdown(evaluation).splitlines() if line.startswith("### ")]
 
 
-def test_tables_have_every_rate_with_interval_and_n() -> None:
+def test_tables_show_rates_with_interval_and_sample_size() -> None:
     lines = markdown(made_up_evaluation()).splitlines()
     assert "| metric | spam-edge, int8 as shipped | char SVM |" in lines
     assert "| recall at 0.1 % FPR | 91.0 % [88.0, 93.0], n = 422 | 88.0 % [85.0, 90.0], n = 422 |" in lines
@@ -34,7 +34,7 @@ def test_tables_have_every_rate_with_interval_and_n() -> None:
     assert any(line.startswith(r"| another \| file | both | 900 | 300 | 1.22 % [") for line in lines)
 
 
-def test_both_tracks_come_first() -> None:
+def test_both_tracks_are_quoted_first() -> None:
     lines = markdown(made_up_evaluation()).splitlines()
     assert [line for line in lines if line.startswith("### ")][:2] == ["### Headline metrics", "### Messages of today"]
     notices = "| notices: false-positive rate | 1.00 % [0.59, 1.58], n = 1,800 | 3.50 % [2.70, 4.46], n = 1,800 |"
@@ -43,14 +43,14 @@ def test_both_tracks_come_first() -> None:
     assert any(line.startswith("| marketing called spam (in no other figure) | 60.00 % [") for line in lines)
 
 
-def test_seeds_are_told_where_there_are_some() -> None:
+def test_seed_variance_is_quoted_only_if_measured() -> None:
     evaluation = made_up_evaluation()
     assert "Mean over 3 seeds, in PyTorch: recall at 0.1 % FPR 0.909 (s.d. 0.011)." in markdown(evaluation)
     del evaluation["seeds"]
     assert "seeds" not in markdown(evaluation)
 
 
-def test_limits_are_those_of_the_figures() -> None:
+def test_limits_section_states_measured_weaknesses() -> None:
     limits = markdown(made_up_evaluation()).split("### Limits")[1]
     assert "4 of 4,384 ham" in limits
     assert "E14 good-word padding, E6 leet *." in limits
@@ -61,30 +61,30 @@ def test_limits_are_those_of_the_figures() -> None:
     assert "quick run" in markdown(made_up_evaluation() | {"quick": True})
 
 
-@pytest.mark.parametrize(("heading", "way"), KEYS.items())
-def test_what_was_not_measured_is_not_quoted(heading: str, way: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("heading", "key_path"), KEYS.items())
+def test_unmeasured_section_is_not_quoted(heading: str, key_path: tuple[str, ...]) -> None:
     evaluation = made_up_evaluation()
     assert headings(evaluation) == [*KEYS, "Limits"]
     holder = evaluation
-    for key in way[:-1]:
+    for key in key_path[:-1]:
         holder = holder[key]
-    holder[way[-1]] = {} if way[-1] in ("systems", "today") else []
-    gone = {each for each, other in KEYS.items() if other[: len(way)] == way}
-    assert headings(evaluation) == [each for each in (*KEYS, "Limits") if each not in gone]
+    holder[key_path[-1]] = {} if key_path[-1] in ("systems", "today") else []
+    omitted = {each for each, other in KEYS.items() if other[: len(key_path)] == key_path}
+    assert headings(evaluation) == [each for each in (*KEYS, "Limits") if each not in omitted]
 
 
-def test_nothing_measured_is_nothing_said() -> None:
+def test_empty_evaluation_yields_empty_quote() -> None:
     assert markdown({"schema_version": 2, "corpus": {}, "systems": {}}).strip() == ""
 
 
-def test_attacks_that_changed_no_message_are_no_limit() -> None:
+def test_attacks_without_changed_messages_are_not_limits() -> None:
     evaluation = made_up_evaluation()
     for each in evaluation["evasion"]:
         each["recall"] = rate(0, 0) | {"value": None, "low": None, "high": None}
     assert "Disguises that cost" not in markdown(evaluation)
 
 
-def test_the_command_prints_it(tmp_path: Path) -> None:
+def test_command_prints_quote_and_rejects_invalid_file(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text(json.dumps(made_up_evaluation()), encoding="utf-8")
     assert CliRunner().invoke(quote.main, [str(path)]).stdout == markdown(made_up_evaluation())
