@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from spam_edge.batch.job import Progress
 from spam_edge.batch.journal import Journal
 from spam_edge.errors import InputError, JobError
 
@@ -79,19 +80,29 @@ def test_symlink_in_journal_folder_is_refused(  # noqa: PLR0917
 def test_symlinked_part_is_replaced_without_following_link(
     tmp_path: Path, source: Path, precious: Path, run_job: RunJob, name: str
 ) -> None:
+    """One link is in place of a finished part, the other where the next part will be."""
     output = tmp_path / name
     whole = tmp_path / "whole"
     whole.mkdir()
     run_job(source, output=whole / name, part_rows=1)
-    leave_unfinished_job(source, output, run_job)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.rows == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_job(source, output=output, part_rows=1, progress=interrupt)
+    journal = Journal(journal_folder(output))
+    assert 0 < journal.next_number < 4
     folder = journal_folder(output) if output.suffix else output
-    for part in ("part-00000-in.csv", "part-00003-in.csv"):
-        (folder / part).unlink(missing_ok=True)
-        (folder / part).symlink_to(precious / "thesis.txt")
-    with pytest.raises(InputError, match="2 fields"):
-        run_job(source, output=output, part_rows=1, resume=True)
+    for number in (0, journal.next_number):
+        part = folder / f"part-{number:05}-in.csv"
+        part.unlink(missing_ok=True)
+        part.symlink_to(precious / "thesis.txt")
+    run_job(source, output=output, part_rows=1, resume=True)
     assert is_untouched(precious)
-    assert not (folder / "part-00000-in.csv").is_symlink()
+    assert contents(output) == contents(whole / name)
+    assert [path for path in folder.iterdir() if path.is_symlink()] == []
 
 
 @pytest.mark.parametrize("options", [{}, {"force": True}])

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from spam_edge import InputError, RuntimeOptions, SpamClassifier
 from spam_edge.bench import contenders, measuring
-from spam_edge.bench.contenders import Defaults, thread_counts, why_skipped
+from spam_edge.bench.contenders import thread_counts, why_skipped
 from spam_edge.bench.figures import Choice, Figures, choose
 from spam_edge.bench.measuring import Contender, Turns, run_rounds
 from spam_edge.bench.run import BenchReport, run_bench
@@ -22,8 +21,10 @@ from spam_edge.bundle.locate import Bundle
 from spam_edge.bundle.manifest import Variant
 from spam_edge.readers.windows import ReadOptions
 from spam_edge.resources import available_threads
+from spam_edge.runtime import session
 from spam_edge.runtime.providers import CPU, CUDA
 from spam_edge.runtime.session import open_session
+from tests.support.cuda import on_the_cpu, pretend_cuda
 
 TEXTS = ["see you at 5 then", "WINNER!! Call 09061701461 to claim your prize", "ok", "ok", "OK", ""]
 VARIANTS = {
@@ -257,9 +258,11 @@ def test_progress_steps_do_not_exceed_elapsed_time(tiny_bundle: Path) -> None:
     assert 0 < sum(passed) <= perf_counter() - start
 
 
-def test_default_thread_count_is_one_on_gpu(classifier: SpamClassifier) -> None:
-    """A stand-in reports CUDA as its provider, so no CUDA device is needed."""
-    attributes = ("bundle", "options", "variant", "threads")
-    on_cuda = SimpleNamespace(**{name: getattr(classifier, name) for name in attributes}, provider=CUDA)
-    defaults = Defaults.of(on_cuda)  # type: ignore[arg-type]
-    assert defaults.threads == 1
+def test_cuda_variants_are_measured_with_one_thread(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mocked: the sessions run on the CPU."""
+    pretend_cuda(monkeypatch, on_the_cpu())
+    monkeypatch.setattr(session, "available_threads", lambda: 4)
+    result = run_bench(Bundle.find(tiny_bundle), RuntimeOptions(device="cuda"), TEXTS, source="here", seconds=0)
+    assert {(each.variant, each.threads) for each in result.settings.measured} == {("fp16", 1), ("fp32", 1)}
+    assert {each.threads for each in result.token_budgets.measured} == {1}
+    assert result.skipped == dict.fromkeys(("fused", "int8"), "does not support CUDA")

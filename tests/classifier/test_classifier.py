@@ -1,12 +1,13 @@
 """SpamClassifier: consistent results across methods, threads and processes, in input order."""
 
 import gc
+import math
 import multiprocessing
-import os
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from spam_edge import BundleIntegrityError, InputError, Prediction, RuntimeOptions, SpamClassifier
 from spam_edge.decision.calibration import Calibration
 from spam_edge.errors import OptionError
+from tests.support import workers
 
 TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
 SPAM = "WINNER!! Call 09061701461 to claim your prize"
@@ -119,11 +121,13 @@ def test_classify_refuses_list_of_messages(classifier: SpamClassifier) -> None:
         classifier.classify([SPAM])  # type: ignore[arg-type]
 
 
-def test_threshold_decides_label() -> None:
-    strict = SpamClassifier.load(TINY, RuntimeOptions(threshold=1.0))
-    lax = SpamClassifier.load(TINY, RuntimeOptions(threshold=0.0))
-    assert strict.classify(SPAM + " maybe").label == "HAM" or strict.classify(SPAM + " maybe").score == 1.0
-    assert lax.classify(HAM).label == "SPAM"
+@pytest.mark.parametrize("text", [SPAM, HAM])
+def test_threshold_is_lowest_score_labelled_spam(classifier: SpamClassifier, text: str) -> None:
+    score = classifier.classify(text).score
+    assert 0 < score < 1
+    for threshold, label in ((score, "SPAM"), (math.nextafter(score, 1), "HAM")):
+        with_threshold = SpamClassifier.load(TINY, replace(classifier.options, threshold=threshold))
+        assert with_threshold.classify(text) == Prediction(label, score, False, False)
 
 
 def test_predictions_are_immutable(classifier: SpamClassifier) -> None:
@@ -175,23 +179,25 @@ def test_concurrent_threads_share_one_classifier(classifier: SpamClassifier) -> 
 
 
 def _classify_in_child(classifier: SpamClassifier, connection: object) -> None:
+    workers.import_in_worker()
     connection.send(classifier.classify_batch(MANY))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
-def test_child_process_opens_own_session(method: str, int8_variant: str) -> None:
+def test_child_process_opens_own_session(method: str, int8_variant: str, loads: Callable[[], dict[int, int]]) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"the start method {method} is not available")
     classifier = SpamClassifier.load(TINY, RuntimeOptions(device="cpu", variant=int8_variant, threads=2))
     expected: list[Prediction] = classifier.classify_batch(MANY)
+    loads()
     context = multiprocessing.get_context(method)
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_classify_in_child, args=(classifier, sender))
+    process = context.Process(target=_classify_in_child, args=(classifier, sender), daemon=True)
     process.start()
     assert receiver.poll(60), f"the {method}ed process did not answer"
     assert receiver.recv() == expected
     process.join(30)
     assert process.exitcode == 0
-    assert os.getpid() != process.pid
     assert classifier.classify_batch(MANY) == expected
+    assert loads() == {process.pid: 1}

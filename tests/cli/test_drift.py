@@ -100,5 +100,7 @@ def test_drift_subprocess_exits_with_drift_code(folder: Path, spam_only: str, ti
 
 def test_help_examples_are_accepted_by_parser(command: Run) -> None:
     text = command("--help").stdout.split("Examples:")[1]
-    for line in re.findall(r"spam-edge drift (.*)$", text, re.MULTILINE):
+    examples = re.findall(r"spam-edge drift (.*)$", text, re.MULTILINE)
+    assert examples
+    for line in examples:
         drift.make_context("drift", shlex.split(line))

@@ -110,5 +110,7 @@ def test_terminal_output_is_coloured_unless_no_color_is_set(tiny_bundle: Path) -
 
 def test_help_examples_are_accepted_by_parser(command: Run) -> None:
     text = command("--help").stdout.split("Examples:")[1]
-    for line in re.findall(r"spam-edge explain (.*?)(?: <.*)?$", text, re.MULTILINE):
+    examples = re.findall(r"spam-edge explain (.*?)(?: <.*)?$", text, re.MULTILINE)
+    assert examples
+    for line in examples:
         explain.make_context("explain", shlex.split(line))

@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -34,10 +33,6 @@ def verification_error(bundle: Path, **limits: Any) -> str:
         verify_in_subprocess(bundle, CPU, limits=Limits(**limits))
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def children() -> set[str]:
-    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
 def test_subprocess_report_equals_in_process_report(tiny_bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +165,7 @@ def test_invalid_limits_raise_option_error(limits: dict[str, Any]) -> None:
         Limits(**limits)
 
 
-def test_lower_system_file_size_limit_is_kept(tiny_bundle: Path) -> None:
+def test_lower_system_file_size_limit_is_kept() -> None:
     code = (
         "import resource, sys; from spam_edge.diagnostics import child\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20)); child._limit(2**32, address_space=True)\n"
@@ -178,7 +173,6 @@ def test_lower_system_file_size_limit_is_kept(tiny_bundle: Path) -> None:
     )
     completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert completed.stdout.split() == [str(2**20), str(2**20), "0", "0"]
-    assert resource.getrlimit(resource.RLIMIT_CORE)[1] != 0 or os.environ.get("CI")
 
 
 @pytest.mark.skipif(not Path(f"/proc/self/task/{os.getpid()}/children").exists(), reason="requires /proc")

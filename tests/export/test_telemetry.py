@@ -1,4 +1,4 @@
-"""onnxruntime neither reports usage nor writes an identity to the home folder."""
+"""onnxruntime writes no telemetry identity to the home folder."""
 
 import os
 import subprocess

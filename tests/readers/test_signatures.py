@@ -2,6 +2,7 @@
 
 import codecs
 import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_edge.errors import InputError
-from spam_edge.readers.extraction import BadRow, Message
+from spam_edge.readers.extraction import BadRow, Message, Row
 from spam_edge.readers.formats import csv_rows, jsonl_rows, text_rows, whole_rows
 from spam_edge.readers.lines import LineSource
 from spam_edge.readers.signatures import check_text
@@ -99,22 +100,23 @@ def test_binary_files_are_refused_with_remedy(content: bytes, remedy: str) -> No
 
 @pytest.mark.parametrize("before", [0, 100_000])
 @pytest.mark.parametrize(
-    ("rows", "head", "line"),
+    ("rows", "header", "good", "line"),
     [
-        (text_rows, "hi\n", "he\0llo\n"),
-        (lambda lines: csv_rows(lines, None), "id,text\n1,hi\n", "2,he\0llo\n"),
-        (lambda lines: csv_rows(lines, None), "id,text\n1,hi\n", '2,"a\nhe\0llo"\n'),
-        (lambda lines: jsonl_rows(lines, None), '{"text": "hi"}\n', '{"text": "he\0llo"}\n'),
+        (text_rows, "", "hi\n", "he\0llo\n"),
+        (lambda lines: csv_rows(lines, None), "id,text\n", "1,hi\n", "2,he\0llo\n"),
+        (lambda lines: csv_rows(lines, None), "id,text\n", "1,hi\n", '2,"a\nhe\0llo"\n'),
+        (lambda lines: jsonl_rows(lines, None), "", '{"text": "hi"}\n', '{"text": "he\0llo"}\n'),
     ],
 )
-def test_nul_byte_makes_only_its_row_bad(rows: object, head: str, line: str, before: int) -> None:
-    fill = "\n" * before  # beyond the first chunk
-    parsed = [row for row in rows(source((head + fill + line + head[-5:]).encode())) if row]  # type: ignore[operator]
-    bad = [row for row in parsed if isinstance(row, BadRow)]
-    assert len([row for row in parsed if isinstance(row, Message)]) >= 1
-    assert "has a NUL byte; remove it" in bad[0].reason
-    assert bad[0].kind == "encoding"
-    assert not any("\0" in row.text for row in parsed if isinstance(row, Message))
+def test_nul_byte_makes_only_its_row_bad(
+    rows: Callable[[LineSource], Iterator[Row]], header: str, good: str, line: str, before: int
+) -> None:
+    start = header + good + "\n" * before  # beyond the first chunk
+    first, bad, last = (row for row in rows(source((start + line + good).encode())) if row)
+    place, nul = start.count("\n") + 1, (start + line).count("\n")
+    reason = f"line {nul} has a NUL byte; remove it"
+    assert bad == BadRow("in", place, reason, "encoding")
+    assert [first, last] == [Message("hi", "in", header.count("\n") + 1), Message("hi", "in", nul + 1)]
 
 
 def test_nul_byte_makes_whole_file_bad() -> None:

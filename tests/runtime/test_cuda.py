@@ -219,13 +219,6 @@ def test_cuda_device_runs_all_arithmetic_operators(tiny_bundle: Path, variant: s
 
 @pytest.mark.gpu
 @NEEDS_CUDA
-def test_int8_is_refused_on_cuda_device(tiny_bundle: Path) -> None:
-    with pytest.raises(ProviderUnavailableError, match="int8 file does not support CUDA"):
-        SpamClassifier.load(tiny_bundle, replace(CUDA_OPTIONS, variant="int8"))
-
-
-@pytest.mark.gpu
-@NEEDS_CUDA
 def test_cuda_device_out_of_memory_reduces_token_budget(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limited = {**providers._PROVIDER_OPTIONS[CUDA], "gpu_mem_limit": str(64 * 2**20)}
     monkeypatch.setattr(providers, "_PROVIDER_OPTIONS", {**providers._PROVIDER_OPTIONS, CUDA: limited})

@@ -61,8 +61,11 @@ def test_exported_error_band_gives_fp32_labels_for_golden_messages(tiny_bundle: 
     assert [p.label for p in exact.classify_batch(golden)] == [p.label for p in reference.classify_batch(golden)]
 
 
-def test_exact_mode_with_fp32_rescores_nothing(tiny_bundle: Path) -> None:
-    assert _load(tiny_bundle, exact=True, variant="fp32").rescored == 0
+def test_exact_mode_with_fp32_rescores_nothing(bundle_copy: Path) -> None:
+    _edit_variant(bundle_copy, "fp32", error_band=1e6)
+    exact = _load(bundle_copy, exact=True, variant="fp32")
+    assert np.array_equal(exact.score(TEXTS), _load(bundle_copy, variant="fp32").score(TEXTS))
+    assert exact.rescored == 0
 
 
 def test_exact_mode_without_reference_or_error_band_is_refused(bundle_copy: Path, int8_variant: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch.nn.functional import cross_entropy
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -24,12 +25,13 @@ from transformers import (
 )
 
 from spam_edge.errors import InputError
-from spam_edge.training import run
+from spam_edge.training import fit, run
 from spam_edge.training.checkpoint import PartialRun
 from spam_edge.training.data.corpus import Prepared, prepare
 from spam_edge.training.data.messages import LabelledMessage
 from spam_edge.training.data.sources import Corpus
 from spam_edge.training.fit import last_whole_checkpoint
+from spam_edge.training.metrics import evaluation
 from spam_edge.training.metrics.evaluation import KeepEpoch, select_epoch, selection_score
 from spam_edge.training.model import hardware
 from spam_edge.training.model.base_model import choose_base_model, load_model
@@ -139,20 +141,24 @@ def test_checkpoint_contains_expected_files_and_split_examples(trained: Path, pr
         ]
 
 
-def test_checkpoint_loads_with_auto_classes_and_reproduces_accuracy(trained: Path, prepared: Prepared) -> None:
+def test_checkpoint_loads_with_auto_classes_and_reproduces_recorded_metrics(trained: Path, prepared: Prepared) -> None:
     model = AutoModelForSequenceClassification.from_pretrained(trained).eval()
     tokenizer = AutoTokenizer.from_pretrained(trained)
     assert model.config.id2label == {0: "HAM", 1: "SPAM"}
     assert tokenizer.model_max_length == SETTINGS.max_length
     baked = json.loads((trained / "tokenizer.json").read_text(encoding="utf-8"))
     assert (baked["truncation"], baked["padding"]) == (None, None)
-    test = prepared.splits["test"]
-    with torch.inference_mode():
-        logits = model(**tokenizer([e.text for e in test], padding=True, truncation=True, return_tensors="pt")).logits
-    predicted = [model.config.id2label[int(i)] for i in logits.argmax(dim=1)]
-    accuracy = sum(p == e.label for p, e in zip(predicted, test, strict=True)) / len(test)
-    assert accuracy == record_of(trained)["test"]["accuracy"]
-    assert accuracy > 0.8  # two thirds are ham
+    record = record_of(trained)
+    for split in ("validation", "test"):
+        examples = prepared.splits[split]
+        encoded = tokenizer([e.text for e in examples], padding=True, truncation=True, return_tensors="pt")
+        labels = torch.tensor([model.config.label2id[e.label] for e in examples])
+        with torch.inference_mode():
+            logits = model(**encoded).logits
+        accuracy = int((logits.argmax(dim=1) == labels).sum()) / len(examples)
+        assert accuracy == record[split]["accuracy"]
+        assert accuracy > 0.8  # two thirds are ham
+        assert float(cross_entropy(logits, labels)) == pytest.approx(record[split]["loss"], rel=1e-2)
 
 
 def test_training_record_is_complete_and_consistent(trained: Path, prepared: Prepared) -> None:
@@ -170,8 +176,6 @@ def test_training_record_is_complete_and_consistent(trained: Path, prepared: Pre
     limit = lowest["calibrated_loss"] + lowest["loss_error"]
     within = [epoch for epoch in record["epochs"] if epoch["calibrated_loss"] <= limit]
     assert kept == within[-1]
-    if not record["selection"]["averaged"]:
-        assert record["validation"]["loss"] == pytest.approx(kept["loss"], abs=1e-6)
     assert record["test"]["n"] == record["splits"]["test"]["rows"]
     assert record["test"]["one_per_cluster"]["n"] == record["splits"]["test"]["clusters"]
     [(name, figures)] = record["test"]["by_corpus"].items()
@@ -181,6 +185,18 @@ def test_training_record_is_complete_and_consistent(trained: Path, prepared: Pre
     assert record["versions"].keys() >= {"python", "torch", "transformers"}
     assert record["seconds"] > 0
     assert len(record["base_model"]["weights_sha256"]) == 64
+
+
+def test_model_is_that_of_selected_epoch_without_averaging(
+    prepared: Prepared, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (fit, evaluation):
+        monkeypatch.setattr(module, "select_epoch", lambda _: 0)
+    train(prepared, tiny_base, tmp_path / "out", replace(SETTINGS, average=0, epochs=2))
+    record = record_of(tmp_path / "out")
+    first, second = (epoch["loss"] for epoch in record["epochs"])
+    assert (record["selection"]["epoch"], record["selection"]["averaged"]) == (1, False)
+    assert record["validation"]["loss"] == pytest.approx(first, abs=1e-6) != pytest.approx(second, abs=1e-6)
 
 
 def test_same_seed_gives_identical_weights_and_other_seed_differs(
@@ -212,24 +228,24 @@ def test_embeddings_are_trained_unless_frozen(
 
 def test_body_is_trained_only_after_freeze_epochs(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:
     """Compare the body with the base model: equal after epoch 1, different after epoch 2."""
-    settings = replace(SETTINGS, freeze_epochs=1, epochs=2)
+    settings = replace(SETTINGS, freeze_epochs=1, epochs=3)
     kept = tmp_path / "kept"
 
     def copy_partial_run(line: str) -> None:
-        if "epoch 2 of 2" in line:
+        if "epoch 3 of 3" in line:
             shutil.copytree(tmp_path / ".out.partial", kept)
+            raise Interrupted
 
-    train(prepared, tiny_base, tmp_path / "out", settings, report=copy_partial_run)
+    with pytest.raises(Interrupted):
+        train(prepared, tiny_base, tmp_path / "out", settings, report=copy_partial_run)
     before = load_model(choose_base_model(str(tiny_base)), settings.seed).state_dict()
-    (frozen,) = (load_file(path) for path in kept.rglob("model.safetensors"))
-    body = [name for name in frozen if name.startswith("distilbert.")]
-    assert [name for name in body if not torch.equal(frozen[name], before[name])] == []
+    folders = sorted(kept.rglob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
+    frozen, trained = (weights(folder) for folder in folders)
+    body = {name for name in frozen if name.startswith("distilbert.")}
+    assert {name for name in body if not torch.equal(frozen[name], before[name])} == set()
     assert not torch.equal(frozen["classifier.weight"], before["classifier.weight"])
-    # If epoch 1 is selected, the final weights have the frozen body and cannot be checked.
-    record = record_of(tmp_path / "out")
-    if record["selection"]["epoch"] == 2 or record["selection"]["averaged"]:
-        after = weights(tmp_path / "out")
-        assert any(not torch.equal(after[name], before[name]) for name in body)
+    changed = {name for name in body if not torch.equal(trained[name], before[name])}
+    assert changed == {name for name in body if "embeddings" not in name}
 
 
 def test_sweep_tries_all_learning_rates_and_keeps_best(prepared: Prepared, tiny_base: Path, tmp_path: Path) -> None:

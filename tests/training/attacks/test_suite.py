@@ -7,6 +7,8 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -76,16 +78,17 @@ def test_attacks_are_independent_of_hash_seed() -> None:
     assert outputs[0] == outputs[1]
 
 
-def test_randomness_depends_on_row_level_and_target() -> None:
-    text = " ".join(SPAM)
-    baseline = _disguised(text, "E4")
-    others = [
-        _disguised(text, "E4", row_id="2"),
-        _disguised(text, "E4", "medium"),
-        _disguised(text, "E4", target="random"),
-    ]
-    assert len({baseline, *others}) == 4
-    assert len({_disguised(text, "E1", row_id=str(i)) for i in range(20)}) == 20
+def test_randomness_depends_on_row_attack_level_and_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mocked: the transform of each attack returns a random number only."""
+    for name, attack in ATTACKS.items():
+        random_number = replace(attack, transform=lambda _, draw: str(draw.rng.random()))
+        monkeypatch.setitem(ATTACKS, name, random_number)
+    drawn = [_disguised("", *options) for options in product(ATTACKS, LEVELS, TARGETS, ("1", "2"))]
+    assert len(set(drawn)) == len(drawn) == len(ATTACKS) * 3 * 2 * 2
+
+
+def test_rows_are_disguised_differently() -> None:
+    assert len({_disguised(" ".join(SPAM), "E1", row_id=str(row)) for row in range(20)}) == 20
 
 
 def _changed_words(text: str, level: str, target: str, seed: int = 0) -> set[str]:

@@ -207,9 +207,10 @@ def test_seed_determines_filled_template(templates: list[Template]) -> None:
     assert sum(drawn[0][row] != drawn[2][row] or drawn[0][row] != drawn[3][row] for row in with_slots) > 0.9 * len(
         with_slots
     )
-    for text in (text for texts in drawn for text in texts):
-        assert re.search(r"[{}\n\t]|  ", text) is None
-        assert text.strip() == text != ""
+
+
+def test_no_notice_is_empty(all_notices: list[Example]) -> None:
+    assert [notice for notice in all_notices if not notice.text.strip()] == []
 
 
 LITERALS = st.text(st.characters(exclude_characters="{}|", exclude_categories=("Cs",)), max_size=8)
@@ -227,11 +228,9 @@ TEXTS = st.recursive(
 
 @given(TEXTS, st.sampled_from([*REGIONS, ANYWHERE]), st.integers(0, 2**32))
 def test_filled_template_is_one_line_without_braces(text: str, region: str, seed: int) -> None:
-    template = _template(text, region=region)
-    message = template.fill(random.Random(seed))
+    message = _template(text, region=region).fill(random.Random(seed))
     assert not set(message) & set("{}")
     assert message == " ".join(message.split())
-    assert template.fill(random.Random(seed)) == message
 
 
 @given(TEXTS, TEXTS, st.text(st.characters(exclude_characters="{}|", exclude_categories=("Cs",)), max_size=8))
