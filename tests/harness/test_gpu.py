@@ -65,7 +65,7 @@ def test_failed_part_keeps_figures_reason_and_log(settings: Settings) -> None:
 
 def test_hanging_part_is_killed_with_its_child_processes(settings: Settings, monkeypatch: Any) -> None:
     monkeypatch.setattr("tests.gpu.parts._SHORTEST", 0)
-    for seconds in (20, 60, 300):  # retried until the part had time to save its figure
+    for seconds in (5, 20, 60, 300):  # retried until the part had time to save its figure
         outcome = run(settings, "hang", seconds=seconds)
         if outcome["figures"]:
             break

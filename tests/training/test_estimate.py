@@ -71,6 +71,7 @@ def test_gpu_training_gives_no_slow_warning(
     assert slow_warning(choose_base_model(str(tiny_base)), settings_of, prepared.splits) is None
 
 
+@pytest.mark.slow
 def test_estimate_grows_with_model_size_and_epochs(prepared: Prepared) -> None:
     def seconds(dim: int, epochs: int) -> float:
         config = DistilBertConfig(**SMALL, dim=dim, hidden_dim=4 * dim)

@@ -94,6 +94,7 @@ def test_memory_of_whole_process_tree_is_measured() -> None:
         observe([sys.executable, "-c", "raise SystemExit(3)"])
 
 
+@pytest.mark.slow
 @needs_proc
 def test_speed_benchmark_reports_every_engine(tiny_bundle: Path, tmp_path: Path) -> None:
     names = [name for name in batch.ENGINES if name not in ("ray", "spark")]  # tests/batch covers ray and spark

@@ -91,6 +91,7 @@ def test_memory_benchmark_measures_stream_and_single_messages(tiny_bundle: Path,
     assert "KiB per 1,000 messages" in result.stdout
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="draws with matplotlib")
 def test_growth_benchmark_writes_curves_fits_and_picture(

@@ -25,6 +25,7 @@ def tables() -> Tables:
     return make_tables()
 
 
+@pytest.mark.slow
 def test_tables_are_independent_of_hash_seed() -> None:
     code = (
         "import hashlib; from spam_edge.training.data.normalizer_tables import make_tables\n"

@@ -117,6 +117,7 @@ def test_notices_form_many_clusters_and_pairs_have_both_labels(all_notices: list
     assert {pair for pair, both in labels.items() if both != {HAM, SPAM}} == set()
 
 
+@pytest.mark.slow
 def test_notices_are_no_near_duplicates_of_controls_or_corpus(
     templates: list[Template], all_notices: list[Example], collection: list[Example]
 ) -> None:
@@ -151,6 +152,7 @@ def test_templates_contain_no_literal_phone_numbers(templates: list[Template]) -
     assert [text for text in skeletons if re.search(r"\d[\d -]{6,}\d", text)] == []
 
 
+@pytest.mark.slow
 def test_clusters_and_pairs_stay_in_one_split(splits: Splits) -> None:
     for first, second in combinations(splits.values(), 2):
         left, right = ([e for e in split if e.kind != MARKETING] for split in (first, second))
