@@ -106,7 +106,7 @@ def test_tokenizers_thread_pool_panic_becomes_package_error(tiny_bundle: Path) -
         "import sys; from spam_edge import *; from spam_edge.text import tokenization\n"
         "tokenization._require_threads = lambda: None\n"
         "classifier = SpamClassifier.load(sys.argv[1], RuntimeOptions(device='cpu', threads=1))\n"
-        "try:\n    classifier.classify('see you')\nexcept SpamEdgeError as error:\n    print(error)"
+        "try:\n    classifier.classify('see [you]')\nexcept SpamEdgeError as error:\n    print(error)"
     )
     environment = os.environ | {"RAYON_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "1"}
     completed = subprocess.run(
