@@ -231,7 +231,7 @@ class SpamClassifier:
         yield from self._encode_each(texts[at : at + _PIECE] for at in range(0, len(texts), _PIECE))
 
     def _encode_each(self, pieces: Iterable[Sequence[str]]) -> Iterator[EncodedVariants]:
-        """Yield the text variants of each piece; on CUDA, those of the next one are computed meanwhile.
+        """Return the text variants of each piece, lazily; on CUDA, the next piece is encoded while the model runs.
 
         On the CPU this gives no measurable speed-up: encoding is a small part of the work.
         """

@@ -4,6 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 LONGEST_WORD = 255
 """Maximum of ``max_input_chars_per_word``; must match ``native/text/vocabulary.h``."""
 _VOCABULARY = b'"vocab"'
@@ -15,11 +18,11 @@ class Vocabulary(NamedTuple):
     Attributes:
         words: each word with a line feed behind it; ``##`` begins a piece inside a word. Words with characters that the
             library does not handle are left out.
-        ids: id of each word.
+        ids: id of each word, shape (words,).
     """
 
     words: bytes
-    ids: Any
+    ids: NDArray[np.int32]
 
     def id_of(self, word: str) -> int | None:
         """Return the id of an ASCII word."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spam_edge import RuntimeOptions, SpamClassifier
-from spam_edge.text import native
+from tests.support.text_library import without_text_library
 from tests.text.disguised_texts import BORDERS, WORDS
 
 TEXTS = [
@@ -17,14 +17,11 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_results_are_equal_with_and_without_text_library(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, threads: int
-) -> None:
+def test_results_are_equal_with_and_without_text_library(tiny_bundle: Path, threads: int) -> None:
     threshold = float(np.median(SpamClassifier.load(tiny_bundle).score(TEXTS)))  # some messages are rescored
     options = RuntimeOptions(device="cpu", exact=True, threads=threads, threshold=threshold)
     using = SpamClassifier.load(tiny_bundle, options)
-    with monkeypatch.context() as patch:
-        patch.setattr(native, "FOLDER", Path("nowhere"))
+    with without_text_library():
         without = SpamClassifier.load(tiny_bundle, options)
     assert using.classify_batch(TEXTS) == without.classify_batch(TEXTS)
     assert using.rescored == without.rescored > 0

@@ -54,14 +54,14 @@ class Pipeline:
             sort_keys=True,
         )
         begun, done = self.folder / name / _BEGUN, self.folder / name / _DONE
-        if _says(done, identity):
+        if _is_marked(done, identity):
             self._report(f"{name}: trained already")
             return path
-        if not _says(begun, identity):
+        if not _is_marked(begun, identity):
             shutil.rmtree(self.folder / name, ignore_errors=True)
             (self.folder / name).mkdir(parents=True)
             begun.write_text(identity, encoding="utf-8")
-        report = partial(self._report_of, name)
+        report = partial(self._report_fold, name)
         train(prepared, self.base, self.settings, output=path, report=report, resume=True)
         done.write_text(identity, encoding="utf-8")
         return path
@@ -71,24 +71,24 @@ class Pipeline:
         checkpoint = self.checkpoint(name, prepared)
         bundle, mark = self.folder / name / "bundle", self.folder / name / _EXPORTED
         identity = code_fingerprint(PATTERNS["bundle"])
-        if not (bundle.is_dir() and _says(mark, identity)):
+        if not (bundle.is_dir() and _is_marked(mark, identity)):
             # The parity gate is for shipped bundles. Here a label that quantisation flips counts as a model error.
             export_bundle(
                 checkpoint,
                 bundle,
                 name=name,
                 version="0",
-                report=partial(self._report_of, name),
+                report=partial(self._report_fold, name),
                 enforce=False,
             )
             mark.write_text(identity, encoding="utf-8")
         return SpamClassifier.load(bundle, RuntimeOptions(device="cpu", variant=VARIANT))
 
-    def _report_of(self, name: str, line: str) -> None:
+    def _report_fold(self, name: str, line: str) -> None:
         self._report(f"{name}: {line}")
 
 
-def _says(mark: Path, identity: str) -> bool:
+def _is_marked(mark: Path, identity: str) -> bool:
     return mark.is_file() and mark.read_text(encoding="utf-8") == identity
 
 

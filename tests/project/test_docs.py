@@ -28,6 +28,7 @@ REGIONS = [(name, region) for name, text in TEXTS.items() for region in parse_re
 INTEGRATIONS = "docs/integrations.md"
 """Its Python blocks start clusters; tests/integrations runs them."""
 MANY_COMMANDS = ("docs/cli.md",)
+"""Pages whose blocks take half a minute."""
 BUNDLE = ROOT / "artifacts" / "bundle"
 MEASURED = re.compile(r"\d[\d,.]*\s(?:messages/s|rows/s|ms\b|MiB\b|MB\b)|\b0\.\d{2,}\b|\d \[\d")
 CONSTANTS = ("128 MiB", "64 MiB", "0.25")

@@ -22,7 +22,6 @@ def once_in(shared: Path) -> MakeOnce:
 
     def once(name: str, fill: Callable[[Path], object]) -> Path:
         folder = shared / name
-        shared.mkdir(parents=True, exist_ok=True)
         with FileLock(shared / f"{name}.lock"):
             if not folder.exists():
                 with atomic_directory(folder) as partial:

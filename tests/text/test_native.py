@@ -27,6 +27,7 @@ from spam_edge.text.normalization.joining import Joiner
 from spam_edge.text.normalization.tables import Tables
 from spam_edge.text.tokenization import READS, TextEncoder
 from spam_edge.text.variants import EncodedVariants, VariantEncoder
+from tests.support.text_library import without_text_library
 from tests.text.disguised_texts import BORDERS, KNOWN_TO_THE_NORMALIZER, WORDS, ascii_texts, small_tokenizer, texts
 
 TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
@@ -57,8 +58,7 @@ def _variant_encoder(
 @cache
 def _general(*, normalizes: bool = True, max_length: int = MAX_LENGTH) -> VariantEncoder:
     """Return an encoder that never uses the library."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "FOLDER", Path("nowhere"))
+    with without_text_library():
         return _variant_encoder(normalizes=normalizes, max_length=max_length)
 
 
@@ -212,8 +212,7 @@ def test_native_rows_equal_general_path_on_packaged_corpus(
     corpus: list[str], real_tokenizer: Tokenizer, normalizes: bool
 ) -> None:
     setting = {"normalizes": normalizes, "max_length": 128, "tokenizer": real_tokenizer}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "FOLDER", Path("nowhere"))
+    with without_text_library():
         general = _variant_encoder(**setting)
     for threads in (1, 2):
         _assert_equal(_variant_encoder(**setting, threads=threads), general, corpus)

@@ -46,7 +46,7 @@ vocabularies = st.dictionaries(st.text(characters), st.integers(0, 2**31 - 1), m
 
 @given(vocabulary=vocabularies, indent=st.sampled_from([None, 2, "\t"]), behind=st.sampled_from(["", "}", ', "a": 1']))
 @example(vocabulary={"a": 2**31 - 1, "": 0, "##": 1, "\\": 2, '"': 3, "😀": 4}, indent=None, behind="")
-def test_vocabulary_equals_parsed_json_without_words_of_other_characters(
+def test_vocabulary_matches_json_except_unsupported_characters(
     vocabulary: dict[str, int], indent: int | str | None, behind: str
 ) -> None:
     content = json.dumps(vocabulary, ensure_ascii=False, indent=indent)
@@ -62,7 +62,7 @@ def test_vocabulary_equals_parsed_json_without_words_of_other_characters(
 
 
 @given(vocabulary=vocabularies, data=st.data())
-def test_changed_json_is_read_as_json_reads_it_or_refused(vocabulary: dict[str, int], data: st.DataObject) -> None:
+def test_mutated_vocabulary_matches_json_or_is_refused(vocabulary: dict[str, int], data: st.DataObject) -> None:
     content = bytearray(json.dumps(vocabulary, ensure_ascii=False).encode())
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(
@@ -80,7 +80,7 @@ def test_changed_json_is_read_as_json_reads_it_or_refused(vocabulary: dict[str, 
     [
         *('{"a": 1', '{"a": 1,}', '{"a": }', '{"a": -1}', '{"a": 01}', '{"a": 1.0}', '{"a": 2147483648}', '{"a" 1}'),
         *("{}", "[]", "{a: 1}", '{"a": "1"}', '{"\\u0061": 1}', '{"a\\n": 1}', '{"a\nb": 1}', '{"a": 1 "b": 2}'),
-        *('{"a": 99999999999999999999}', '{"\\', '{"a', '{"a": 1}x'[:7]),
+        *('{"a": 99999999999999999999}', '{"\\', '{"a'),
     ],
 )
 def test_malformed_vocabulary_is_refused(vocabulary: str) -> None:
@@ -137,7 +137,7 @@ def test_arbitrary_bytes_are_not_supported(content: bytes) -> None:
     assert _parse(b'{"model":{"vocab":' + content) is None
 
 
-def test_id_that_is_no_number_is_not_supported() -> None:
+def test_non_numeric_special_token_id_is_not_supported() -> None:
     content = _changed(
         lambda tokenizer: tokenizer["post_processor"]["special_tokens"]["[CLS]"].update(ids=["2"]), ensure_ascii=False
     )
@@ -145,7 +145,7 @@ def test_id_that_is_no_number_is_not_supported() -> None:
 
 
 @pytest.mark.parametrize(("message", "is_imported"), [("see you at 5, pr1ze or not", False), ("see [you] at 5", True)])
-def test_tokenizers_library_is_imported_only_for_other_messages(message: str, is_imported: bool) -> None:
+def test_tokenizers_library_is_imported_only_for_unsupported_messages(message: str, is_imported: bool) -> None:
     code = (
         "import sys; from spam_edge import SpamClassifier; SpamClassifier.load(sys.argv[1]).classify(sys.argv[2]);"
         "print('tokenizers' in sys.modules)"

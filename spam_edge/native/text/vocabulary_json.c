@@ -46,10 +46,10 @@ static char byte_of(uint32_t character, const uint32_t stand_ins[STAND_INS]) {
     return 0;
 }
 
-/* Reads a string into `word`. Returns 0 if it is malformed. `*length` gets its bytes; 0 if it is to be left out. */
+/* Reads a string into `word`. Returns 0 if it is malformed. `*length` gets its bytes; 0 if the word is skipped. */
 static int read_word(Reader *reader, const uint32_t stand_ins[STAND_INS], char *word, size_t *length) {
     size_t used = 0;
-    int left_out = 0;
+    int is_skipped = 0;
     if (!take(reader, '"')) return 0;
     for (;;) {
         if (reader->at == reader->end) return 0;
@@ -61,9 +61,9 @@ static int read_word(Reader *reader, const uint32_t stand_ins[STAND_INS], char *
             character = (uint32_t)*reader->at++;
         }
         word[used] = byte_of(character, stand_ins);
-        left_out |= !word[used++];
+        is_skipped |= !word[used++];
     }
-    *length = left_out ? 0 : used;
+    *length = is_skipped ? 0 : used;
     return 1;
 }
 

@@ -12,7 +12,7 @@ enum { STAND_INS = 32 };
  *
  * json, size: UTF-8 text that begins with the object.
  * stand_ins: the characters for which the bytes 0x80 to 0x9f stand; 0 where there is none.
- * words: (size) gets the words as `Tables.words` has them. Words with any other character are left out.
+ * words: (size) gets the words as `Tables.words` has them. Words with any other character are skipped.
  * words_size, count: get the bytes and the number of words.
  * ids: (size / 5) gets the id of each word.
  *
