@@ -11,7 +11,7 @@ from export.checkpoint import TOKENIZER_FILES, Checkpoint
 from export.errors import ExportError, GateError
 from export.graphs.conversion import convert_to_fp16, export_fp32
 from export.graphs.packing import write_packed
-from export.modes import metrics_of_band, validation_scores, write_validation
+from export.modes import validation_scores, write_validation
 from export.parity.audit import audit_pair_sums
 from export.parity.gate import Parity, format_table, require_invariance, require_parity
 from export.parity.golden import write_golden
@@ -81,7 +81,6 @@ def export_bundle(
         )
         metrics = metrics_of_tracks(kept.manifest, test) | {
             "controls": controls,
-            "unsure": metrics_of_band(kept.manifest, test.split, scores),
             "validation": validation.votes(),
         }
         manifest = replace(kept.manifest, metrics=metrics)

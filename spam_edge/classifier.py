@@ -23,7 +23,7 @@ from spam_edge.runtime.providers import CUDA
 from spam_edge.runtime.rescoring import ExactSession, open_exact_session
 from spam_edge.runtime.session import Session, begin_to_read, open_session
 from spam_edge.text.normalization import Normalizer
-from spam_edge.text.tokenization import TextEncoder, check_texts
+from spam_edge.text.tokenization import TextEncoder, check_texts, refuse_containers
 from spam_edge.text.variants import EncodedVariants, VariantEncoder
 
 if TYPE_CHECKING:
@@ -159,8 +159,9 @@ class SpamClassifier:
         """
         if window < 1:
             raise OptionError(f"window must be at least 1, not {window}")
-        if isinstance(texts, str):
-            raise InputError("expected an iterable of messages, not a single string; use classify() for one message")
+        refuse_containers(texts)
+        if not isinstance(texts, Iterable):
+            raise InputError(f"expected an iterable of messages, not {type(texts).__name__}")
         return self._stream(iter(texts), window)
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -1,7 +1,10 @@
 """Runtime options of a classifier."""
 
+import math
 import re
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 from spam_edge.errors import OptionError
 
@@ -52,14 +55,10 @@ class RuntimeOptions:
             raise OptionError(f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
         if self.variant not in VARIANTS:
             raise OptionError(f"variant must be one of {', '.join(VARIANTS)}, not {self.variant!r}")
-        if self.threads is not None and self.threads < 1:
-            raise OptionError(f"threads must be at least 1, not {self.threads}")
-        if self.token_budget is not None and self.token_budget < 1:
-            raise OptionError(f"token_budget must be at least 1, not {self.token_budget}")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise OptionError(f"threshold must be from 0 to 1, not {self.threshold}")
-        if self.max_fpr is not None and not 0 <= self.max_fpr <= 1:
-            raise OptionError(f"max_fpr must be from 0 to 1, not {self.max_fpr}")
+        self._check_number("threads", Integral, 1)
+        self._check_number("token_budget", Integral, 1)
+        self._check_number("threshold", Real, 0, 1)
+        self._check_number("max_fpr", Real, 0, 1)
         if self.max_fpr_unproven and self.max_fpr is None:
             raise OptionError("max_fpr_unproven requires max_fpr: set both")
         self._check_digest()
@@ -69,10 +68,21 @@ class RuntimeOptions:
         if self.unsure and given:
             raise OptionError(f"unsure and {given[0]} are mutually exclusive: set one")
 
+    def _check_number(self, name: str, kind: type, low: int, high: float = math.inf) -> None:
+        value: Any = getattr(self, name)
+        if value is None:
+            return
+        asked = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+        if not isinstance(value, kind):
+            noun = "an integer" if kind is Integral else "a number"
+            raise OptionError(f"{name} must be {noun} {asked}, not {value!r}")
+        if not low <= value <= high:
+            raise OptionError(f"{name} must be {asked}, not {value}")
+
     def _check_digest(self) -> None:
         if self.digest is None:
             return
-        if not re.fullmatch("[0-9a-fA-F]{64}", self.digest):
+        if not isinstance(self.digest, str) or not re.fullmatch("[0-9a-fA-F]{64}", self.digest):
             raise OptionError(f"digest must be 64 hex digits, as shown by spam-edge info, not {self.digest!r}")
         if not self.verify:
             raise OptionError("digest requires verify: without it the files are not those of the digest")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from export.bundle_files import SHIPPED
 from export.checkpoint import Split
-from export.modes import metrics_of_modes
+from export.modes import metrics_of_band, metrics_of_modes
 from spam_edge.bundle.manifest import Manifest
 from spam_edge.decision.intervals import counted
 from spam_edge.training.data.notices import MARKETING
@@ -40,6 +40,11 @@ class Track:
         """The notices."""
         return self.where(self.split.is_notice)
 
+    @property
+    def without_marketing(self) -> Self:
+        """All messages but marketing, which counts neither as ham nor as spam."""
+        return self.where(np.array(self.split.kinds) != MARKETING)
+
     def where(self, chosen: NDArray[np.bool_]) -> Self:
         """Return the messages selected by a mask, shape (messages,)."""
         rows = np.flatnonzero(chosen)
@@ -55,12 +60,13 @@ def metrics_of_tracks(manifest: Manifest, test: Track) -> dict[str, Any]:
 
     Returns:
         ``test``, ``modes`` and ``test_by_corpus`` over all messages but notices, so that bundles with and without
-            notices are comparable; ``today`` over the notices, if any.
+            notices are comparable; ``today`` over the notices, if any; ``unsure`` over both, without marketing.
     """
-    corpus, today = test.of_corpus, test.of_today
+    corpus, today, both = test.of_corpus, test.of_today, test.without_marketing
     return {
         "test": _metrics_on_test(manifest, corpus),
         "modes": metrics_of_modes(manifest, corpus.split, corpus.scores),
+        "unsure": metrics_of_band(manifest, both.split, both.scores),
         "test_by_corpus": metrics_by_corpus(
             corpus.scores,
             corpus.split.is_positive,
@@ -91,8 +97,7 @@ def _metrics_of_today(manifest: Manifest, notices: Track) -> dict[str, Any]:
     Keys are ``false_positive_rate`` and ``recall``, ``by_kind`` with one of the two per kind, ``modes``, and the share
     of marketing called spam, which counts in none of the others.
     """
-    is_marketing = np.array(notices.split.kinds) == MARKETING
-    own, marketing = notices.where(~is_marketing), notices.where(is_marketing)
+    own, marketing = notices.without_marketing, notices.where(np.array(notices.split.kinds) == MARKETING)
     kinds = np.array(own.split.kinds)
     found = {
         **_rates(manifest, own),

@@ -64,6 +64,8 @@ def _one_line_errors() -> Iterator[None]:
     """Escape the messages of errors, which quote arguments and file names."""
     try:
         yield
+    except click.exceptions.NoArgsIsHelpError:  # its message is the help
+        raise
     except click.ClickException as error:
         error.message = one_line(error.message)  # type: ignore[misc]  # each kind formats it in its own way
         raise

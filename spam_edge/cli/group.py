@@ -32,6 +32,19 @@ class _Commands(ErrorGroup):
         command: click.Command = getattr(import_module(f"spam_edge.cli.{cmd_name}"), cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the closest one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches  # noqa: PLC0415 - not needed to classify
+
+            if close := get_close_matches(args[0], _COMMANDS, n=1):
+                error.message += f" Did you mean {close[0]!r}?"  # type: ignore[misc]  # it is declared final
+            raise
+
 
 @click.group(
     cls=_Commands,

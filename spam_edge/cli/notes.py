@@ -58,6 +58,7 @@ def _of_mode(mode: str, manifest: "Manifest") -> Iterator[str]:
 def _of_band(point: "OperatingPoint", manifest: "Manifest") -> str:
     if point.unsure_from == point.threshold:
         return "no score is UNSURE: high-recall and low-false-positive have the same threshold in this bundle"
-    if measured := manifest.metrics.get("unsure", {}).get("ham"):
-        return f"{rate_text(measured)} of the test split's ham is UNSURE"
-    return "the share of UNSURE ham was not measured when this bundle was exported"
+    measured = manifest.metrics.get("unsure", {})
+    if said := [f"{rate_text(measured[name])} of the {name}" for name in ("ham", "spam") if name in measured]:
+        return f"UNSURE in the test split: {', '.join(said)}"
+    return "the share of UNSURE messages was not measured when this bundle was exported"

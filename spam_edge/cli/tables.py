@@ -61,11 +61,14 @@ def info_lines(description: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _mode_lines(modes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the lines of each mode: threshold and test-split rates."""
+    """Yield the lines of each mode: threshold, and the rates on both tracks of the test split."""
     for mode, figures in modes.items():
-        rates = (f"{name.replace('_', ' ')} {rate_text(figures[name])}" for name in RATES if name in figures)
         same = f", the same as {figures['same_as']}" if figures["same_as"] else ""
-        yield from _entry(f"mode {mode}", [f"threshold {figures['threshold']:.4f}{same}", *rates])
+        yield from _entry(f"mode {mode}", [f"threshold {figures['threshold']:.4f}{same}"])
+        for track, measured in {"on the corpus": figures, "on the notices": figures["today"]}.items():
+            rates = [f"{name.replace('_', ' ')} {rate_text(measured[name])}" for name in RATES if name in measured]
+            if rates:
+                yield from _entry(f"  {track}", rates)
 
 
 def _entry(name: str, parts: Sequence[str], indent: int = 25) -> Iterator[str]:
@@ -160,4 +163,6 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {_shown(entry)}" for name, entry in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:.4f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,6 +1,7 @@
 """The model, its settings and the library versions: the content of ``spam-edge info``."""
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -69,7 +70,9 @@ def describe(classifier: Describable) -> dict[str, Any]:
         "threshold": classifier.threshold,
         "mode": classifier.operating_point.mode,
         "modes": {
-            mode: {"threshold": threshold, "same_as": manifest.same_as(mode)} | _rates(manifest, mode)
+            mode: {"threshold": threshold, "same_as": manifest.same_as(mode)}
+            | _rates(manifest.metrics, mode)
+            | {"today": _rates(manifest.metrics.get("today", {}), mode)}
             for mode, threshold in manifest.thresholds.items()
         },
         "unsure": manifest.metrics.get("unsure", {}),
@@ -87,6 +90,6 @@ def describe(classifier: Describable) -> dict[str, Any]:
     }
 
 
-def _rates(manifest: Manifest, mode: str) -> dict[str, Any]:
-    measured = manifest.metrics.get("modes", {}).get(mode, {})
+def _rates(metrics: Mapping[str, Any], mode: str) -> dict[str, Any]:
+    measured = metrics.get("modes", {}).get(mode, {})
     return {name: measured[name] for name in RATES if name in measured}

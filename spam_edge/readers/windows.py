@@ -165,7 +165,8 @@ def check_readable(path: Path) -> None:
             raise InputError("standard input is closed; name a file")
         return
     if not path.exists():
-        raise InputError(f"{display_name(path)} does not exist; check the path")
+        message = ", or give a message on standard input" if " " in path.name and not path.suffix else ""
+        raise InputError(f"{display_name(path)} does not exist; check the path{message}")
     if path.is_dir() and (path / "cur").is_dir() and (path / "new").is_dir():
         filled = [display_name(path / part / "*") for part in ("cur", "new") if any((path / part).iterdir())]
         remedy = f"name its mails: --input-format mail {' '.join(filled)}" if filled else "it has no mails"
@@ -203,8 +204,10 @@ def _rows(lines: LineSource, path: Path, options: ReadOptions) -> Iterator[Row]:
             return jsonl_rows(lines, options.text_column)
         case name if name in EXPORTS:
             return table_rows(open_export(lines, name, options.text_column), lines.name)
-        case _:
+        case "text":
             return text_rows(lines)
+        case name:
+            raise NotImplementedError(f"no reader for the format {name}")
 
 
 def _parquet(path: Path, name: str, options: ReadOptions) -> Iterator[Row]:

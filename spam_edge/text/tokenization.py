@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -145,14 +145,27 @@ def _pool_size() -> int:
     return int(chosen) if chosen.isdecimal() and chosen != "0" else available_threads()
 
 
+def refuse_containers(texts: object) -> None:
+    """Refuse what can be iterated, but not over its messages: a string, a mapping, a data frame.
+
+    Raises:
+        InputError: it is one of these.
+    """
+    if isinstance(texts, str):
+        raise InputError("expected a sequence of messages, not a single string; use classify() for one message")
+    if isinstance(texts, Mapping) or getattr(texts, "ndim", 1) != 1:
+        raise InputError(f"expected a sequence of messages, not {type(texts).__name__}; choose its column of texts")
+
+
 def check_texts(texts: Sequence[str]) -> None:
     """Validate a sequence of messages.
 
     Raises:
         InputError: see :meth:`TextEncoder.encode`.
     """
-    if isinstance(texts, str):
-        raise InputError("expected a sequence of messages, not a single string; use classify() for one message")
+    refuse_containers(texts)
+    if not (hasattr(texts, "__len__") and hasattr(texts, "__getitem__")):
+        raise InputError(f"expected a sequence of messages, not {type(texts).__name__}; make a list of it")
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise InputError(f"message {index} is {type(text).__name__}, not str; convert or remove it")

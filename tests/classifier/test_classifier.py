@@ -114,6 +114,10 @@ def test_stream_arguments_are_checked_before_iteration(classifier: SpamClassifie
         classifier.classify_stream([], window=0)
     with pytest.raises(InputError, match="not a single string"):
         classifier.classify_stream("one string")
+    with pytest.raises(InputError, match="choose its column of texts"):
+        classifier.classify_stream({"text": HAM})
+    with pytest.raises(InputError, match="an iterable of messages, not int"):
+        classifier.classify_stream(1)  # type: ignore[arg-type]
 
 
 def test_classify_refuses_list_of_messages(classifier: SpamClassifier) -> None:

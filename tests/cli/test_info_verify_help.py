@@ -41,6 +41,18 @@ def test_info_lists_bundle_description_fields(run: Run, tiny_bundle: Path) -> No
     assert f"onnxruntime {description['versions']['onnxruntime']}" in table["versions"]
 
 
+def test_info_shows_rates_on_notices_below_those_on_corpus(run: Run, bundle_copy: Path) -> None:
+    path = bundle_copy / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["metrics"]["today"] = {"modes": {"balanced": {"recall": counted(91, 100)}}}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    lines = run("info", *CPU, "--model", str(bundle_copy)).stdout.splitlines()
+    [row] = [row for row, line in enumerate(lines) if line.startswith("  on the notices")]
+    assert lines[row].split(maxsplit=3)[3].startswith("recall 91.00%")
+    assert lines[row - 4].startswith("mode balanced")
+    assert lines[row - 3].startswith("  on the corpus")
+
+
 def test_info_shows_false_positive_rates_of_control_sets(run: Run, bundle_copy: Path) -> None:
     path = bundle_copy / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -120,6 +132,17 @@ def test_verify_beyond_memory_or_time_limit_prints_one_line_error(run: Run, bund
 
 def test_version_option_prints_package_version(run: Run) -> None:
     assert run("--version").stdout == f"spam-edge, version {__version__}\n"
+
+
+def test_command_alone_prints_help_and_is_wrong_usage(run: Run) -> None:
+    alone = run()
+    assert (alone.exit_code, alone.stdout) == (2, "")
+    assert alone.stderr == run("--help").stdout
+
+
+def test_misspelt_command_is_answered_with_closest(run: Run) -> None:
+    assert run("clasify").stderr.endswith("Error: No such command 'clasify'. Did you mean 'classify'?\n")
+    assert run("xyz").stderr.endswith("Error: No such command 'xyz'.\n")
 
 
 GROUP = click.Context(main, **main.context_settings)

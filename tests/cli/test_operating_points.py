@@ -69,7 +69,7 @@ def test_bundle_without_mode_metrics_is_supported(classify: Run, banded_bundle: 
     chosen = ["--model", str(banded_bundle)]
     assert classify(*chosen, "--mode", "high-recall", stdin=b"see you at 5 then\n").stderr == ""
     assert classify(*chosen, "--unsure", stdin=b"see you at 5 then\n").stderr == (
-        "--unsure: the share of UNSURE ham was not measured when this bundle was exported\n"
+        "--unsure: the share of UNSURE messages was not measured when this bundle was exported\n"
     )
 
 
@@ -113,7 +113,10 @@ def test_unsure_option_labels_messages_between_thresholds(run: Run, golden: list
     assert (result.exit_code, result.stdout.count("UNSURE\t")) == (0, expected.count("UNSURE"))
     assert "HAM\t" not in result.stdout
     note, *lines = result.stderr.splitlines()
-    assert note == "--unsure: 0.00% (0.00% to 8.81%, n 40) of the test split's ham is UNSURE"
+    assert note == (
+        "--unsure: UNSURE in the test split: 0.00% (0.00% to 8.81%, n 40) of the ham, "
+        "0.00% (0.00% to 8.81%, n 40) of the spam"
+    )
     summary = dict(line.split()[:2] for line in lines)
     assert {label: int(summary[label]) for label in ("HAM", "SPAM", "UNSURE")} == {
         label: expected.count(label) for label in ("HAM", "SPAM", "UNSURE")
@@ -172,9 +175,9 @@ def test_info_shows_metrics_of_every_mode(run: Run, tiny_bundle: Path) -> None:
     rates = "100.00% (91.19% to 100.00%, n 40)"
     for mode, threshold in manifest.thresholds.items():
         same = "" if mode == BALANCED else ", the same as balanced"
-        first, *others = (f"threshold {threshold:.4f}{same}", f"precision {rates}", f"recall {rates}", "false positive")
-        line = "\n".join([f"{f'mode {mode}':<25}{first}", *(f"{'':<25}{other}" for other in others)])
-        assert line in shown.stdout
+        entries = [(f"mode {mode}", f"threshold {threshold:.4f}{same}"), ("  on the corpus", f"precision {rates}")]
+        entries += [("", f"recall {rates}"), ("", "false positive")]
+        assert "\n".join(f"{name:<25}{value}" for name, value in entries) in shown.stdout
     assert shown.stdout.endswith(
         f"\nunsure{'':<19}ham 0.00% (0.00% to 8.81%, n 40)\n{'':<25}spam 0.00% (0.00% to 8.81%, n 40)\n"
     )
@@ -182,6 +185,7 @@ def test_info_shows_metrics_of_every_mode(run: Run, tiny_bundle: Path) -> None:
     assert described["modes"] == {
         mode: {"threshold": threshold, "same_as": None if mode == BALANCED else BALANCED}
         | manifest.metrics["modes"][mode]
+        | {"today": {}}
         for mode, threshold in manifest.thresholds.items()
     }
     assert described["unsure"] == manifest.metrics["unsure"]
@@ -198,7 +202,7 @@ def _batch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_batch_subprocess_applies_unsure_and_max_fpr(folder: Path, golden: list[str], banded_bundle: Path) -> None:
     completed = _batch(folder, "--unsure", "--report", "report.json")
     assert completed.returncode == 0, completed.stderr
-    assert "--unsure: 0.00% (0.00% to 8.81%, n 40) of the test split's ham is UNSURE\n" in completed.stderr
+    assert "--unsure: UNSURE in the test split: 0.00% (0.00% to 8.81%, n 40) of the ham" in completed.stderr
     actual = [json.loads(line)["label"] for line in (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     expected = _labels(banded_bundle, golden, RuntimeOptions(device="cpu", unsure=True))
     assert actual == expected

@@ -37,6 +37,12 @@ VARIANTS = {
         {"token_budget": 0},
         {"threshold": 1.1},
         {"threshold": float("nan")},
+        {"threshold": "0.9"},
+        {"max_fpr": -0.1},
+        {"max_fpr": [0.1]},
+        {"threads": 1.5},
+        {"token_budget": "64"},
+        {"digest": b"0" * 64},
     ],
 )
 def test_invalid_runtime_options_are_refused(options: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +74,10 @@ def test_empty_message_has_two_special_tokens(encoder: TextEncoder) -> None:
     ("texts", "words"),
     [
         ("one string", "not a single string; use classify"),
+        (None, "not NoneType; make a list"),
+        (iter(["fine"]), "not list_iterator; make a list"),
+        ({"text": 1}, "not dict; choose its column"),
+        (np.array([["fine"]]), "not ndarray; choose its column"),
         (["fine", None], "message 1 is NoneType, not str"),
         ([b"bytes"], "message 0 is bytes, not str"),
         (["fine", "x\ud800"], "message 1 is not valid Unicode: lone surrogate at character 1"),

@@ -15,7 +15,7 @@ from export.report.tracks import Track, metrics_of_tracks
 from spam_edge.bundle.locate import Bundle
 from spam_edge.bundle.manifest import Manifest
 from spam_edge.decision.intervals import counted
-from spam_edge.decision.operating_points import BALANCED, MODES
+from spam_edge.decision.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE, MODES
 from spam_edge.training.data.notices import MARKETING, NOTICES
 
 TINY = Path(__file__).parents[2] / "data" / "tiny_bundle"
@@ -71,10 +71,17 @@ def test_corpus_figures_are_unaffected_by_notices() -> None:
     alone = metrics_of_tracks(manifest, _track(CORPUS))
     both = metrics_of_tracks(manifest, _track([*TODAY, *CORPUS]))
     assert "today" not in alone
-    assert alone == {name: both[name] for name in alone}
+    assert alone == {name: both[name] for name in alone} | {"unsure": alone["unsure"]}
     assert alone["test"]["int8"]["n"] == 4
     assert alone["test"]["int8_one_per_cluster"]["recall"] == 1.0
     assert list(alone["test_by_corpus"]) == ["sms.csv"]
+
+
+def test_unsure_shares_count_both_tracks_without_marketing() -> None:
+    thresholds = {LOW_FALSE_POSITIVE: 0.95, BALANCED: 0.5, HIGH_RECALL: 0.3}
+    manifest = replace(_manifest(), thresholds=thresholds)
+    unsure = metrics_of_tracks(manifest, _track([*CORPUS, *TODAY]))["unsure"]
+    assert unsure == {"ham": counted(2, 4), "spam": counted(2, 3)}
 
 
 def test_unnamed_corpora_have_no_per_corpus_metrics() -> None:
