@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.calibration import choose_threshold, choose_thresholds
 from export.checkpoint import Split
 from export.errors import ExportError
+from export.thresholds import balanced_threshold, thresholds_of_modes
 from spam_edge.bundle.manifest import Manifest
 from spam_edge.bundle.validation import VALIDATION_NAME, ValidationScores
 from spam_edge.decision.calibration import Calibration
@@ -52,7 +52,9 @@ def fit_thresholds(split: Split, logits: NDArray[np.float32], *, temperature: fl
     """
     scores = validation_scores(split, logits, temperature=temperature, variant=variant)
     rows = split.one_per_cluster
-    return choose_thresholds(scores, choose_threshold(logits[rows], split.is_positive[rows], temperature=temperature))
+    return thresholds_of_modes(
+        scores, balanced_threshold(logits[rows], split.is_positive[rows], temperature=temperature)
+    )
 
 
 def metrics_of_modes(manifest: Manifest, split: Split, scores: NDArray[np.float32]) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Self
 
 from export.bundle_files import FILES, FUSED, ROUNDED, ROUNDED_FILES, SHIPPED, with_fields
-from export.calibration import fit_temperature
 from export.checkpoint import Checkpoint
 from export.modes import fit_thresholds
 from export.parity.gate import AIM, FP16_BAND, Parity
@@ -18,6 +17,7 @@ from export.quantization.quantize import Quantizer
 from export.quantization.recipe import Recipe
 from export.quantization.rounding import DAMPINGS
 from export.reference import PyTorchReference
+from export.thresholds import fit_temperature
 from spam_edge.bundle.golden import Golden
 from spam_edge.bundle.manifest import Manifest
 from spam_edge.decision.comparison import Decision

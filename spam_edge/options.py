@@ -70,14 +70,14 @@ class RuntimeOptions:
 
     def _check_number(self, name: str, kind: type, low: int, high: float = math.inf) -> None:
         value: Any = getattr(self, name)
-        if value is None:
+        is_number = isinstance(value, kind)
+        if value is None or (is_number and low <= value <= high):
             return
         asked = f"at least {low}" if high == math.inf else f"from {low} to {high}"
-        if not isinstance(value, kind):
+        if not is_number:
             noun = "an integer" if kind is Integral else "a number"
             raise OptionError(f"{name} must be {noun} {asked}, not {value!r}")
-        if not low <= value <= high:
-            raise OptionError(f"{name} must be {asked}, not {value}")
+        raise OptionError(f"{name} must be {asked}, not {value}")
 
     def _check_digest(self) -> None:
         if self.digest is None:

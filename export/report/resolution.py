@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from export.calibration import FALSE_POSITIVE_RATE, MAX_HAM_CALLED_SPAM, MAX_SPAM_MISSED, MISS_RATE
+from export.thresholds import FALSE_POSITIVE_RATE, MAX_HAM_CALLED_SPAM, MAX_SPAM_MISSED, MISS_RATE
 from spam_edge.bundle.validation import COLLECTION, ValidationScores
 from spam_edge.decision.intervals import clopper_pearson, tries_needed
 from spam_edge.decision.operating_points import BALANCED, HIGH_RECALL, LOW_FALSE_POSITIVE

@@ -18,6 +18,8 @@ PEERS = (
     "PyTorch bf16",
     "transformers pipeline",
 )
+_ENOUGH = 20
+"""Messages of a kind that are enough to name its rate."""
 _KINDS = {"code": "login and payment codes", "bank": "bank alerts", "personal": "personal messages"}
 
 
@@ -51,7 +53,7 @@ def _tracks(manifest: dict[str, Any]) -> str | None:
     known = {title: rate for title, rate in kinds.items() if rate}
     rows = [
         ["today: notices held out by template", *_both(today)],
-        [f"of these {'; '.join(known)}", "; ".join(map(_short, known.values())), ""],
+        *([f"of these, {title}", _rate(rate), ""] for title, rate in known.items()),
         ["SMS Spam Collection, 2003 to 2011, one vote per template", *_both(collection)],
         ["the notices again, `--mode low-false-positive`", *_both(strict)],
     ]
@@ -61,8 +63,30 @@ def _tracks(manifest: dict[str, Any]) -> str | None:
     return (
         table(["messages not trained on", "false-positive rate", "recall"], rows)
         + f"\nOf 100 harmless notices about {false_positives} are called spam. "
-        f"Of 100 frauds about {missed} are missed.\n"
+        f"Of 100 spam messages about {missed} are missed{_weakest(today['by_kind'])}.\n"
     )
+
+
+def _kinds(manifest: dict[str, Any]) -> str | None:
+    """Render the kinds of notices with the most errors."""
+    today = manifest["metrics"].get("today")
+    if not _is_quotable(manifest) or not today:
+        return None
+    tables = []
+    for title, side, wrong in (("ham", "false_positive_rate", 1), ("spam", "recall", -1)):
+        rates = {kind: both[side] for kind, both in today["by_kind"].items() if both.get(side, {}).get("n", 0) >= _ENOUGH}
+        worst = sorted(rates, key=lambda kind: -wrong * rates[kind]["value"])[:8]
+        header = [f"kind of {title}", side.replace("_p", "-p").replace("_", " ")]
+        tables.append(table(header, [[kind.replace("-", " "), _rate(rates[kind])] for kind in worst]))
+    return "\n".join(tables)
+
+
+def _weakest(by_kind: dict[str, Any]) -> str:
+    """Name the kinds with the lowest recall, among those with enough messages."""
+    recall = {kind: rates["recall"] for kind, rates in by_kind.items() if rates.get("recall", {}).get("n", 0) >= _ENOUGH}
+    lowest = sorted(recall, key=lambda kind: recall[kind]["value"])[:2]
+    named = [f"{kind.replace('-', ' ')} ({100 * recall[kind]['value']:.0f} % caught)" for kind in lowest]
+    return f", most often of the kinds {' and '.join(named)}" if named else ""
 
 
 def _both(rates: dict[str, Any]) -> list[str]:
@@ -72,10 +96,6 @@ def _both(rates: dict[str, Any]) -> list[str]:
 def _rate(rate: dict[str, Any]) -> str:
     low, high = (f"{100 * rate[end]:.1f}" for end in ("low", "high"))
     return f"{100 * rate['value']:.1f} % [{low}, {high}], n {rate['n']}"
-
-
-def _short(rate: dict[str, Any]) -> str:
-    return f"{100 * rate['value']:.1f} % of {rate['n']}"
 
 
 def _quality(manifest: dict[str, Any]) -> str | None:
@@ -214,6 +234,7 @@ CUDA_RUN = "docs/gpu.json"
 """Results of ``python -m tests.gpu`` on a GPU, which few machines can make again."""
 FIGURES = {
     "tracks": Figures(_MANIFEST, _tracks),
+    "kinds": Figures(_MANIFEST, _kinds),
     "quality": Figures(_MANIFEST, _quality),
     "sizes": Figures(_MANIFEST, _sizes),
     "parity": Figures("artifacts/bundle/parity.json", _parity),

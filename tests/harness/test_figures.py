@@ -92,7 +92,12 @@ LABELS = {
     "test": {"n": 806, "n_spam": 78, "recall_at_fpr_0.5pct": 0.64, "f1": 0.5, "pr_auc": 0.85},
 }
 ARTIFACTS: dict[str, tuple[dict[str, Any], str]] = {
-    "tracks": (manifest(), "Of 100 harmless notices about 4 are called spam. Of 100 frauds about 10 are missed.\n"),
+    "kinds": (manifest(), "| prize | 80.0 % [40.0, 100.0], n 100 |\n"),
+    "tracks": (
+        manifest(),
+        "Of 100 harmless notices about 4 are called spam. Of 100 spam messages about 10 are missed, "
+        "most often of the kinds prize (80 % caught).\n",
+    ),
     "quality": (manifest(), "| PyTorch | 904 | 0.500 | 0.500 |"),
     "sizes": (manifest(), "| int8 | `onnx/model_quantized.onnx` | 27.2 MB |\n"),
     "parity": (

@@ -75,7 +75,7 @@ PACKAGES = {
         "export.quantization", f"{_EXPORT} graphs", "numpy onnx onnxruntime optimum torch tqdm transformers"
     ),
     "files": Package("export.bundle_files export.provenance", f"{_EXPORT} graphs quantization", "onnx"),
-    "thresholds": Package("export.calibration export.modes", _EXPORT, "numpy scipy"),
+    "thresholds": Package("export.thresholds export.modes", _EXPORT, "numpy scipy"),
     "parity": Package("export.parity", f"{_EXPORT} graphs quantization files", "numpy onnx scipy tqdm"),
     "report": Package(
         "export.report", f"{_EXPORT} graphs quantization files thresholds parity", "matplotlib numpy sklearn"

@@ -419,7 +419,7 @@ class TestFiles:
     def test_missing_or_unreadable_paths_are_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(InputError, match="missing does not exist; check the path"):
             read(tmp_path / "missing")
-        with pytest.raises(InputError, match="check the path, or give a message on standard input$"):
+        with pytest.raises(InputError, match=r"check the path, or give a message on standard input$"):
             read(tmp_path / "WINNER!! Call now")
         with pytest.raises(InputError, match="is a folder; name the files in it"):
             read(tmp_path)

@@ -44,7 +44,7 @@ def fit_temperature(logits: NDArray[np.float32], is_positive: NDArray[np.int64])
     return float(np.exp(best.x))
 
 
-def choose_thresholds(scores: ValidationScores, balanced: float) -> dict[str, float]:
+def thresholds_of_modes(scores: ValidationScores, balanced: float) -> dict[str, float]:
     """Return the threshold of each mode, in descending order.
 
     Each outer mode targets a rate on one class and limits its cost on the other class, so that a few mislabelled
@@ -52,7 +52,7 @@ def choose_thresholds(scores: ValidationScores, balanced: float) -> dict[str, fl
 
     Args:
         scores: calibrated validation scores.
-        balanced: result of :func:`choose_threshold`.
+        balanced: result of :func:`balanced_threshold`.
     """
     return {
         LOW_FALSE_POSITIVE: _low_false_positive(scores, balanced),
@@ -76,7 +76,7 @@ def _high_recall(scores: ValidationScores, balanced: float) -> float:
     return min(balanced, max(threshold_below_spam(scores, allowed=missed), limit))
 
 
-def choose_threshold(logits: NDArray[np.float32], is_positive: NDArray[np.int64], *, temperature: float) -> float:
+def balanced_threshold(logits: NDArray[np.float32], is_positive: NDArray[np.int64], *, temperature: float) -> float:
     """Return the threshold from 0.5 to 0.8 with the lowest cost, give or take one missed spam.
 
     The middle of the widest gap (on the logit scale) with such a cost leaves the most margin for new messages, int8

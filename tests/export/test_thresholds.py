@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from export.calibration import BALANCED_BETWEEN, FALSE_POSITIVE_COST, choose_threshold, fit_temperature
+from export.thresholds import BALANCED_BETWEEN, FALSE_POSITIVE_COST, balanced_threshold, fit_temperature
 from spam_edge.decision.calibration import Calibration
 
 
@@ -35,7 +35,7 @@ def test_threshold_cost_is_within_one_missed_spam_of_optimum(rows: list[tuple[fl
     margins = np.round(np.array([margin for margin, _ in rows]), 3)
     labels = np.array([spam for _, spam in rows], dtype=np.int64)
     scores = Calibration(temperature=2.0).scores(_logits(margins))
-    threshold = choose_threshold(_logits(margins), labels, temperature=2.0)
+    threshold = balanced_threshold(_logits(margins), labels, temperature=2.0)
     low, high = BALANCED_BETWEEN
     assert low - 1e-6 <= threshold <= high + 1e-6
 
@@ -52,17 +52,17 @@ def test_threshold_of_calibrated_scores_is_bayes_optimal() -> None:
     random = np.random.default_rng(0)
     scores = random.beta(0.4, 0.4, 50_000)
     labels = (random.random(len(scores)) < scores).astype(np.int64)
-    threshold = choose_threshold(_logits(np.log(scores / (1 - scores))), labels, temperature=1.0)
+    threshold = balanced_threshold(_logits(np.log(scores / (1 - scores))), labels, temperature=1.0)
     assert threshold == pytest.approx(0.8, abs=0.03)
 
 
 def test_threshold_is_centred_in_widest_score_gap() -> None:
     margins = np.array([-3.0, -0.1, 0.1, 0.7, 0.8, 3.0])
-    threshold = choose_threshold(_logits(margins), np.array([0, 0, 0, 1, 1, 1]), temperature=1.0)
+    threshold = balanced_threshold(_logits(margins), np.array([0, 0, 0, 1, 1, 1]), temperature=1.0)
     assert threshold == pytest.approx(1 / (1 + np.exp(-0.4)))
 
 
 def test_threshold_is_centred_without_nearby_scores() -> None:
     margins = np.array([-3.0, -2.0, 2.0, 3.0])
-    threshold = choose_threshold(_logits(margins), np.array([0, 0, 1, 1]), temperature=1.0)
+    threshold = balanced_threshold(_logits(margins), np.array([0, 0, 1, 1]), temperature=1.0)
     assert threshold == pytest.approx(0.5)
