@@ -1,6 +1,7 @@
 """The classifier: normalise, tokenise, batch, run, calibrate, apply the threshold."""
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -157,8 +158,8 @@ class SpamClassifier:
             InputError: ``texts`` is a single string; during iteration, an element is not a string or not valid
                 Unicode.
         """
-        if window < 1:
-            raise OptionError(f"window must be at least 1, not {window}")
+        if not isinstance(window, int) or not 1 <= window <= sys.maxsize:
+            raise OptionError(f"window must be an integer of at least 1, not {window!r}")
         refuse_containers(texts)
         if not isinstance(texts, Iterable):
             raise InputError(f"expected an iterable of messages, not {type(texts).__name__}")
@@ -228,7 +229,7 @@ class SpamClassifier:
         if self.provider != CUDA or self.options.exact or len(texts) <= _PIECE:
             yield self._encoder.encode(texts)
             return
-        check_texts(texts)
+        texts = check_texts(texts)
         yield from self._encode_each(texts[at : at + _PIECE] for at in range(0, len(texts), _PIECE))
 
     def _encode_each(self, pieces: Iterable[Sequence[str]]) -> Iterator[EncodedVariants]:

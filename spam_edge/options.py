@@ -55,6 +55,9 @@ class RuntimeOptions:
             raise OptionError(f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
         if self.variant not in VARIANTS:
             raise OptionError(f"variant must be one of {', '.join(VARIANTS)}, not {self.variant!r}")
+        for name in ("max_fpr_unproven", "unsure", "exact", "verify"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(f"{name} must be True or False, not {getattr(self, name)!r}")
         self._check_number("threads", Integral, 1)
         self._check_number("token_budget", Integral, 1)
         self._check_number("threshold", Real, 0, 1)
@@ -62,6 +65,8 @@ class RuntimeOptions:
         if self.max_fpr_unproven and self.max_fpr is None:
             raise OptionError("max_fpr_unproven requires max_fpr: set both")
         self._check_digest()
+        if self.mode is not None and not isinstance(self.mode, str):
+            raise OptionError(f"mode must be the name of a mode, not {self.mode!r}")
         given = [name for name in ("threshold", "mode", "max_fpr") if getattr(self, name) is not None]
         if len(given) > 1:
             raise OptionError(f"{' and '.join(given)} are mutually exclusive: set one")
@@ -70,7 +75,7 @@ class RuntimeOptions:
 
     def _check_number(self, name: str, kind: type, low: int, high: float = math.inf) -> None:
         value: Any = getattr(self, name)
-        is_number = isinstance(value, kind)
+        is_number = isinstance(value, kind) and not isinstance(value, bool)
         if value is None or (is_number and low <= value <= high):
             return
         asked = f"at least {low}" if high == math.inf else f"from {low} to {high}"

@@ -57,10 +57,12 @@ def remove(folder: Path, names: Iterable[str]) -> None:
     """Remove files of a folder that exist; the folder is opened once, so that nobody can put another in its place.
 
     Raises:
-        JobError: a file cannot be removed.
+        JobError: a file cannot be removed, or a name leads out of the folder.
     """
     with _opened(folder) as descriptor:
         for name in names:
+            if name != Path(name).name:
+                raise JobError(f"{name!r} is no file of {display_name(folder)}; name another --output")
             try:
                 os.unlink(folder / name if descriptor is None else name, dir_fd=descriptor)
             except FileNotFoundError:

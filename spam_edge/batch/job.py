@@ -14,6 +14,7 @@ from spam_edge.batch.plan import Plan, make_plan
 from spam_edge.batch.records import Counts
 from spam_edge.batch.report import BatchReport
 from spam_edge.batch.writing.assembly import assemble, write_rejects
+from spam_edge.errors import JobError
 from spam_edge.readers.delimited import long_fields
 from spam_edge.readers.windows import display_name
 
@@ -57,6 +58,14 @@ class BatchJob(JobOptions):
         Raises:
             SpamEdgeError: the job cannot start or complete; finished parts stay for ``resume``.
         """
+        try:
+            return self._plan_and_run(open_engine, progress)
+        except BrokenPipeError:  # of the caller's progress
+            raise
+        except OSError as error:  # such as a name that is too long
+            raise JobError(f"{error}; name another path") from error
+
+    def _plan_and_run(self, open_engine: OpenEngine, progress: Callable[[Progress], None] | None) -> BatchReport:
         plan = make_plan(self)
         plan.layout.check_home()
         journal = plan.layout.journal

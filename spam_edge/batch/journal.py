@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spam_edge.batch.folder import is_regular, open_file, open_lock
-from spam_edge.batch.names import DONE, JOB, LOCK, part_name, record_name, record_number
+from spam_edge.batch.names import DONE, JOB, LOCK, is_part_name, part_name, record_name, record_number
 from spam_edge.batch.records import PartRecord
 from spam_edge.batch.report import BatchReport
 from spam_edge.batch.writing.files import write_text
@@ -69,7 +69,9 @@ class Journal:
         names = {part.file for part in map(self._readable_part, self.records.values()) if part}
         with suppress(OSError, ValueError, KeyError, TypeError):
             job = _read(self._home / JOB, load_json)
-            names |= {part_name(self.next_number, stem, job["format"]) for stem in job["stems"]}
+            number = self.next_number
+            unrecorded = [part_name(number, stem, job["format"]) for stem in job["stems"]]
+            names |= {name for name in unrecorded if is_part_name(name, number)}
         return names
 
     @property

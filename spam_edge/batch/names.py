@@ -1,24 +1,31 @@
 """Names of the files of a job."""
 
+import os
 import re
 
 HOME = ".spam-edge"
 LOCK = "lock"
 JOB = "job.json"
 DONE = "done.json"
+PART = "part-"
 
 _LONGEST_STEM = 100
+_SEPARATOR = re.compile(r"[/\\\0]")
 _RECORD = re.compile(r"part-(\d{5,})\.json")
 
 
 def part_name(number: int, stem: str, file_format: str) -> str:
     """Return the name of a finished part."""
-    return f"part-{number:05}-{stem[:_LONGEST_STEM]}.{file_format}"
+    return f"{PART}{number:05}-{_SEPARATOR.sub('_', stem[:_LONGEST_STEM])}.{file_format}"
 
 
 def is_part_name(name: str, number: int) -> bool:
     """Whether a name, as found in a record, is that of a part with this number and of no other file."""
-    return name.startswith(f"part-{number:05}-") and not re.search(r"[/\\\0]", name)
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return name.startswith(f"{PART}{number:05}-") and not _SEPARATOR.search(name)
 
 
 def record_name(number: int) -> str:

@@ -52,11 +52,22 @@ class JobOptions:
     def __post_init__(self) -> None:
         if isinstance(self.inputs, str) or not self.inputs:
             raise OptionError("inputs must be a sequence of at least one path")
-        if self.part_rows < 1:
-            raise OptionError(f"part_rows must be at least 1, not {self.part_rows}")
+        for name in ("part_rows", "workers"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise OptionError(f"{name} must be an integer of at least 1, not {value!r}")
         if self.on_error not in ON_ERROR:
             raise OptionError(f"on_error must be one of {', '.join(ON_ERROR)}, not {self.on_error!r}")
-        if self.workers is not None and self.workers < 1:
-            raise OptionError(f"workers must be at least 1, not {self.workers}")
+        for path in (*self.inputs, self.output):
+            _check_path(path)
         if self.resume and self.force:
             raise OptionError("resume continues a job and force replaces it: choose one")
+
+
+def _check_path(path: object) -> None:
+    try:
+        encoded = os.fsencode(path)  # type: ignore[arg-type]  # what it refuses
+    except (TypeError, UnicodeEncodeError) as error:
+        raise OptionError(f"{path!r} is no path ({error}); correct it") from error
+    if b"\0" in encoded:
+        raise OptionError(f"{path!r} is no path (it has a NUL character); correct it")

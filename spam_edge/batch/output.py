@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from spam_edge.atomic.partials import remove_dead, remove_partials, written_name
 from spam_edge.batch.folder import check_only, check_real_folder, remove
 from spam_edge.batch.journal import Journal
-from spam_edge.batch.names import DONE, HOME, JOB, LOCK, part_name, record_name
+from spam_edge.batch.names import DONE, HOME, JOB, LOCK, PART, part_name, record_name
 from spam_edge.batch.reading.inputs import Input, is_glob
 from spam_edge.errors import JobError
 from spam_edge.readers.windows import display_name
@@ -66,7 +66,7 @@ class Layout:
         sample = output if self.single else output / f"part-00000-x.{self.format}"
         for source in inputs:
             path = source.path.resolve()
-            if path == output or (not self.single and path.is_relative_to(output)):
+            if _is_same(path, output) or (not self.single and path.is_relative_to(output)):
                 raise JobError(
                     f"{display_name(self.output)} is or contains the input {source.name}; name another --output"
                 )
@@ -79,6 +79,28 @@ class Layout:
                     f"files written to {display_name(self.output)} would be read as input of "
                     f"{display_name(path)}; name another --output"
                 )
+
+    def check_report(self, inputs: Sequence[Input], bundle: Path) -> None:
+        """Check that the report replaces no other file of this job, no input and nothing in the bundle.
+
+        Raises:
+            JobError: it would, or it is or needs a folder.
+        """
+        if self.report is None:
+            return
+        report, name = self.report.resolve(), display_name(self.report)
+        is_inside = not self.single and report.parent == self.output.resolve()
+        if report.is_dir() or not (is_inside or report.parent.is_dir()):
+            raise JobError(f"the report {name} is a folder or has none; name a file in a folder that exists")
+        taken = {"an input": [source.path for source in inputs], "the list of bad rows": [self.rejects]}
+        if self.single:
+            taken["the output"] = [self.output]
+        for what, paths in taken.items():
+            if any(_is_same(report, path.resolve()) for path in paths):
+                raise JobError(f"the report {name} is {what}, too; name another --report")
+        is_part = report.parent == self.folder.resolve() and report.name.startswith(PART)
+        if is_part or any(report.is_relative_to(folder.resolve()) for folder in (self.home, bundle)):
+            raise JobError(f"the report {name} would replace a file of the job or of the bundle; name another --report")
 
     def check_free(self) -> None:
         """Check that the output does not exist yet.
@@ -176,6 +198,11 @@ class Layout:
         """Return the partials in a folder of files with these names, and of the records of parts."""
         known = names | set(self.journal.records) | {record_name(self.journal.next_number)}
         return {name for name in os.listdir(folder) if written_name(name) in known}  # noqa: PTH208 - names only
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two resolved paths are one file, also by hard links."""
+    return path == other or (path.exists() and other.exists() and path.samefile(other))
 
 
 def _fixed_parts(path: Path) -> Iterator[str]:

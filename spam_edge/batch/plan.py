@@ -60,6 +60,7 @@ def make_plan(job: JobOptions) -> Plan:
     inputs = find_inputs(job.inputs, job.reading)
     layout = _layout(job, inputs[0])
     layout.check_inputs([Path(named) for named in job.inputs], inputs)
+    layout.check_report(inputs, bundle.path)
     label, score, truncated = (job.column_prefix + name for name in VERDICT_COLUMNS)
     sinks = SinkOptions(
         format=layout.format, verdict_names=(label, score, truncated), spreadsheet_safe=job.spreadsheet_safe

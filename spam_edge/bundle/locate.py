@@ -5,9 +5,9 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +15,7 @@ from spam_edge.bundle.copies import PrivateCopy
 from spam_edge.bundle.hashes import sha256_of_stream
 from spam_edge.bundle.manifest import MANIFEST_NAME, BundleFile, Manifest
 from spam_edge.bundle.ownership import writable_by_others
-from spam_edge.errors import BundleIntegrityError, BundleNotFoundError, ManifestError
+from spam_edge.errors import BundleIntegrityError, BundleNotFoundError, ManifestError, SpamEdgeError
 
 ENVIRONMENT_VARIABLE = "SPAM_EDGE_MODEL"
 DEFAULT_LOCATION = Path("artifacts/bundle")
@@ -55,8 +55,8 @@ class Bundle:
         """
         path, origin = _locate(location)
         manifest_path = path / MANIFEST_NAME
-        if not manifest_path.is_file():
-            missing = f"has no {MANIFEST_NAME}" if path.is_dir() else "does not exist"
+        if not _exists(manifest_path, Path.is_file):
+            missing = f"has no {MANIFEST_NAME}" if _exists(path, Path.is_dir) else "does not exist"
             raise BundleNotFoundError(
                 f"no bundle: {path} ({origin}) {missing}; run `make train export`, "
                 f"or set --model or {ENVIRONMENT_VARIABLE} to the path of a bundle"
@@ -102,10 +102,16 @@ class Bundle:
         """
         with self._open_listed(name) as (stream, expected):
             if not verify:
-                return PrivateCopy.of(stream, with_path=with_path)
-            copy = PrivateCopy.of(stream, expected.bytes + 1, with_path=with_path)
+                return self._copied(name, stream, None, with_path=with_path)
+            copy = self._copied(name, stream, expected.bytes + 1, with_path=with_path)
             self._compare(name, expected, BundleFile(copy.sha256, len(copy.content)))
             return copy
+
+    def _copied(self, name: str, stream: io.FileIO, most: int | None, *, with_path: bool) -> PrivateCopy:
+        try:
+            return PrivateCopy.of(stream, most, with_path=with_path)
+        except MemoryError as error:
+            raise SpamEdgeError(f"{self.file(name)} does not fit into memory; use a smaller model") from error
 
     def verify(self, names: Iterable[str] | None = None) -> None:
         """Verify size and sha256 of files against the manifest; default: all files.
@@ -115,6 +121,9 @@ class Bundle:
         """
         for name in self.manifest.files if names is None else names:
             with self._open_listed(name) as (stream, expected):
+                size = os.fstat(stream.fileno()).st_size
+                if size != expected.bytes:  # do not hash a terabyte to find that out
+                    self._compare(name, expected, replace(expected, bytes=size))
                 self._compare(name, expected, BundleFile(sha256_of_stream(stream), stream.tell()))
 
     @contextmanager
@@ -146,6 +155,14 @@ def is_default(location: str | os.PathLike[str] | None) -> bool:
     return location is None and not os.environ.get(ENVIRONMENT_VARIABLE)
 
 
+def _exists(path: Path, check: Callable[[Path], bool]) -> bool:
+    """Apply ``Path.is_file`` or ``Path.is_dir``. A name that the file system cannot have does not exist."""
+    try:
+        return check(path)
+    except (OSError, ValueError):
+        return False
+
+
 def _locate(location: str | os.PathLike[str] | None) -> tuple[Path, str]:
     if location is not None:
         return Path(location), "given by the caller"
@@ -155,8 +172,8 @@ def _locate(location: str | os.PathLike[str] | None) -> tuple[Path, str]:
 
 
 def _require_own(manifest: Path) -> None:
-    """Check the owners and modes of the default manifest and of the folders from it up to the working directory."""
-    foreign = writable_by_others([*manifest.parents, manifest])
+    """Check the owners and modes of the default manifest and of all that leads to it from the working directory."""
+    foreign = writable_by_others(manifest)
     if foreign is not None:
         raise BundleIntegrityError(
             f"{manifest.parent} is not loaded by default: other users own or can write to {foreign.absolute()}; "

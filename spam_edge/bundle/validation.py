@@ -1,6 +1,5 @@
 """``validation.json``: the scores of the validation split, from which thresholds are chosen."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +8,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spam_edge.bundle.checks import load_json
 from spam_edge.bundle.locate import Bundle
 from spam_edge.errors import BundleIntegrityError
 
 VALIDATION_NAME = "validation.json"
+_LONGEST_KIND = 100
 COLLECTION = "collection"
 """Kind of messages whose corpus does not name kinds."""
 
@@ -60,10 +61,10 @@ class ValidationScores:
         """
         content = bundle.read(VALIDATION_NAME, verify=verify)
         try:
-            data = json.loads(content)
+            data = load_json(content)
             ham, spam = (_read_class(data, name) for name in ("ham", "spam"))
             variant = str(data["variant"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             path = bundle.file(VALIDATION_NAME)
             raise BundleIntegrityError(f"{path} cannot be read ({error!r}); export the bundle again") from error
         return cls(variant=variant, ham=ham[0], spam=spam[0], ham_kinds=ham[1], spam_kinds=spam[1])
@@ -94,13 +95,17 @@ class ValidationScores:
 
 def _read_class(data: Mapping[str, Any], name: str) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     # Parsed as float32, the scores are bit-identical to those of the runtime and comparable with them.
+    if not all(type(score) in (int, float) for score in data[name]):
+        raise ValueError(f"{name} must be a list of scores")
     scores = np.array(data[name], dtype=np.float32)
     if scores.ndim != 1 or not len(scores) or not ((scores >= 0) & (scores <= 1)).all():
         raise ValueError(f"{name} must be scores from 0 to 1")
     kinds = data.get(f"{name}_kinds") or [""] * len(scores)
     if len(kinds) != len(scores):
         raise ValueError(f"{name}_kinds must name a kind for each score")
-    ascending, ordered = _ascending(scores, np.array([str(kind) for kind in kinds]))
+    if not all(isinstance(kind, str) and len(kind) <= _LONGEST_KIND for kind in kinds):
+        raise ValueError(f"{name}_kinds must be names of at most {_LONGEST_KIND} characters")
+    ascending, ordered = _ascending(scores, np.array(kinds))
     return ascending, ordered if any(ordered) else ()
 
 

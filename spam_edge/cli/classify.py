@@ -1,6 +1,7 @@
 """The command ``spam-edge classify``."""
 
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -134,9 +135,20 @@ def _check_files(paths: Sequence[Path], output: Path | None, *, keep_going: bool
             raise click.UsageError(f"the folder of --output {output} does not exist; create it")
         if any(path.exists() and output.exists() and path.samefile(output) for path in paths):
             raise click.UsageError(f"--output {output} is one of the inputs; name another file")
+    elif same := next((path for path in paths if _is_output(path)), None):
+        raise InputError(f"{windows.display_name(same)} is the standard output, too; send the verdicts elsewhere")
     if not keep_going:
         for path in paths:
             windows.check_readable(path)
+
+
+def _is_output(path: Path) -> bool:
+    """Whether a path is the regular file that standard output appends to."""
+    try:
+        status = os.fstat(sys.stdout.fileno())
+        return stat.S_ISREG(status.st_mode) and os.path.samestat(status, path.stat())
+    except (OSError, ValueError, AttributeError):  # no such file, or no file behind standard output
+        return False
 
 
 def _label(wanted: str | None, labels: Sequence[str]) -> str | None:

@@ -73,7 +73,7 @@ def csv_writer(stream: IO[str], *, spreadsheet_safe: bool = False, escaped: bool
 
     def write(verdicts: Iterable[Verdict]) -> None:
         for message, prediction in verdicts:
-            table = quoted if "\r" in message.text + message.file else plain
+            table = quoted if "\r" in message.text + message.file + prediction.label else plain
             table.writerow([cell(value) for value in _values(message, prediction)])
         stream.flush()
 

@@ -55,6 +55,8 @@ class Limits:
     memory: int = MEMORY
 
     def __post_init__(self) -> None:
+        if not all(isinstance(value, int | float) for value in (self.seconds, self.memory)):
+            raise OptionError(f"seconds and memory must be numbers, not {self.seconds!r} and {self.memory!r}")
         if not (isfinite(self.seconds) and 0 < self.seconds <= threading.TIMEOUT_MAX):
             raise OptionError(f"seconds must be above 0, not {self.seconds}")
         if not 1 <= self.memory <= 2**40:
@@ -82,7 +84,7 @@ def verify_in_subprocess(
     limits = limits or Limits()
     place = None if location is None else os.fsdecode(location)
     token = secrets.token_hex(16)
-    request = {"location": place, "options": asdict(options or RuntimeOptions()), "memory": limits.memory * 2**20}
+    request = {"location": place, "options": asdict(options or RuntimeOptions()), "memory": int(limits.memory * 2**20)}
     with _started(request | {"seconds": limits.seconds, "token": token}) as process:
         output, stopped = _read(process, limits.seconds)
     framed = re.compile(f"\n{token} (.*)\n")

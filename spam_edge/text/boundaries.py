@@ -35,4 +35,4 @@ def boundary_pattern(tokenizer: Tokenizer) -> re.Pattern[str] | None:
     inside = set().union(*(token.content[1:] for token in special))
     single = re.escape("".join(character for character in _SPACES + _PUNCTUATION if character not in inside))
     ideographs = _IDEOGRAPHS if normalizer.handle_chinese_chars and "".join(inside).isascii() else ""
-    return re.compile(f"[{single}{ideographs}]")
+    return re.compile(f"[{single}{ideographs}]") if single or ideographs else None

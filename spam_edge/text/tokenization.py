@@ -86,7 +86,7 @@ class TextEncoder:
             InputError: an element is not a string or not valid Unicode (a lone surrogate).
             BundleIntegrityError: the content is not a tokenizer, or the tokenizer fails.
         """
-        check_texts(texts)
+        texts = check_texts(texts)
         rows = self._encode([text[:READS] for text in texts], self._beginning)
         return [
             row if len(text) <= READS else row._replace(truncated=True) for text, row in zip(texts, rows, strict=True)
@@ -157,8 +157,8 @@ def refuse_containers(texts: object) -> None:
         raise InputError(f"expected a sequence of messages, not {type(texts).__name__}; choose its column of texts")
 
 
-def check_texts(texts: Sequence[str]) -> None:
-    """Validate a sequence of messages.
+def check_texts(texts: Sequence[str]) -> Sequence[str]:
+    """Validate a sequence of messages, and return it as one that positions index: a pandas Series has other keys.
 
     Raises:
         InputError: see :meth:`TextEncoder.encode`.
@@ -166,6 +166,8 @@ def check_texts(texts: Sequence[str]) -> None:
     refuse_containers(texts)
     if not (hasattr(texts, "__len__") and hasattr(texts, "__getitem__")):
         raise InputError(f"expected a sequence of messages, not {type(texts).__name__}; make a list of it")
+    if not isinstance(texts, list | tuple):
+        texts = list(texts)
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise InputError(f"message {index} is {type(text).__name__}, not str; convert or remove it")
@@ -177,3 +179,4 @@ def check_texts(texts: Sequence[str]) -> None:
                     f"message {index} is not valid Unicode: lone surrogate at character {error.start}; "
                     "decode the input with its actual encoding"
                 ) from error
+    return texts

@@ -73,7 +73,7 @@ class VariantEncoder:
             InputError: see :meth:`TextEncoder.encode`.
             BundleIntegrityError: see :meth:`Normalizer.variants`.
         """
-        check_texts(texts)
+        texts = check_texts(texts)
         if self._normalizer is None:
             rows = self._tokenize(texts)
             return EncodedVariants(rows, np.empty(0, dtype=np.intp), np.zeros(len(rows), dtype=np.bool_))

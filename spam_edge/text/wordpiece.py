@@ -1,6 +1,7 @@
 """Which tokenizers the text library supports: uncased BERT, as ``tokenizer.json`` describes it."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 LONGEST_WORD = 255
 """Maximum of ``max_input_chars_per_word``; must match ``native/text/vocabulary.h``."""
 _VOCABULARY = b'"vocab"'
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 
 class Vocabulary(NamedTuple):
@@ -60,46 +62,125 @@ def parse_bert_tokenizer(content: bytes, read: ReadVocabulary) -> BertTokenizer 
         read: reads the vocabulary, by far the largest part.
     """
     begin = content.find(b"{", content.find(_VOCABULARY))
-    found = read(content[begin:]) if begin > 0 else None
+    found = read(content[begin:]) if begin > 0 and content.startswith(b"{") else None
     if found is None:
         return None
     vocabulary, size = found
     try:
         rest = json.loads(content[:begin] + b"{}" + content[begin + size :], object_pairs_hook=_unique)
         return _bert_tokenizer(rest, vocabulary)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def _bert_tokenizer(rest: Mapping[str, Any], vocabulary: Vocabulary) -> BertTokenizer | None:
-    """Check all parts of a tokenizer but its vocabulary, which is empty in ``rest``."""
-    normalizer, model = rest["normalizer"], rest["model"]
-    unknown, longest_word = vocabulary.id_of(model["unk_token"]), model["max_input_chars_per_word"]
+    """Check all parts of a tokenizer but its vocabulary, which is empty in ``rest``.
+
+    Every value is compared, so that nothing is read here that the tokenizers library reads otherwise or refuses.
+    """
+    normalizer, decoder, model = rest["normalizer"], rest["decoder"], rest["model"]
+    name, longest_word = model["unk_token"], model["max_input_chars_per_word"]
+    first, last, processor = _special_tokens(rest["post_processor"])
     # How accents and ideographs are treated does not matter: messages with them take the general path.
-    is_bert = (
-        (normalizer["type"], normalizer["lowercase"], normalizer["clean_text"]) == ("BertNormalizer", True, True)
-        and rest["pre_tokenizer"] == {"type": "BertPreTokenizer"}
-        and (model["type"], model["continuing_subword_prefix"], model["vocab"]) == ("WordPiece", "##", {})
-        # A message with an opening bracket takes the general path, so none of these tokens is in any other.
-        and all(token["content"].startswith("[") for token in rest["added_tokens"])
-    )
-    special = _special_tokens(rest["post_processor"])
-    if not is_bert or unknown is None or special is None or longest_word not in range(1, LONGEST_WORD + 1):
+    expected = {
+        "version": "1.0",
+        "truncation": _truncation(rest["truncation"]),
+        "padding": _padding(rest["padding"]),
+        "added_tokens": [_added_token(token) for token in rest["added_tokens"]],
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": bool(normalizer["handle_chinese_chars"]),
+            "strip_accents": None if normalizer["strip_accents"] is None else bool(normalizer["strip_accents"]),
+            "lowercase": True,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": processor,
+        "decoder": decoder and {"type": "WordPiece", "prefix": "##", "cleanup": bool(decoder["cleanup"])},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": name,
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": longest_word,
+            "vocab": {},
+        },
+    }
+    unknown = vocabulary.id_of(_token(name))
+    if _canonical(rest) != _canonical(expected) or unknown is None:
         return None
-    return BertTokenizer(vocabulary, unknown, *special, longest_word)
+    if not 1 <= _number(longest_word) <= LONGEST_WORD:
+        return None
+    return BertTokenizer(vocabulary, unknown, first, last, longest_word)
 
 
-def _special_tokens(processor: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return the ids before and after the tokens of a text; None if there is not exactly one of each."""
+def _special_tokens(processor: Mapping[str, Any]) -> tuple[int, int, dict[str, Any]]:
+    """Return the ids before and after the tokens of a text, and the processor that adds these."""
     if processor["type"] == "BertProcessing":
-        return processor["cls"][1], processor["sep"][1]
-    if processor["type"] != "TemplateProcessing":
+        first, last = processor["cls"], processor["sep"]
+        return _number(first[1]), _number(last[1]), {"type": "BertProcessing", "sep": last[:2], "cls": first[:2]}
+    cls, sep = (_token(processor["single"][at]["SpecialToken"]["id"]) for at in (0, 2))
+    ids = {name: _number(processor["special_tokens"][name]["ids"][0]) for name in (cls, sep)}
+    before, after, second = (
+        {"SpecialToken": {"id": name, "type_id": kind}} for name, kind in ((cls, 0), (sep, 0), (sep, 1))
+    )
+    text, other = ({"Sequence": {"id": name, "type_id": kind}} for kind, name in enumerate("AB"))
+    template = {
+        "type": "TemplateProcessing",
+        "single": [before, text, after],
+        "pair": [before, text, after, other, second],
+        "special_tokens": {name: {"id": name, "ids": [number], "tokens": [name]} for name, number in ids.items()},
+    }
+    return ids[cls], ids[sep], template
+
+
+def _truncation(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if found is None:
         return None
-    before, text, after = processor["single"]
-    if text["Sequence"]["id"] != "A":
+    direction = {"direction": "Right"} if "direction" in found else {}  # older files have none
+    return {"max_length": _number(found["max_length"]), "strategy": "LongestFirst", "stride": 0} | direction
+
+
+def _padding(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if found is None:
         return None
-    [first], [last] = (processor["special_tokens"][part["SpecialToken"]["id"]]["ids"] for part in (before, after))
-    return first, last
+    pad = {"pad_id": _number(found["pad_id"]), "pad_type_id": 0, "pad_token": _token(found["pad_token"])}
+    fixed = isinstance(found["strategy"], dict)
+    strategy = {"Fixed": _number(found["strategy"]["Fixed"])} if fixed else "BatchLongest"
+    return {"strategy": strategy, "direction": "Right", "pad_to_multiple_of": None} | pad
+
+
+def _added_token(found: Mapping[str, Any]) -> dict[str, Any]:
+    content = _token(found["content"])
+    if not content.startswith("["):  # a message with an opening bracket takes the general path
+        raise ValueError(f"the token {content} may be in a message")
+    return {"id": _number(found["id"]), "content": content} | {name: bool(found[name]) for name in _FLAGS}
+
+
+def _number(value: Any) -> int:
+    """Return an id or a length, which the library keeps in 32 bits.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if type(value) is not int or value not in range(2**31):
+        raise ValueError(f"{value!r} is no id and no length")
+    return value
+
+
+def _token(value: Any) -> str:
+    """Return a token of visible ASCII characters.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value, str) or not re.fullmatch("[!-~]+", value):
+        raise ValueError(f"{value!r} is no token")
+    return value
+
+
+def _canonical(value: Any) -> str:
+    """Return JSON that tells true from 1 and 1 from 1.0, whatever the order of keys."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

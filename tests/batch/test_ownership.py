@@ -3,10 +3,12 @@
 import errno
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from spam_edge.batch.folder import remove
 from spam_edge.batch.job import Progress
 from spam_edge.batch.journal import Journal
 from spam_edge.errors import InputError, JobError
@@ -47,6 +49,28 @@ def leave_unfinished_job(source: Path, output: Path, run_job: RunJob) -> None:
     with pytest.raises(InputError, match="2 fields"):
         run_job(source, output=output, part_rows=1)
     assert Journal(journal_folder(output)).records
+
+
+@pytest.mark.parametrize("stem", ["a/x", "../x", "a\0b", "\ud800", 5, "/x"])
+@pytest.mark.parametrize("options", [{"force": True}, {"resume": True}])
+def test_tampered_job_file_leads_to_no_file_outside_its_folder(
+    tmp_path: Path, source: Path, run_job: RunJob, stem: object, options: dict[str, bool]
+) -> None:
+    output = tmp_path / "out.csv"
+    run_job(source, output=output)
+    journal = journal_folder(output)
+    job = json.loads((journal / "job.json").read_text())
+    (journal / "job.json").write_text(json.dumps(job | {"stems": [stem]}))
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    for name in ("x.csv", "part-00001-a.csv"):
+        (victim / name).write_text("precious")
+    (journal / "part-00001-a").symlink_to(victim)
+    with suppress(JobError):
+        run_job(source, output=output, **options)
+    assert {path.read_text() for path in victim.iterdir()} == {"precious"}
+    with pytest.raises(JobError, match="is no file of"):
+        remove(journal, ["part-00001-a/x.csv"])
 
 
 @pytest.mark.parametrize("name", OUTPUTS)

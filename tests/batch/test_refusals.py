@@ -1,6 +1,8 @@
 """Input discovery and refused outputs of batch jobs."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +115,60 @@ def test_report_may_be_written_into_output_folder(tmp_path: Path, source: Path, 
     run_job(source, output=tmp_path / "out", report=report)
     report.touch()
     run_job(source, output=tmp_path / "out", report=report, force=True)
+
+
+@pytest.mark.parametrize("output", ["out", "out.csv"])
+def test_report_that_would_replace_another_file_is_refused(
+    tmp_path: Path, source: Path, run_job: RunJob, bundle_copy: Path, output: str
+) -> None:
+    run_job(source, output=tmp_path / output)
+    linked = tmp_path / "linked.csv"
+    linked.hardlink_to(source)
+    job = "out/.spam-edge/job.json" if output == "out" else ".out.csv.spam-edge/job.json"
+    part = "out/part-00000-in.csv" if output == "out" else "out.csv"
+    rejects = "out/rejects.jsonl" if output == "out" else "out.csv.rejects.jsonl"
+    paths = [source, linked, *(tmp_path / name for name in (job, part, rejects, "no/report.json", "data"))]
+    for report in [*paths, bundle_copy / "manifest.json"]:
+        before = report.read_bytes() if report.is_file() else None
+        with pytest.raises(JobError, match=r"the report .* name (a file|another)"):
+            run_job(source, output=tmp_path / output, report=report, bundle=bundle_copy, force=True)
+        assert (report.read_bytes() if report.is_file() else None) == before
+
+
+def test_output_that_is_a_hard_link_of_an_input_is_refused(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+    (tmp_path / "out.csv").hardlink_to(source)
+    with pytest.raises(JobError, match="is or contains the input"):
+        run_job(source, output=tmp_path / "out.csv", force=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"output": "a\0.csv"}, "is no path"),
+        ({"output": "a\ud800.csv"}, "is no path"),
+        ({"output": 5}, "is no path"),
+        ({"part_rows": 2.5}, "part_rows must be an integer of at least 1, not 2.5"),
+        ({"workers": "2"}, "workers must be an integer of at least 1, not '2'"),
+    ],
+)
+def test_options_of_wrong_type_are_refused(
+    tmp_path: Path, source: Path, run_job: RunJob, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(OptionError, match=words):
+        run_job(source, **{"output": tmp_path / "out.csv"} | options)
+
+
+def test_output_name_that_is_too_long_is_one_error(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+    with pytest.raises(JobError, match="File name too long"):
+        run_job(source, output=tmp_path / f"{'x' * 300}.csv")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a separator there")
+def test_input_name_with_backslash_can_be_resumed(tmp_path: Path, source: Path, run_job: RunJob) -> None:
+    strange = source.rename(source.with_name("a\\b.csv"))
+    run_job(strange, output=tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").glob("part-*")] == ["part-00000-a_b.csv"]
+    assert run_job(strange, output=tmp_path / "out", resume=True).already_finished
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from spam_edge import BundleIntegrityError, BundleNotFoundError, RuntimeOptions, SpamClassifier
+from spam_edge import BundleIntegrityError, BundleNotFoundError, RuntimeOptions, SpamClassifier, SpamEdgeError
 from spam_edge.bundle import locate
 from spam_edge.bundle.locate import ENVIRONMENT_VARIABLE, Bundle
 from spam_edge.integrations.columns import ColumnClassifier
@@ -173,6 +173,55 @@ def test_permissions_of_default_bundle_symlink_target_are_checked(home: Path, bu
     bundle_copy.chmod(0o777)
     with pytest.raises(BundleIntegrityError, match="can write to"):
         Bundle.find()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs mode bits")
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_folders_of_symlink_targets_are_checked(
+    home: Path, tmp_path_factory: pytest.TempPathFactory, mode: int
+) -> None:
+    public = tmp_path_factory.mktemp("public")
+    (public / "sub").mkdir(mode=0o755)
+    (home / "artifacts").rename(public / "sub" / "artifacts")
+    (public / "alias").symlink_to("sub/artifacts")
+    (home / "artifacts").symlink_to(public / "alias")
+    assert Bundle.find().path == public / "sub/artifacts/bundle"
+    public.chmod(mode)
+    if mode & 0o1000:  # only owners move what is in it
+        assert Bundle.find().path.is_dir()
+    else:
+        with pytest.raises(BundleIntegrityError, match=f"can write to {public};"):
+            Bundle.find()
+    public.chmod(0o755)
+    (home / "artifacts").unlink()
+    (home / "artifacts").symlink_to("artifacts")
+    with pytest.raises(BundleNotFoundError):
+        Bundle.find()
+
+
+@pytest.mark.parametrize("location", ["x" * 5000, "a\0b"])
+def test_name_that_no_file_can_have_is_no_bundle(location: str) -> None:
+    for load in (Bundle.find, SpamClassifier.load):
+        with pytest.raises(BundleNotFoundError, match="does not exist"):
+            load(location)
+
+
+def test_verify_compares_sizes_before_it_hashes(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.truncate(bundle_copy / "golden.jsonl", 2**40)  # a hole
+    monkeypatch.setattr(locate, "sha256_of_stream", lambda _: pytest.fail("it was hashed"))
+    bundle = Bundle.find(bundle_copy)
+    with pytest.raises(BundleIntegrityError, match=r"golden\.jsonl has more bytes, expected"):
+        bundle.verify(["golden.jsonl"])
+
+
+def test_file_that_does_not_fit_into_memory_is_named(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError("no memory for 5 bytes")
+
+    bundle = Bundle.find(bundle_copy)
+    monkeypatch.setattr(locate.PrivateCopy, "of", fail)
+    with pytest.raises(SpamEdgeError, match=r"tokenizer\.json does not fit into memory"):
+        bundle.read("tokenizer.json")
 
 
 def test_bundle_with_another_digest_is_refused(tiny_bundle: Path) -> None:

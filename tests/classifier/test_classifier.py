@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,14 +111,28 @@ def test_abandoned_stream_closes_source_and_leaves_no_threads(classifier: SpamCl
 
 
 def test_stream_arguments_are_checked_before_iteration(classifier: SpamClassifier) -> None:
-    with pytest.raises(OptionError, match="window must be at least 1"):
+    with pytest.raises(OptionError, match="window must be an integer of at least 1"):
         classifier.classify_stream([], window=0)
+    for window in (1.5, 2**63, "4"):
+        with pytest.raises(OptionError, match="window must be an integer"):
+            classifier.classify_stream([], window=window)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="not a single string"):
         classifier.classify_stream("one string")
     with pytest.raises(InputError, match="choose its column of texts"):
         classifier.classify_stream({"text": HAM})
     with pytest.raises(InputError, match="an iterable of messages, not int"):
         classifier.classify_stream(1)  # type: ignore[arg-type]
+
+
+def test_series_with_another_index_gives_verdicts_in_order(classifier: SpamClassifier) -> None:
+    texts = [f"{SPAM} caf\u00e9", f"{HAM} \U0001f600", "ok caf\u00e9"]
+    series = pandas.Series(texts, index=[2, 1, 0])
+    assert classifier.classify_batch(series) == classifier.classify_batch(texts)  # type: ignore[arg-type]
+    assert classifier.score(series).tolist() == classifier.score(texts).tolist()  # type: ignore[arg-type]
+    shifted = pandas.Series(texts, index=[10, 11, 12])
+    assert classifier.classify_batch(shifted) == classifier.classify_batch(texts)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="not DataFrame; choose its column of texts"):
+        classifier.classify_batch(pandas.DataFrame({"text": texts}))  # type: ignore[arg-type]
 
 
 def test_classify_refuses_list_of_messages(classifier: SpamClassifier) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,6 +180,17 @@ class TestOutput:
     def test_output_symlink_to_input_is_usage_error(self, classify: Classify, messages: str) -> None:
         Path("out.txt").symlink_to(messages)
         assert classify(messages, "--output", "out.txt").exit_code == 2
+
+    def test_appending_to_an_input_is_refused(self, folder: Path, tiny_bundle: Path) -> None:
+        (folder / "in.csv").write_text(f"text\n{HAM}\n", encoding="utf-8")
+        command = [sys.executable, "-m", "spam_edge", "classify", "in.csv", "--model", str(tiny_bundle)]
+        with (folder / "in.csv").open("a") as stream:
+            done = subprocess.run(command, cwd=folder, stdout=stream, stderr=subprocess.PIPE, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (
+            1,
+            b"Error: in.csv is the standard output, too; send the verdicts elsewhere\n",
+        )
+        assert (folder / "in.csv").read_text(encoding="utf-8") == f"text\n{HAM}\n"
 
     def test_valid_rows_are_written_despite_bad_row(self, classify: Classify) -> None:
         result = classify("--output", "out.txt", stdin=SPAM.encode() + b"\n\xff\n" + HAM.encode())

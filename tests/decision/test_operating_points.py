@@ -153,6 +153,10 @@ def test_old_bundle_without_modes_offers_only_balanced(bundle_copy: Path) -> Non
     ["", "[]", "{}", '{"variant": "int8", "ham": [], "spam": [0.5]}', '{"variant": "int8", "ham": [2], "spam": [0.5]}',
      '{"variant": "int8", "ham": [NaN], "spam": [0.5]}', '{"variant": "int8", "ham": [[0.1]], "spam": [0.5]}',
      '{"variant": "int8", "ham": [0.1, 0.2], "spam": [0.5], "ham_kinds": ["bank"]}',
+     '{"variant": "int8", "ham": [1' + "0" * 400 + '], "spam": [0.5]}',
+     '{"variant": "int8", "ham": [0.1], "spam": ' + "[" * 100_000 + "]" * 100_000 + "}",
+     '{"variant": "int8", "ham": ["0.1"], "spam": [0.5]}', '{"variant": "int8", "ham": [true], "spam": [0.5]}',
+     '{"variant": "int8", "ham": [0.1], "spam": [0.5], "ham_kinds": ["' + "a" * 1_000 + '"]}',
      '{"variant": "int8", "ham": ["a"], "spam": [0.5]}', '{"variant": "int8", "ham": 0.5, "spam": [0.5]}'],
 )  # fmt: skip
 def test_malformed_validation_scores_error_names_file(bundle_copy: Path, content: str) -> None:

@@ -74,7 +74,9 @@ def _kinds(manifest: dict[str, Any]) -> str | None:
         return None
     tables = []
     for title, side, wrong in (("ham", "false_positive_rate", 1), ("spam", "recall", -1)):
-        rates = {kind: both[side] for kind, both in today["by_kind"].items() if both.get(side, {}).get("n", 0) >= _ENOUGH}
+        rates = {
+            kind: both[side] for kind, both in today["by_kind"].items() if both.get(side, {}).get("n", 0) >= _ENOUGH
+        }
         worst = sorted(rates, key=lambda kind: -wrong * rates[kind]["value"])[:8]
         header = [f"kind of {title}", side.replace("_p", "-p").replace("_", " ")]
         tables.append(table(header, [[kind.replace("-", " "), _rate(rates[kind])] for kind in worst]))
@@ -83,7 +85,9 @@ def _kinds(manifest: dict[str, Any]) -> str | None:
 
 def _weakest(by_kind: dict[str, Any]) -> str:
     """Name the kinds with the lowest recall, among those with enough messages."""
-    recall = {kind: rates["recall"] for kind, rates in by_kind.items() if rates.get("recall", {}).get("n", 0) >= _ENOUGH}
+    recall = {
+        kind: rates["recall"] for kind, rates in by_kind.items() if rates.get("recall", {}).get("n", 0) >= _ENOUGH
+    }
     lowest = sorted(recall, key=lambda kind: recall[kind]["value"])[:2]
     named = [f"{kind.replace('-', ' ')} ({100 * recall[kind]['value']:.0f} % caught)" for kind in lowest]
     return f", most often of the kinds {' and '.join(named)}" if named else ""

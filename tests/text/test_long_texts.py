@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer
 from tokenizers.normalizers import BertNormalizer, Lowercase
 from tokenizers.pre_tokenizers import Whitespace
 
-from spam_edge.text.boundaries import boundary_pattern
+from spam_edge.text.boundaries import _PUNCTUATION, _SPACES, boundary_pattern
 from spam_edge.text.normalization import Normalizer
 from spam_edge.text.tokenization import READS, TextEncoder, TokenIds
 from spam_edge.text.variants import VariantEncoder
@@ -116,6 +116,13 @@ def test_tokens_never_span_text_boundary(kind: str) -> None:
 
 def test_unsupported_tokenizers_have_no_boundary_pattern() -> None:
     assert {kind for kind in KINDS if boundary_pattern(_tokenizer(kind)) is None} == WITHOUT_BOUNDARIES
+
+
+def test_tokenizer_with_all_boundaries_in_one_token_has_no_boundary_pattern() -> None:
+    tokenizer = Tokenizer.from_file(str(TOKENIZER))
+    tokenizer.normalizer = BertNormalizer(lowercase=True, handle_chinese_chars=False)
+    tokenizer.add_special_tokens([AddedToken("[" + _SPACES + _PUNCTUATION, special=True, normalized=False)])
+    assert boundary_pattern(tokenizer) is None
 
 
 LONG = 100_000

@@ -261,6 +261,16 @@ def test_unusable_tables_file_is_refused_on_open(tmp_path: Path, content: str | 
         lambda data: data.update(emoji=[]),
         lambda data: data.update(invisible=""),
         lambda data: data.update(invisible=None),
+        lambda data: data.update(invisible=["ab"]),
+        lambda data: data.update(invisible=[1]),
+        lambda data: data.update(foreign=[["z", "a"]]),
+        lambda data: data.update(foreign=[[1, 2]]),
+        lambda data: data.update(foreign=[["ab", "cd"]]),
+        lambda data: data.update(words=[1]),
+        lambda data: data["confusable"].update({"\u0430": ""}),
+        lambda data: data["shapes"].update({"\u044f": ""}),
+        lambda data: data["plain"].update({"\u00e9": "\ud800"}),
+        lambda data: data["emoji"].update({"\ud800": "x"}),
     ],
 )
 def test_malformed_tables_are_refused_on_first_use(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -1,5 +1,6 @@
 """The text library reads ``tokenizer.json`` as the tokenizers library does, or does not support it."""
 
+import itertools
 import json
 import platform
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from spam_edge.text import native
 from spam_edge.text.wordpiece import BertTokenizer, Vocabulary, parse_bert_tokenizer
@@ -115,6 +117,24 @@ UNSUPPORTED: dict[str, Callable[[dict[str, Any]], object]] = {
     "special token of two ids": lambda tokenizer: tokenizer["post_processor"]["special_tokens"]["[CLS]"].update(
         ids=[2, 3]
     ),
+    "other version": lambda tokenizer: tokenizer.update(version="9"),
+    "no truncation": lambda tokenizer: tokenizer.pop("truncation"),
+    "malformed truncation": lambda tokenizer: tokenizer.update(truncation={"max_length": "8"}),
+    "malformed padding": lambda tokenizer: tokenizer.update(padding=5),
+    "malformed decoder": lambda tokenizer: tokenizer.update(decoder={"type": "WordPiece"}),
+    "another key": lambda tokenizer: tokenizer.update(other=1),
+    "another key of the model": lambda tokenizer: tokenizer["model"].update(other=1),
+    "no pair": lambda tokenizer: tokenizer["post_processor"].pop("pair"),
+    "added token without a flag": lambda tokenizer: tokenizer["added_tokens"][0].pop("lstrip"),
+    "added token with a number for a flag": lambda tokenizer: tokenizer["added_tokens"][0].update(lstrip=0),
+    "added token that is not ASCII": lambda tokenizer: tokenizer["added_tokens"][0].update(content="[\u00e9]"),
+    "lowercase 1": lambda tokenizer: tokenizer["normalizer"].update(lowercase=1),
+    "clean_text 1.0": lambda tokenizer: tokenizer["normalizer"].update(clean_text=1.0),
+    "ideographs 1": lambda tokenizer: tokenizer["normalizer"].update(handle_chinese_chars=1),
+    "true for a word length": lambda tokenizer: tokenizer["model"].update(max_input_chars_per_word=True),
+    "part that is two things": lambda tokenizer: tokenizer["post_processor"]["single"][1].update(
+        tokenizer["post_processor"]["single"][0]
+    ),
     "second text first": lambda tokenizer: tokenizer["post_processor"]["single"][1]["Sequence"].update(id="B"),
 }
 
@@ -122,6 +142,70 @@ UNSUPPORTED: dict[str, Callable[[dict[str, Any]], object]] = {
 @pytest.mark.parametrize("name", UNSUPPORTED)
 def test_file_of_other_structure_is_not_supported(name: str) -> None:
     assert _parse(_changed(UNSUPPORTED[name], ensure_ascii=False)) is None
+
+
+@pytest.mark.parametrize("number", [-1, 2**31, 2**32 - 1, 2**32 + 2, True, 2.0, "2", None, [2]])
+@pytest.mark.parametrize("processor", ["TemplateProcessing", "BertProcessing"])
+def test_special_token_id_that_is_no_row_is_not_supported(number: object, processor: str) -> None:
+    def change(tokenizer: dict[str, Any], of_cls: object) -> None:
+        if processor == "BertProcessing":
+            tokenizer["post_processor"] = {"type": processor, "sep": ["[SEP]", 3], "cls": ["[CLS]", of_cls]}
+        else:
+            tokenizer["post_processor"]["special_tokens"]["[CLS]"]["ids"] = [of_cls]
+
+    assert _parse(_changed(lambda tokenizer: change(tokenizer, 2), ensure_ascii=False)) is not None
+    assert _parse(_changed(lambda tokenizer: change(tokenizer, number), ensure_ascii=False)) is None
+
+
+@pytest.mark.parametrize("padding", [None, {}, {"length": 8}])
+@pytest.mark.parametrize("direction", [True, False])
+def test_tokenizer_with_truncation_and_padding_is_supported(padding: dict[str, Any] | None, direction: bool) -> None:
+    tokenizer = Tokenizer.from_str(CONTENT)
+    tokenizer.enable_truncation(16)
+    if padding is not None:
+        tokenizer.enable_padding(pad_id=0, pad_token="[PAD]", **padding)
+    content = tokenizer.to_str()
+    assert _parse(content if direction else content.replace('"direction":"Right",', "", 1)) is not None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeff" + CONTENT,
+        CONTENT.replace('"truncation":null', '"truncation":NaN'),
+        CONTENT.replace('"truncation":null', '"truncation":1e999'),
+        CONTENT.replace('"truncation":null', f'"truncation":{"[" * 10_000}{"]" * 10_000}'),
+    ],
+    ids=["byte order mark", "NaN", "infinity", "depth"],
+)
+def test_json_that_other_parsers_refuse_is_not_supported(content: str) -> None:
+    assert _parse(content) is None
+
+
+def test_vocabulary_of_colliding_hashes_is_not_supported() -> None:
+    """Words chosen to collide would take quadratic time."""
+
+    def extended(state: int, word: str) -> int:
+        for character in word:
+            state = ((state ^ ord(character)) * 16777619) & 0xFFFFFFFF
+        return state
+
+    state, blocks = 2166136261, []
+    for _ in range(11):
+        seen: dict[int, str] = {}
+        for letters in itertools.product("abcdefghijklmnopqrstuvwxyz0123456789", repeat=4):
+            word = "".join(letters)
+            found = extended(state, word)
+            if found in seen:
+                blocks.append((seen[found], word))
+                state = found
+                break
+            seen[found] = word
+    words = {"".join(parts): 5 for parts in itertools.product(*blocks)}
+    assert len(words) == 2**11
+    content = _changed(lambda tokenizer: tokenizer["model"]["vocab"].update(words), ensure_ascii=False)
+    assert _parse(content) is not None
+    assert native.open_native_encoder(content.encode(), (), max_length=32, threads=1) is None
 
 
 def test_repeated_keys_are_not_supported() -> None:

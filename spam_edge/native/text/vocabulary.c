@@ -29,13 +29,14 @@ static uint32_t hash_of(uint32_t hash, const char *word, size_t size) {
     return hash;
 }
 
-/* Returns 0, or -1 if a word with an id is not the first of its kind. */
-static int add_word(Tables *tables, size_t start, size_t size, int32_t id) {
+/* Returns 0, or -1 if a word with an id is not the first of its kind. Adds the slots that were searched to `searched`. */
+static int add_word(Tables *tables, size_t start, size_t size, int32_t id, size_t *searched) {
     const char *word = tables->words + start;
     const int piece = size > 2 && word[0] == '#' && word[1] == '#';
     if (piece) start += 2, size -= 2, word += 2;
     const uint32_t hash = hash_of(piece ? HASH_OF_PIECES : HASH_OF_WORDS, word, size);
     const size_t slot = slot_of(tables, hash, piece, word, size);
+    *searched += (slot - first_slot(tables, hash)) & (tables->slot_count - 1);
     if (tables->tags[slot]) return id == NO_TOKEN ? 0 : -1;
     tables->tags[slot] = tag_of(hash);
     tables->slots[slot] = (Slot){(uint32_t)start, id};
@@ -48,13 +49,15 @@ int build_vocabulary(Tables *tables) {
     if (!slots || slots & (slots - 1) || slots / 4 * 3 < tables->count || tables->size > UINT32_MAX) return -1;
     memset(tables->tags, 0, slots);
     tables->longest = 0;
-    size_t start = 0;
+    /* Words chosen to have one hash take quadratic time. Others need about 2 slots each. */
+    const size_t most = 64 * tables->count + 4096;
+    size_t start = 0, searched = 0;
     for (size_t i = 0; i < tables->count; i++) {
-        if (start == tables->size) return -1;
+        if (start == tables->size || searched > most) return -1;
         const char *end = memchr(tables->words + start, '\n', tables->size - start);
         if (!end) return -1;
         const size_t size = (size_t)(end - tables->words) - start;
-        if (size && add_word(tables, start, size, tables->ids[i])) return -1;
+        if (size && add_word(tables, start, size, tables->ids[i], &searched)) return -1;
         start += size + 1;
     }
     return start == tables->size ? 0 : -1;

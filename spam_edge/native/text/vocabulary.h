@@ -42,7 +42,7 @@ static inline uint32_t hash_with(uint32_t hash, char character) {
 }
 
 /* Fills slots, tags and `longest`. Of equal words the first counts, and the others must have no id.
- * Returns 0, or -1 if that or `count` does not fit the words. */
+ * Returns 0, or -1 if that or `count` does not fit the words, or if so many hashes are equal that look-ups are slow. */
 int build_vocabulary(Tables *tables);
 
 /* Returns the id of a word or, with a hash from HASH_OF_PIECES, of a piece; NO_TOKEN or NOT_FOUND if it has none. */

@@ -20,6 +20,7 @@ OLDEST_VERSION = 1
 _BEGINNING = re.compile(rb'\{\s*"version": (\d+),')
 _READ_OF_IT = 64  # bytes
 _MAPS = ("plain", "styled", "confusable", "emoji")
+_OF_LETTERS = ("styled", "confusable", "shapes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,13 @@ class Tables:
         """
         try:
             data = json.loads(content)
-            maps = {name: _one_character_each(_some(data[name])) for name in _MAPS}
-            maps["shapes"] = _one_character_each(data["shapes"]) if data["version"] > OLDEST_VERSION else {}
-            words = frozenset(data["words"])
-            foreign = tuple((first, last) for first, last in data["foreign"])
-            return cls(invisible=frozenset(_some(data["invisible"])), words=words, foreign=foreign, **maps)
+            maps = {name: _map(_some(data[name])) for name in _MAPS}
+            maps["shapes"] = _map(data["shapes"]) if data["version"] > OLDEST_VERSION else {}
+            for name in _OF_LETTERS:
+                _check_letters(maps[name])
+            invisible = frozenset(map(_character, _some(data["invisible"])))
+            words, foreign = frozenset(_texts(data["words"])), tuple(map(_range, data["foreign"]))
+            return cls(invisible=invisible, words=words, foreign=foreign, **maps)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise _unreadable(path, repr(error)) from error
 
@@ -134,10 +137,39 @@ def _unreadable(path: Path, reason: object) -> BundleIntegrityError:
     return BundleIntegrityError(f"{path} cannot be read ({reason}); export the bundle again")
 
 
-def _one_character_each(table: Any) -> dict[str, str]:
-    if not all(len(key) == 1 and isinstance(value, str) for key, value in table.items()):
-        raise TypeError("a table must map single characters to strings")
-    return dict(table)
+def _map(table: Any) -> dict[str, str]:
+    return dict(zip(map(_character, table), _texts(table.values()), strict=True))
+
+
+def _check_letters(table: Mapping[str, str]) -> None:
+    if not all(table.values()):
+        raise ValueError("a character has no letters")
+
+
+def _range(ends: Any) -> tuple[str, str]:
+    first, last = map(_character, ends)
+    if first > last:
+        raise ValueError(f"the range {first!r} to {last!r} is empty")
+    return first, last
+
+
+def _character(value: Any) -> str:
+    [text] = _texts([value])
+    if len(text) != 1:
+        raise ValueError(f"{text!r} is not one character")
+    return text
+
+
+def _texts(values: Iterable[Any]) -> list[str]:
+    """Return texts; a lone surrogate would make messages invalid that are not."""
+    found = list(values)
+    if not all(isinstance(value, str) for value in found):
+        raise TypeError("an entry is not a string")
+    try:
+        "".join(found).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("an entry has a lone surrogate") from error
+    return found
 
 
 def _some(table: Any) -> Any:
