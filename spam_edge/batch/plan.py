@@ -20,6 +20,7 @@ from spam_edge.batch.writing.tables import check_conversion
 from spam_edge.bundle.locate import Bundle
 from spam_edge.decision.operating_points import OperatingPoint
 from spam_edge.errors import JobError
+from spam_edge.readers.windows import STDIN
 
 _FILE_SUFFIX = re.compile(r"\.[a-z]\w*", re.IGNORECASE)
 """A suffix that names a format, unlike that of ``run-1.5`` or of a date."""
@@ -93,6 +94,8 @@ def _layout(job: JobOptions, first: Input) -> Layout:
         raise JobError(
             f"--output {output} has the suffix of {by_suffix}, but --format is {job.output_format}; change one of them"
         )
+    if output == STDIN:
+        raise JobError("--output - is no file; name a file or a folder: batch does not write to standard output")
     if by_suffix is None and not output.is_dir() and _FILE_SUFFIX.fullmatch(output.suffix):
         raise JobError(
             f"--output {output} has the suffix of no format that batch writes (.{', .'.join(FORMATS)}); "

@@ -56,7 +56,8 @@ class Bundle:
         path, origin = _locate(location)
         manifest_path = path / MANIFEST_NAME
         if not _exists(manifest_path, Path.is_file):
-            missing = f"has no {MANIFEST_NAME}" if _exists(path, Path.is_dir) else "does not exist"
+            is_file = "is a file, not a folder" if _exists(path, Path.is_file) else "does not exist"
+            missing = f"has no {MANIFEST_NAME}" if _exists(path, Path.is_dir) else is_file
             raise BundleNotFoundError(
                 f"no bundle: {path} ({origin}) {missing}; run `make train export`, "
                 f"or set --model or {ENVIRONMENT_VARIABLE} to the path of a bundle"

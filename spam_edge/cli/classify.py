@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from spam_edge.classifier import SpamClassifier
 
 SPAM_FOUND = 3
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_OTHER_SUFFIXES = {".tsv", ".json", ".parquet", ".xlsx", ".xls", ".ods", ".gz", ".zst", ".bz2", ".xz", ".zip"}
 
 
 @click.command(
@@ -38,7 +40,7 @@ SPAM_FOUND = 3
     epilog=examples(
         "spam-edge classify messages.txt",
         "tail -f incoming.log | spam-edge classify --only spam",
-        "spam-edge classify export.csv --text-column body --format csv --output verdicts.csv",
+        "spam-edge classify export.csv --text-column body --output verdicts.csv",
         "spam-edge classify --fail-on-spam mail/*.eml",
         "spam-edge classify --input-format whatsapp chat.txt",
         "spam-edge classify --max-fpr 0.01 messages.txt",
@@ -52,9 +54,7 @@ SPAM_FOUND = 3
     "--format",
     "output_format",
     type=click.Choice(writers.FORMATS),
-    default="text",
-    show_default=True,
-    help="Output format.",
+    help="Output format  [default: by the suffix of --output, else text].",
 )
 @click.option(
     "-o",
@@ -72,7 +72,7 @@ def classify(
     *,
     files: tuple[Path, ...],
     runtime: RuntimeChoice,
-    output_format: str,
+    output_format: str | None,
     output: Path | None,
     spreadsheet_safe: bool,
     only: str | None,
@@ -94,6 +94,7 @@ def classify(
     unchanged.
     """
     runtime.options()  # contradicting options come before unreadable files
+    output_format = output_format or _format_of(output)
     if spreadsheet_safe and output_format != "csv":
         raise click.UsageError("--spreadsheet-safe is for --format csv: add that option")
     paths = files or (STDIN,)
@@ -123,6 +124,21 @@ def classify(
         click.get_current_context().exit(SPAM_FOUND)
 
 
+def _format_of(output: Path | None) -> str:
+    """Return the format that the suffix of the output names.
+
+    Raises:
+        UsageError: it names a format that is not written.
+    """
+    suffix = output.suffix.lower() if output else ""
+    if suffix in _OTHER_SUFFIXES:
+        raise click.UsageError(
+            f"--output {output} has the suffix of a format that classify does not write; name a .txt, .csv or .jsonl "
+            "file, or use spam-edge batch"
+        )
+    return _SUFFIXES.get(suffix, "text")
+
+
 def _check_files(paths: Sequence[Path], output: Path | None, *, keep_going: bool) -> None:
     """Check inputs and output before the model is loaded.
 
@@ -131,6 +147,8 @@ def _check_files(paths: Sequence[Path], output: Path | None, *, keep_going: bool
         InputError: an input cannot be read, unless the run keeps going.
     """
     if output is not None:
+        if not output.name or output.is_dir():
+            raise click.UsageError(f"--output {str(output)!r} is a folder; name a file in it")
         if not output.absolute().parent.is_dir():
             raise click.UsageError(f"the folder of --output {output} does not exist; create it")
         if any(path.exists() and output.exists() and path.samefile(output) for path in paths):

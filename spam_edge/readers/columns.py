@@ -18,17 +18,26 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 """Delimiters of tables, with their names."""
 _SEP = re.compile(r'"?sep=(.?)"?', re.IGNORECASE)
 """First line of a CSV file for Excel."""
+_NAME = re.compile(r"[\w.#()/-]+( [\w.#()/-]+){0,2}")
+"""Name of an only column, which a message without a header and a record with another delimiter do not match."""
 _QUOTED = re.compile(r'"[^"]*"?')
 
 
 def choose_column(names: Sequence[str], wanted: str | None) -> int:
     """Return the index of the text column: the one named, the only one, or the one with a default name.
 
+    An only column whose name is a sentence or has another delimiter in it does not qualify.
+
     Raises:
         UnreadableText: no column or more than one qualifies; the message lists the columns.
     """
     if wanted is None and len(names) == 1:
-        return 0
+        if _NAME.fullmatch(names[0]):
+            return 0
+        raise UnreadableText(
+            f"the first row is {listed(names)}, which looks like a message or has another delimiter; add a header, or "
+            "set --text-column or --delimiter"
+        )
     return _choose(names, wanted, COLUMN_NAMES, "text")
 
 

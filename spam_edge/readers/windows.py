@@ -25,6 +25,8 @@ from spam_edge.readers.lines import LONGEST_LINE, LineSource
 FORMATS = ("text", "csv", "tsv", "jsonl", "parquet", *EXPORTS, "mail")
 TABLES = ("csv", "tsv")
 STDIN = Path("-")
+_OF_NAMES = {"idna", "punycode"}
+"""Encodings of the names of hosts, which no file has."""
 WINDOW = 1024
 """Maximum number of rows in a window, which also ends at ``LONGEST_LINE`` characters."""
 
@@ -63,11 +65,7 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.input_format not in (None, *FORMATS):
             raise OptionError(f"input_format must be one of {', '.join(FORMATS)}, not {self.input_format!r}")
-        try:
-            codecs.getincrementaldecoder(self.encoding)
-            "".encode(self.encoding)
-        except (LookupError, UnicodeError, ValueError) as error:
-            raise InputError(f"{self.encoding!r} is not a known text encoding; try utf-8 or cp1252") from error
+        _check_encoding(self.encoding)
         if self.delimiter is not None:
             object.__setattr__(self, "delimiter", parse_delimiter(self.delimiter))
 
@@ -82,9 +80,22 @@ class ReadOptions:
         Raises:
             InputError: it takes none of them.
         """
+        if self.text_column is not None and chosen in ("text", "mail"):
+            raise InputError(f"{name}: --text-column is for tables; set --input-format, or leave it out")
         given = "--delimiter" if self.delimiter is not None else "--long-cells" if self.long_cells else None
         if given and chosen not in TABLES:
             raise InputError(f"{name}: {given} is for CSV and TSV; set --input-format csv, or leave it out")
+
+
+def _check_encoding(encoding: str) -> None:
+    problem = InputError(f"{encoding!r} is not a known text encoding; try utf-8 or cp1252")
+    try:
+        codecs.getincrementaldecoder(encoding)
+        "".encode(encoding)
+    except (LookupError, UnicodeError, ValueError) as error:
+        raise problem from error
+    if codecs.lookup(encoding).name in _OF_NAMES:
+        raise problem
 
 
 @dataclass(slots=True)

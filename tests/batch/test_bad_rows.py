@@ -47,6 +47,13 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_object_before_the_key_is_known_is_bad_row_as_in_classify(tmp_path: Path, run_job: RunJob) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "a", "body": "b"}\n{"text": "c"}\n{"text": "d", "body": "e"}\n')
+    report = run_job(tmp_path / "in.jsonl", output=tmp_path / "out.jsonl", on_error="skip")
+    assert [row["text"] for row in read_jsonl(tmp_path / "out.jsonl")] == ["c", "d"]
+    assert report.errors == 1
+
+
 @pytest.mark.parametrize(
     ("name", "first"),
     [("in.csv", r"in\.csv:3: 3 fields"), ("in.jsonl", r":2: invalid JSON"), ("in.parquet", ":2: .* utf-8")],
@@ -141,7 +148,7 @@ def test_broken_quote_over_few_lines_is_one_bad_row(tmp_path: Path, run_job: Run
 
 def test_single_json_key_is_not_taken_as_text_column(tmp_path: Path, run_job: RunJob) -> None:
     (tmp_path / "in.jsonl").write_text('{"id": "WINNER"}\n{"id": "a2", "text": "hi"}\n')
-    with pytest.raises(InputError, match=r"in\.jsonl:1: the object has no key 'text'"):
+    with pytest.raises(InputError, match=r"in\.jsonl:1: no text column found"):
         run_job(tmp_path / "in.jsonl", output=tmp_path / "out.jsonl")
     run_job(tmp_path / "in.jsonl", output=tmp_path / "skip.jsonl", on_error="skip")
     assert [row["id"] for row in read_jsonl(tmp_path / "skip.jsonl")] == ["a2"]

@@ -158,6 +158,15 @@ def test_options_of_wrong_type_are_refused(
         run_job(source, **{"output": tmp_path / "out.csv"} | options)
 
 
+def test_standard_output_is_refused_as_output(
+    tmp_path: Path, source: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(JobError, match="batch does not write to standard output"):
+        run_job(source, output=Path("-"))
+    assert not Path("-").exists()
+
+
 def test_output_name_that_is_too_long_is_one_error(tmp_path: Path, source: Path, run_job: RunJob) -> None:
     with pytest.raises(JobError, match="File name too long"):
         run_job(source, output=tmp_path / f"{'x' * 300}.csv")

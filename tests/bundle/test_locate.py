@@ -199,6 +199,12 @@ def test_folders_of_symlink_targets_are_checked(
         Bundle.find()
 
 
+def test_file_in_place_of_a_bundle_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(BundleNotFoundError, match="is a file, not a folder"):
+        Bundle.find(tmp_path / "model.onnx")
+
+
 @pytest.mark.parametrize("location", ["x" * 5000, "a\0b"])
 def test_name_that_no_file_can_have_is_no_bundle(location: str) -> None:
     for load in (Bundle.find, SpamClassifier.load):

@@ -181,6 +181,30 @@ class TestOutput:
         Path("out.txt").symlink_to(messages)
         assert classify(messages, "--output", "out.txt").exit_code == 2
 
+    @pytest.mark.parametrize(
+        ("name", "first"),
+        [("out.csv", "file,line,"), ("out.JSONL", '{"file":'), ("out.txt", "SPAM\t"), ("out", "SPAM\t")],
+    )
+    def test_suffix_of_output_decides_format(self, classify: Classify, messages: str, name: str, first: str) -> None:
+        assert classify(messages, "-o", name).exit_code == 0
+        assert Path(name).read_text(encoding="utf-8").startswith(first)
+        assert classify(messages, "-o", name, "--format", "text").exit_code == 0
+        assert Path(name).read_text(encoding="utf-8").startswith("SPAM\t")
+
+    @pytest.mark.parametrize("name", ["out.xlsx", "out.csv.gz", "out.parquet", "out.json"])
+    def test_suffix_of_format_that_is_not_written_is_usage_error(
+        self, classify: Classify, messages: str, name: str
+    ) -> None:
+        result = classify(messages, "-o", name)
+        assert (result.exit_code, Path(name).exists()) == (2, False)
+        assert "name a .txt, .csv or .jsonl file, or use spam-edge batch" in result.stderr
+
+    @pytest.mark.parametrize("name", ["", "."])
+    def test_output_that_is_a_folder_is_usage_error(self, classify: Classify, messages: str, name: str) -> None:
+        result = classify(messages, "-o", name)
+        assert result.exit_code == 2
+        assert "folder; name a file in it" in result.stderr or "is a directory" in result.stderr
+
     def test_appending_to_an_input_is_refused(self, folder: Path, tiny_bundle: Path) -> None:
         (folder / "in.csv").write_text(f"text\n{HAM}\n", encoding="utf-8")
         command = [sys.executable, "-m", "spam_edge", "classify", "in.csv", "--model", str(tiny_bundle)]

@@ -291,3 +291,20 @@ def test_closed_stdin_or_stdout_prints_one_line_error(
     assert process.returncode == 1
     assert process.stderr.startswith(f"Error: {reason}")
     assert process.stderr.count("\n") == 1
+
+
+def test_interruption_during_import_exits_with_130_and_no_traceback(environment: Mapping[str, str]) -> None:
+    interrupted = (
+        "import builtins, os, signal; plain = builtins.__import__\n"
+        "def importing(name, *rest):\n"
+        "    if name == 'click':\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return plain(name, *rest)\n"
+        "builtins.__import__ = importing\n"
+        "from spam_edge.__main__ import run\n"
+        "run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", interrupted], env=environment, capture_output=True, timeout=TIMEOUT, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, b"")

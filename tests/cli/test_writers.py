@@ -53,6 +53,17 @@ def test_csv_writer_quotes_texts_and_writes_header() -> None:
     )
 
 
+@pytest.mark.parametrize("field", ["file", "label", "text"])
+def test_csv_writer_quotes_carriage_returns(field: str) -> None:
+    values = {"file": "f", "label": "HAM", "text": "hi"} | {field: "a\rb"}
+    stream = io.StringIO(newline="")
+    csv_writer(stream)(
+        [(Message(values["text"], values["file"], 1), Prediction(values["label"], 0.25, truncated=False))]
+    )
+    [row] = csv.DictReader(io.StringIO(stream.getvalue(), newline=""))
+    assert row[field] == "a\rb"
+
+
 def test_text_writer_escapes_control_characters_in_labels() -> None:
     stream = io.StringIO()
     text_writer(stream)([(Message("hi", "f", 1), Prediction("SP\x1b\nAM", 1.0, truncated=False))])

@@ -116,7 +116,6 @@ class JsonSource:
         """Read up to the first object with the text, whose keys are the names."""
         self._reserved = reserved
         self._input, self._reading = source, reading
-        self._key = TextKey(reading.text_column)
         self.names = self._first_keys()
 
     def blocks(self) -> Iterator[Block]:
@@ -125,6 +124,7 @@ class JsonSource:
             yield from _blocks(self._rows(lines), raw, self._input)
 
     def _first_keys(self) -> list[str]:
+        key = TextKey(self._reading.text_column)
         missing: UnreadableText | None = None
         with _lines(self._input, self._reading) as (lines, _):
             for line in lines:
@@ -134,8 +134,8 @@ class JsonSource:
                     except UnreadableText:
                         continue
                     try:
-                        if self._key.name is None:
-                            self._key.value(dict.fromkeys(names))
+                        if key.name is None:
+                            key.value(dict.fromkeys(names))
                     except UnreadableText as error:
                         missing = missing or error
                     else:
@@ -145,13 +145,14 @@ class JsonSource:
         return [JSON_TEXT]
 
     def _rows(self, lines: LineSource) -> Iterator[Row]:
+        key = TextKey(self._reading.text_column)  # what a later object decides does not count for an earlier one
         for line in lines:
             if fault := lines.take_fault():
                 yield self._bad(lines.number, None, fault.reason, fault.kind)
             elif line.strip():
-                yield self._row(line, lines.number)
+                yield self._row(line, lines.number, key)
 
-    def _row(self, line: str, number: int) -> Row:
+    def _row(self, line: str, number: int, key: TextKey) -> Row:
         known: str | None = None
         try:
             value = json_value(line)
@@ -163,7 +164,7 @@ class JsonSource:
                 return self._bad(number, None, f"a JSON {type(value).__name__} is not an object or a string", "json")
             known = line
             _check_names(f"{self._input.name}:{number}", value, self._reserved)
-            text = self._key.value(value)
+            text = key.value(value)
             return Row(number, None if text is None else checked_text(text), line, len(line))
         except UnreadableText as error:
             return self._bad(number, known, str(error), error.kind)
