@@ -32,7 +32,7 @@ def choose_column(names: Sequence[str], wanted: str | None) -> int:
         UnreadableText: no column or more than one qualifies; the message lists the columns.
     """
     if wanted is None and len(names) == 1:
-        if _NAME.fullmatch(names[0]):
+        if _NAME.fullmatch(names[0].strip()):
             return 0
         raise UnreadableText(
             f"the first row is {listed(names)}, which looks like a message or has another delimiter; add a header, or "
@@ -72,14 +72,15 @@ class TextKey:
 def choose_columns(names: Sequence[str], text: str | None, label: str | None) -> tuple[int, int]:
     """Return the indices of the text column and of the label column.
 
-    The label column is the one named or the one with a default name. :func:`choose_column` finds the text column among
-    the others.
+    The label column is the one named or the one with a default name. The text column is the only other one, or the one
+    that :func:`choose_column` finds among the others.
 
     Raises:
         UnreadableText: no column or more than one qualifies; the message lists the columns.
     """
     label_index = _choose(names, label, LABEL_NAMES, "label")
-    text_index = choose_column([*names[:label_index], *names[label_index + 1 :]], text)
+    others = [*names[:label_index], *names[label_index + 1 :]]
+    text_index = 0 if text is None and len(others) == 1 else choose_column(others, text)
     return text_index + (text_index >= label_index), label_index
 
 

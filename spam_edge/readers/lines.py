@@ -25,6 +25,8 @@ _OVERLONG = "<overlong>\n"
 """Stands for a line that was not kept; compared by identity."""
 _MARK = "spam_edge.mark"
 _MARKED = re.compile("[\ud800-\udfff]")
+_OF_NAMES = {"idna", "punycode"}
+"""Encodings of the names of hosts, which no file has."""
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -198,3 +200,19 @@ class LineSource:
             f"byte 0x{ord(line[index]) & 0xFF:02x} at position {start + 1} of line {self.number} is not "
             f"{self.encoding}; set the encoding, for example with --encoding cp1252"
         )
+
+
+def check_encoding(encoding: str) -> None:
+    """Check the name of an encoding.
+
+    Raises:
+        InputError: it is unknown, or none of files.
+    """
+    problem = InputError(f"{encoding!r} is not a known text encoding; try utf-8 or cp1252")
+    try:
+        codecs.getincrementaldecoder(encoding)
+        "".encode(encoding)
+    except (LookupError, UnicodeError, ValueError) as error:
+        raise problem from error
+    if codecs.lookup(encoding).name in _OF_NAMES:
+        raise problem

