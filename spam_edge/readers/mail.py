@@ -4,7 +4,12 @@ import codecs
 import io
 import re
 from collections.abc import Callable, Iterator
-from email.errors import InvalidBase64CharactersDefect, InvalidBase64LengthDefect
+from email.errors import (
+    FirstHeaderLineIsContinuationDefect,
+    InvalidBase64CharactersDefect,
+    InvalidBase64LengthDefect,
+    MissingHeaderBodySeparatorDefect,
+)
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from typing import cast
@@ -27,11 +32,21 @@ DEEPEST = 10
 """Maximum number of mails within one another, of which each forwards the next."""
 _MBOX = b"From "
 _ENCRYPTED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
-_TRANSFER = {"", "7bit", "8bit", "binary", "quoted-printable", "base64", "x-uuencode", "uuencode", "uue", "x-uue"}
+_PGP = re.compile(r"^-----BEGIN PGP MESSAGE\b", re.MULTILINE)
+_READ = ["text/plain", "text/html"]
+"""Content types of texts that are read, the preferred one first."""
+_TNEF = {"application/ms-tnef", "application/vnd.ms-tnef"}
+"""Content types in which Outlook wraps a whole mail, as an attachment."""
+_UUENCODE = {"x-uuencode", "uuencode", "uue", "x-uue"}
+_TRANSFER = {"", "7bit", "8bit", "binary", "quoted-printable", "base64", *_UUENCODE}
 """Transfer encodings that ``get_payload`` decodes; a text of another one comes back as it is."""
 _NO_CHARSETS = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"}
 """Encodings of Python in which no mail is written; the time of punycode grows with the square of the length."""
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
+_ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bq]\?", re.IGNORECASE)
+"""The beginning of an encoded word in a header."""
+_BASE64_WORD = re.compile(r"=\?[^?\s]+\?b\?([^?]*)\?=", re.IGNORECASE)
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3})?={0,2}")
 
 
 def mail_rows(read: Callable[[int], bytes], *, name: str, encoding: str) -> Iterator[Row]:
@@ -92,44 +107,112 @@ def _check_length(length: int) -> None:
 
 
 def _shown(mail: EmailMessage, encoding: str, depth: int) -> list[str]:
-    """Return the subject and the texts of a mail, the ``depth``-th of those that hold one another."""
-    return [*filter(None, [_subject(mail, encoding)]), *_texts(mail, encoding, depth)]
+    """Return the subject and the texts of a mail, the ``depth``-th of those that hold one another.
+
+    Raises:
+        UnreadableText: among others, if the mail has its text in a part of a type that is not read.
+    """
+    subject = _subject(mail, encoding)
+    unread: list[MIMEPart] = []
+    texts = _texts(mail, encoding, depth, unread)
+    hidden = next((part for part in unread if part is mail or not _attached(part)), None)
+    if not texts and hidden is not None:
+        kind = hidden.get_content_type()
+        if _raw(hidden, "content-type").lower().lstrip().startswith("message/"):  # renamed for the parser
+            kind = kind.replace("application/", "message/")
+        raise UnreadableText(f"the text of the mail is in {kind}, which is not read; save it as plain text", "mail")
+    return [*filter(None, [subject]), *texts]
+
+
+def _raw(part: MIMEPart, name: str) -> str:
+    return next((str(value) for header, value in part.raw_items() if header.lower() == name), "")
 
 
 def _subject(mail: EmailMessage, encoding: str) -> str:
-    raw = next((str(value) for header, value in mail.raw_items() if header.lower() == "subject"), "")
+    raw = _raw(mail, "subject")
     if raw.isascii():
-        return str(mail["subject"] or "").strip()
-    try:  # bytes without a charset
-        return _FOLD.sub("", raw.encode("utf-8", "surrogateescape").decode(encoding)).strip()
-    except UnicodeError as error:
-        raise UnreadableText(f"the subject is not {encoding}; set the encoding with --encoding", "encoding") from error
+        subject = str(mail["subject"] or "")
+        words = ("".join(word.split()) for word in _BASE64_WORD.findall(raw))
+        if "\ufffd" in subject or not all(map(_BASE64.fullmatch, words)):
+            raise _undecodable()
+    else:  # bytes without a charset
+        try:
+            subject = _FOLD.sub("", raw.encode("utf-8", "surrogateescape").decode(encoding))
+        except UnicodeError as error:
+            reason = f"the subject is not {encoding}; set the encoding with --encoding"
+            raise UnreadableText(reason, "encoding") from error
+    if _ENCODED_WORD.search(subject):
+        raise _undecodable()
+    return subject.strip()
 
 
-def _texts(part: MIMEPart, encoding: str, depth: int) -> list[str]:
+def _undecodable() -> UnreadableText:
+    return UnreadableText("the subject cannot be decoded; save the mail again, in UTF-8", "encoding")
+
+
+def _texts(part: MIMEPart, encoding: str, depth: int, unread: list[MIMEPart]) -> list[str]:
     """Return the texts that a reader sees, in order: all inline ones, also of mails that are forwarded inline.
 
-    Of alternatives, it is the plain one if it has text, else the first one that has.
+    Of alternatives, it is the plain one if it has text, else the first one that has. Parts of types that are not read
+    are added to ``unread``.
     """
+    _check_headers(part)
     kind = part.get_content_type()
     if kind in _ENCRYPTED:
-        raise UnreadableText("the mail is encrypted; save it decrypted", "encrypted")
-    if kind == "text/html":
-        return list(filter(None, [text_of_html(_decoded(part, encoding))]))
-    if part.get_content_maintype() == "text":  # of unknown kinds, too: the standard takes them for plain
-        return list(filter(None, [_decoded(part, encoding).strip()]))
+        raise _encrypted()
+    if kind in _READ:
+        text = _decoded(part, encoding)
+        text = text_of_html(text) if kind == "text/html" else text.strip()
+        if _PGP.search(text):
+            raise _encrypted()
+        return list(filter(None, [text]))
     if kind in FORWARDED:
         return _forwarded(part, encoding, depth + 1)
     if part.get_content_maintype() != "multipart":
+        unread.append(part)
         return []
     if not part.is_multipart():
         raise UnreadableText("the parts of the mail have no boundary that is declared; save the mail again", "mail")
-    shown = [inner for inner in part.iter_parts() if inner.get_content_disposition() != "attachment"]
+    shown = [
+        inner
+        for inner in part.iter_parts()
+        if inner.get_content_disposition() != "attachment" or inner.get_content_type() in _TNEF
+    ]
     if kind != "multipart/alternative":
-        return [text for inner in shown for text in _texts(inner, encoding, depth)]
-    wanted = ["text/plain", "text/html"]
-    shown.sort(key=lambda inner: [*wanted, inner.get_content_type()].index(inner.get_content_type()))
-    return next(filter(None, (_texts(inner, encoding, depth) for inner in shown)), [])
+        return [text for inner in shown for text in _texts(inner, encoding, depth, unread)]
+    shown.sort(key=lambda inner: [*_READ, inner.get_content_type()].index(inner.get_content_type()))
+    return next(filter(None, (_texts(inner, encoding, depth, unread) for inner in shown)), [])
+
+
+def _encrypted() -> UnreadableText:
+    return UnreadableText("the mail is encrypted; save it decrypted", "encrypted")
+
+
+def _attached(part: MIMEPart) -> bool:
+    """Whether a part of a type that is not read goes with a text, and does not stand for it."""
+    kind = part.get_content_type()
+    if kind in _TNEF:
+        return False
+    media = part.get_content_maintype() in ("image", "audio", "video")
+    return media or kind.endswith("-signature") or part.get_filename() is not None
+
+
+def _check_headers(part: MIMEPart) -> None:
+    """Check that no headers are lost, which would tell how the text is encoded.
+
+    Raises:
+        UnreadableText: a line among them is no header, or two of them contradict each other.
+    """
+    for defect in part.defects:
+        if isinstance(defect, FirstHeaderLineIsContinuationDefect | MissingHeaderBodySeparatorDefect):
+            body = part.preamble or _undecoded(part).decode("ascii", "surrogateescape")
+            line = (str(defect) or body).strip().partition("\n")[0][:40]
+            found = repr(line) if line else "a line"
+            reason = f"{found} among the headers is no header; correct it, or save the mail again"
+            raise UnreadableText(reason, "mail")
+    for name in ("content-type", "content-transfer-encoding"):
+        if len({str(value).partition(";")[0] for value in part.get_all(name, [])}) > 1:
+            raise UnreadableText(f"two headers {name} contradict each other; save the mail again", "mail")
 
 
 def _forwarded(part: MIMEPart, encoding: str, depth: int) -> list[str]:
@@ -151,6 +234,8 @@ def _decoded(part: MIMEPart, encoding: str) -> str:
     _check_length(len(content) if isinstance(content, bytes) else 0)
     if any(isinstance(defect, InvalidBase64CharactersDefect | InvalidBase64LengthDefect) for defect in part.defects):
         raise UnreadableText("the text is not valid base64; save the mail again", "encoding")
+    if transfer in _UUENCODE and isinstance(content, bytes) and not _is_uuencoded(_undecoded(part), content):
+        raise UnreadableText("the text is not valid uuencode; save the mail again", "encoding")
     try:
         return str(content, _known(charset)) if isinstance(content, bytes) else ""
     except (ValueError, LookupError) as error:
@@ -159,6 +244,20 @@ def _decoded(part: MIMEPart, encoding: str) -> str:
             raise UnreadableText(reason, "encoding") from error
         reason = "the charset of the text" if isinstance(error, UnicodeError) else "a known charset"
         raise UnreadableText(f"{charset} is not {reason}; save the mail again, in UTF-8", "encoding") from error
+
+
+def _is_uuencoded(content: bytes, decoded: bytes) -> bool:
+    """Whether all of a text was decoded; ``get_payload`` skips what is before, and returns others as they are."""
+    content = content.strip()
+    complete = content.startswith(b"begin ") and content.endswith(b"\nend")
+    return not content or (complete and not decoded.startswith(b"begin "))
+
+
+def _undecoded(part: MIMEPart) -> bytes:
+    """Return the text as it is in the mail. The part forgets its transfer encoding."""
+    del part["content-transfer-encoding"]
+    content = part.get_payload(decode=True)  # without decode, Python applies any charset, also in quadratic time
+    return content if isinstance(content, bytes) else b""
 
 
 def _known(charset: str) -> str:

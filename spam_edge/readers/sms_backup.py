@@ -3,6 +3,7 @@
 The file is not trusted: a document type, and with it every entity, is refused, and no element grows without limit.
 """
 
+import base64
 import codecs
 import re
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ from datetime import UTC, datetime
 from xml.parsers import expat
 
 from spam_edge.errors import InputError
-from spam_edge.readers.extraction import BadRow, CsvRecord, Table
+from spam_edge.readers.extraction import BadRow, CsvRecord, Table, UnreadableText
 from spam_edge.readers.lines import LONGEST_LINE, LineSource
+from spam_edge.readers.markup import text_of_html
 
 NAMES = ["time", "address", "type", "text"]
 _TYPES = {"1": "received", "2": "sent", "3": "draft", "4": "outbox", "5": "failed", "6": "queued"}
@@ -27,7 +29,7 @@ def open_sms_backup(lines: LineSource) -> Table:
     """Read the messages of a backup: SMS, and the texts of MMS.
 
     Raises:
-        InputError: while reading, if the file is no such backup or not well formed.
+        InputError: while reading, if the file is no such backup, not well formed or incomplete.
     """
     return Table(NAMES, len(NAMES) - 1, _records(lines))
 
@@ -39,6 +41,7 @@ def _records(lines: LineSource) -> Iterator[CsvRecord | BadRow | None]:
             raise InputError(f"{lines.name}: {fault.reason}")
         yield from backup.feed(_repaired(line))
     yield from backup.feed("", last=True)
+    backup.check_count()
 
 
 class _Backup:
@@ -49,8 +52,9 @@ class _Backup:
         self._found: list[CsvRecord | BadRow | None] = []
         self._waiting: list[str] = []
         self._depth = self._size = self._waited = 0
+        self._declared, self._messages = "", 0
         self._mms: tuple[dict[str, str], int] | None = None
-        self._texts: list[str] = []
+        self._parts: list[dict[str, str]] = []
         self._parser = expat.ParserCreate("utf-8")
         self._parser.XmlDeclHandler = self._declare
         self._parser.StartDoctypeDeclHandler = self._refuse_type
@@ -81,6 +85,18 @@ class _Backup:
         found, self._found = self._found, []
         return found
 
+    def check_count(self) -> None:
+        """Check that the backup has as many messages as it says.
+
+        Raises:
+            InputError: it has fewer.
+        """
+        if re.fullmatch("[0-9]{1,9}", self._declared) and int(self._declared) > self._messages:
+            raise InputError(
+                f"{self._name} has fewer messages than it says ({self._messages:,} of {int(self._declared):,}); export "
+                "it again, or correct its count"
+            )
+
     def _declare(self, _version: str, encoding: str | None, _standalone: int) -> None:
         try:
             declared = codecs.lookup(encoding or "utf-8").name
@@ -104,25 +120,36 @@ class _Backup:
                 f"{self._name} is XML, but no backup of SMS Backup & Restore (it begins with <{tag}>, not <smses>); "
                 "convert it to CSV or JSON Lines with a column text"
             )
+        if not self._depth:
+            self._declared = values.get("count", "")
         self._depth, self._size = self._depth + 1, 0
+        self._messages += tag in ("sms", "mms")
         if tag == "sms":
             self._keep(values.get("type", ""), values, [values.get("body", "")], line)
         elif tag == "mms":
-            self._mms, self._texts = (values, line), [_value(values, "sub")]
-        elif tag == "part" and values.get("ct", "").partition(";")[0].strip().lower() == "text/plain":
-            self._texts.append(_value(values, "text"))
+            self._mms, self._parts = (values, line), []
+        elif tag == "part" and _content_type(values) in ("text/plain", "text/html"):
+            self._parts.append(values)
 
     def _end(self, tag: str) -> None:
         self._depth, self._size = self._depth - 1, 0
         if tag == "mms" and self._mms is not None:
             values, line = self._mms
-            self._keep(values.get("msg_box", ""), values, self._texts, line)
             self._mms = None
+            try:
+                texts = [_value(values, "sub"), *map(_part_text, self._parts)]
+            except UnreadableText as error:
+                self._found.append(BadRow(self._name, line, str(error), error.kind))
+            else:
+                self._keep(values.get("msg_box", ""), values, texts, line)
 
     def _keep(self, kind: str, values: dict[str, str], texts: list[str], line: int) -> None:
         text = "\n".join(filter(None, texts))
         if _LOST in text:
-            reason = f"the text has bytes that are not {self._encoding}, or a reference to no character"
+            reason = (
+                f"the text has bytes that are not {self._encoding}, or a reference to no character; remove them, or "
+                "export it again"
+            )
             self._found.append(BadRow(self._name, line, reason, "encoding"))
         elif not text.strip():
             self._found.append(None)
@@ -135,6 +162,30 @@ def _value(values: dict[str, str], name: str) -> str:
     """Return an attribute of an MMS; the app writes ``null`` for a missing one. The body of an SMS is always text."""
     value = values.get(name, "")
     return "" if value == "null" else value
+
+
+def _content_type(part: dict[str, str]) -> str:
+    return part.get("ct", "").partition(";")[0].strip().lower()
+
+
+def _part_text(part: dict[str, str]) -> str:
+    text = _value(part, "text") or _text_of_data(_value(part, "data"))
+    if _content_type(part) != "text/html":
+        return text
+    try:
+        return text_of_html(text)
+    except UnreadableText as error:
+        raise UnreadableText("the HTML of the message has no end; export it again", error.kind) from error
+
+
+def _text_of_data(data: str) -> str:
+    try:
+        text = base64.b64decode("".join(data.split()), validate=True).decode()
+    except ValueError:
+        text = _LOST
+    if _NO_CHARACTER.search(text) or _LOST in text:
+        raise UnreadableText("the attribute data of the text is not base64 of UTF-8; export it again", "encoding")
+    return text
 
 
 def _time(milliseconds: str) -> str:

@@ -1,5 +1,7 @@
 """Exports of messengers and phones are parsed into messages, never read line by line."""
 
+# ruff: noqa: RUF001 - the times of many countries have confusable characters
+
 import io
 import json
 import subprocess
@@ -66,10 +68,50 @@ class TestSmsBackup:
     def test_mms_subject_and_text_parts_are_read(self) -> None:
         parts = '<part ct="image/png" data="AAAA" text="no"/><part ct="text/plain" text="WIN"/>'
         parts += '<part ct="Text/plain; charset=utf-8" text="now"/>'
-        content = backup(f'<mms date="0" address="+1" msg_box="1" sub="Prize">\n<parts>{parts}\n</parts>\n</mms>', "")
+        content = backup(f'<mms date="0" address="+1" msg_box="1" sub="Prize">\n<parts>{parts}\n</parts>\n</mms>')
         assert records("sms-xml", content) == [
             CsvRecord(["1970-01-01T00:00:00+00:00", "+1", "received", "Prize\nWIN\nnow"], 3)
         ]
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            'ct="text/html" text="&lt;p&gt;caf\xe9&lt;/p&gt;"',
+            'ct="text/plain" text="null" data="Y2Fmw6k="',
+            'ct="text/html" data="PHA+Y2Fm w6k8L3A+"',
+            'ct="text/plain" text="caf\xe9" data="null"',
+        ],
+    )
+    def test_html_and_data_attribute_of_mms_are_read(self, part: str) -> None:
+        assert texts("sms-xml", backup(f"<mms><part {part}/></mms>")) == ["caf\xe9"]
+
+    @pytest.mark.parametrize(
+        ("part", "reason"),
+        [
+            ('ct="text/plain" data="####"', "data of the text is not base64 of UTF-8; export it again"),
+            ('ct="text/plain" data="6Q=="', "data of the text is not base64 of UTF-8; export it again"),
+            ('ct="text/plain" data="YQBiAA=="', "data of the text is not base64 of UTF-8; export it again"),
+            ('ct="text/html" text="&lt;p WINNER"', "the HTML of the message has no end; export it again"),
+        ],
+    )
+    def test_unreadable_mms_part_makes_only_its_message_bad(self, part: str, reason: str) -> None:
+        bad, good = records("sms-xml", backup(f"<mms>\n<part {part}/></mms>", sms('"fine"')))
+        assert isinstance(bad, BadRow)
+        assert (bad.line, reason in bad.reason) == (3, True)
+        assert isinstance(good, CsvRecord)
+
+    @pytest.mark.parametrize("declared", ["3", "0003"])
+    def test_backup_with_fewer_messages_than_declared_is_refused(self, declared: str) -> None:
+        content = backup(sms('"hi"'), "<mms/>").replace('count="2"', f'count="{declared}"')
+        with pytest.raises(
+            InputError, match=r"in has fewer messages than it says \(2 of 3\); export it again, or corr"
+        ):
+            records("sms-xml", content)
+
+    @pytest.mark.parametrize("declared", ["1", "2", "", "many", "9" * 5000])
+    def test_other_message_counts_are_accepted(self, declared: str) -> None:
+        content = backup(sms('"hi"'), "<mms/>").replace('count="2"', f'count="{declared}"')
+        assert texts("sms-xml", content) == ["hi"]
 
     @given(st.lists(TEXTS), st.booleans())
     @example(["null"], False)
@@ -92,7 +134,9 @@ class TestSmsBackup:
         bad, good = records("sms-xml", backup(sms(f'"see {body}"'), sms('"fine"')))
         assert isinstance(bad, BadRow)
         assert (bad.line, bad.kind) == (3, "encoding")
-        assert "the text has bytes that are not utf-8, or a reference to no character" in bad.reason
+        assert bad.reason == (
+            "the text has bytes that are not utf-8, or a reference to no character; remove them, or export it again"
+        )
         assert isinstance(good, CsvRecord)
 
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-16-le"])
@@ -135,7 +179,8 @@ class TestSmsBackup:
     def test_long_tag_or_comment_is_parsed_in_linear_time(self, begin: str) -> None:
         end = '" />' if begin.startswith("<sms") else "-->"
         start = time.process_time()
-        actual = records("sms-xml", backup(begin + "aaaaaaaa\n" * 100_000 + end, sms('"hi"')))
+        content = backup(begin + "aaaaaaaa\n" * 100_000 + end, sms('"hi"')).replace(' count="2"', "")
+        actual = records("sms-xml", content)
         assert time.process_time() - start < 5
         assert isinstance(actual[-1], CsvRecord)
         assert actual[-1].line == 100_004
@@ -171,11 +216,54 @@ class TestWhatsApp:
             "[22.01.20, 10:00:00]",
             "\u200e[1/22/20, 10:00:00\u202fAM]",
             "\u200f[22/01/2020, 10.00.00]",
+            "2020/1/22 下午10:00 -",
+            "[2020/1/22 下午10:00:05]",
+            "2020/1/22, 10:00 下午 -",
+            "2020年1月22日 10:00 -",
+            "2020/01/22(水) 10:00 -",
+            "2020. 1. 22. 오후 10:00,",
+            "[2020. 1. 22. 오후 10:00:05]",
+            "2020. 01. 22. 10:00 -",
+            "22. 1. 2020 10:00 -",
+            "22.01.2020. 10:00 -",
+            "22.1.2020. 10.00 -",
+            "22.01.20 г., 10:00 ч. -",
+            "22/1/20, 10:00 π.μ. -",
+            "22/1/20 10:00 पूर्वाह्न -",
+            "٢٢/١/٢٠٢٠، ١٠:٠٠ م -",
+            "\u200f22\u200f/1\u200f/2020، 10:00 م -",
+            "۱۳۹۸/۱۱/۲،\u200f ۱۰:۰۰ -",
+            "22.1.20, 10:00 e paradites -",
+            "10:00, 22/01/2020 -",
+            "22/01/2020, 10:00 \u2013 ",
         ],
     )
     def test_time_formats_of_many_countries_are_recognised(self, time: str) -> None:
         [[_, sender, text]] = values("whatsapp", f"{time} +1 555: hi\n")
         assert (sender, text) == ("+1 555", "hi")
+
+    @pytest.mark.parametrize(
+        "line",
+        ["2020/1/22 is free", "22/01/2020 10:00 tomorrow - at Bob: 5", "22.01.2020 10:00, room: 5", "10:00 - Bob: 5"],
+    )
+    def test_line_with_other_text_at_time_goes_on_with_message(self, line: str) -> None:
+        assert texts("whatsapp", f"22/01/2020, 10:00 - Bob: hi\n{line}\n") == [f"hi\n{line}"]
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\u00a0", "\u200e"])
+    def test_text_after_colon_and_any_space_is_read(self, end: str) -> None:
+        assert values("whatsapp", f"22/01/2020, 10:00 - \u200eBob:{end}WIN\n") == [["22/01/2020, 10:00", "Bob", "WIN"]]
+
+    def test_several_lines_without_sender_are_bad_row(self) -> None:
+        bad, good = records("whatsapp", f"{ANDROID}more\n22/01/2020, 10:00 - Bob: hi\n")[-2:]
+        assert isinstance(bad, BadRow)
+        assert (bad.line, bad.kind) == (3, "sender")
+        assert "the message has no sender; WhatsApp exports begin like" in bad.reason
+        assert isinstance(good, CsvRecord)
+
+    def test_line_without_colon_takes_linear_time(self) -> None:
+        start = time.process_time()
+        records("whatsapp", f"{ANDROID}22/01/2020, 10:00 - {' ' * 1_000_000}x\n")
+        assert time.process_time() - start < 5
 
     @given(st.lists(TEXTS.filter(lambda text: not any(map(whatsapp.begins_message, text.split("\n"))))))
     def test_any_text_survives_round_trip(self, bodies: list[str]) -> None:

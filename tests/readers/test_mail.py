@@ -36,6 +36,12 @@ def text_of(content: bytes, encoding: str = "utf-8") -> str:
     return row.text
 
 
+def mixed(*parts: bytes, kind: bytes = b"mixed") -> bytes:
+    """Return a mail of parts, of which each begins with its content type."""
+    head = HEADERS + b"Content-Type: multipart/" + kind + b"; boundary=b\n\n"
+    return head + b"".join(b"--b\nContent-Type: " + part + b"\n" for part in parts) + b"--b--\n"
+
+
 def reason_of(content: bytes) -> str:
     row = row_of(content)
     assert isinstance(row, BadRow)
@@ -91,6 +97,147 @@ def test_encoding_option_applies_without_declared_charset() -> None:
 )
 def test_undecodable_or_encrypted_mail_is_bad_row(head: bytes, body: bytes, reason: str) -> None:
     assert reason in reason_of(HEADERS + head + b"\n" + body)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        b"=?utf-8?Q?caf=E9_WINNER!!?=",
+        b"=?us-ascii?Q?caf=E9?=",
+        b"=?utf-8?B?####?=",
+        b"=?utf-8?B?V0lO_TkVS?=",
+        b"=?utf-8?b?V0lOT?=",
+        b"=?utf-8?Q?WINNER",
+        b"=?utf-8?Q?WINNER??=",
+        b"caf\xc3\xa9 =?utf-8?Q?WINNER?=",
+    ],
+)
+def test_undecodable_subject_is_bad_row(subject: bytes) -> None:
+    assert "the subject cannot be decoded; save the mail again, in UTF-8" in reason_of(
+        b"Subject: " + subject + b"\n\nok\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        (b"=?utf-8?B?V0lO\n TkVS?=", "WINNER"),
+        (b"=?utf-8?B?V0k?= =?utf-8?B?Tg==?=", "WIN"),
+        (b"=?utf-8?Q?caf=C3?=\n =?utf-8?Q?=A9?=", "caf\xe9"),  # a character is split
+        (b"=?utf-8?Q?You have won?=", "You have won"),
+        (b"=?nope?Q?WINNER?=", "WINNER"),
+        (b"win =?", "win =?"),
+    ],
+)
+def test_nonstandard_but_decodable_subject_is_read(subject: bytes, text: str) -> None:
+    assert text_of(b"Subject: " + subject + b"\n\n") == text
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        (b"this is not a header", "this is not a header"),
+        (b"Content-Transfer-Encoding : base64", "Content-Transfer-Encoding : base64"),
+        (b">From ann", ">From ann"),
+        (b"caf\xe9 " + b"a" * 100, "caf\udce9 " + "a" * 35),
+    ],
+)
+def test_malformed_header_line_is_bad_row_that_names_it(line: bytes, named: str) -> None:
+    reason = f"{named!r} among the headers is no header; correct it, or save the mail again"
+    kind = b"Content-Type: multipart/mixed; boundary=b\n"
+    part = b"\n--b\n\nhi\n--b--\n"
+    for content in (line + b"\nX: y\n\nV0lO\n", kind + line + b"\nX: y\n" + part):
+        assert reason in reason_of(HEADERS + content)
+    assert reason in reason_of(mixed(b"text/html\n" + line + b"\n\nV0lO\n"))
+    assert text_of(mixed(b"text/plain\n\nhi\n", b"text/plain\nContent-Disposition: attachment\n" + line)) == "lunch\nhi"
+
+
+def test_continuation_before_first_header_is_bad_row() -> None:
+    assert "'Content-Transfer-Encoding: base64' among the headers is no header" in reason_of(
+        b" Content-Transfer-Encoding: base64\nSubject: hi\n\nV0lO\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [("Content-Transfer-Encoding", "7bit", "base64"), ("Content-Type", "text/plain", "text/html; charset=utf-8")],
+)
+def test_contradicting_headers_are_bad_row(name: str, first: str, second: str) -> None:
+    def mail(*values: str) -> bytes:
+        return HEADERS + "".join(f"{name}: {value}\n" for value in values).encode() + b"\nhi\n"
+
+    assert f"two headers {name.lower()} contradict each other; save the mail again" in reason_of(mail(first, second))
+    assert text_of(mail(first, first.upper())) == "lunch\nhi"
+
+
+@pytest.mark.parametrize("head", [b"", b"Content-Type: text/html\n"])
+def test_inline_pgp_message_is_bad_row_but_signed_text_is_read(head: bytes) -> None:
+    armour = b"-----BEGIN PGP %s-----\n\nhi\n-----END PGP %s-----\n"
+    if head:
+        armour = b"<pre>\n" + armour.replace(b"\n", b"<br>\n")
+    mail = HEADERS + head + b"\n" + armour
+    assert "the mail is encrypted; save it decrypted" in reason_of(mail % (b"MESSAGE", b"MESSAGE"))
+    assert "hi" in text_of(mail % (b"SIGNED MESSAGE", b"SIGNATURE"))
+    assert text_of(HEADERS + b"\nit begins with -----BEGIN PGP MESSAGE-----\n")
+
+
+class TestUnreadTypes:
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            "message/partial",
+            "message/external-body",
+            "application/ms-tnef",
+            "application/octet-stream",
+            "application/pdf",
+            "image/png",
+            "text/rtf",
+            "text/enriched",
+            "text/calendar",
+            "text/x-a",
+        ],
+    )
+    def test_body_of_unread_type_is_bad_row_that_names_type(self, kind: str) -> None:
+        reason = f"the text of the mail is in {kind}, which is not read; save it as plain text"
+        body = b"\n\nSubject: x\n\nWINNER\n"
+        for options in (b"", b'; name="a"'):
+            assert reason in reason_of(HEADERS + b"Content-Type: " + kind.encode() + options + body)
+        if not kind.startswith("image/"):
+            assert reason in reason_of(mixed(b"text/plain\n\n\n", kind.encode() + body))
+            assert reason in reason_of(mixed(b"text/plain\n\n\n", kind.encode() + body, kind=b"alternative"))
+
+    @pytest.mark.parametrize("kind", ["image/png", "application/pdf; name=a.pdf", "text/x-vcard; name=a.vcf"])
+    @pytest.mark.parametrize("disposition", ["attachment", "inline"])
+    def test_attachment_beside_empty_text_is_ignored(self, kind: str, disposition: str) -> None:
+        part = f"{kind}\nContent-Disposition: {disposition}\n\nAAAA\n".encode()
+        assert text_of(mixed(b"text/plain\n\n\n", part)) == "lunch"
+
+    @pytest.mark.parametrize("kind", [b"text/calendar", b"application/pdf", b"text/rtf", b"message/partial"])
+    @pytest.mark.parametrize("outer", [b"mixed", b"alternative", b"related"])
+    def test_unread_type_beside_text_is_ignored(self, kind: bytes, outer: bytes) -> None:
+        for text in (b"text/plain\n\nhi\n", b"text/html\n\n<p>hi</p>\n"):
+            assert text_of(mixed(text, kind + b"\n\nAAAA\n", kind=outer)) == "lunch\nhi"
+
+    def test_outlook_attachment_without_text_beside_is_bad_row(self) -> None:
+        part = b"application/ms-tnef; name=winmail.dat\nContent-Disposition: attachment\n\nAAAA\n"
+        assert "is in application/ms-tnef, which is not read" in reason_of(mixed(b"text/plain\n\n\n", part))
+        assert text_of(mixed(b"text/plain\n\nhi\n", part)) == "lunch\nhi"
+
+    def test_signature_of_empty_mail_is_ignored(self) -> None:
+        signature = b"application/pgp-signature\n\nAAAA\n"
+        assert text_of(mixed(b"text/plain\n\n\n", signature, kind=b"signed")) == "lunch"
+
+    def test_forwarded_mail_of_unread_type_is_bad_row(self) -> None:
+        forward = b"message/rfc822\n\nSubject: prize\nContent-Type: text/rtf\n\nWINNER\n"
+        assert "is in text/rtf, which is not read" in reason_of(mixed(b"text/plain\n\nsee below\n", forward))
+
+
+@pytest.mark.parametrize("body", ["not uu", "WINNER\nbegin 644 a\n#86)C\n`\nend", "begin 644 a\n#86)C\n\n`\nend"])
+def test_invalid_uuencode_is_bad_row(body: str) -> None:
+    head = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: x-uuencode\n\n"
+    assert "the text is not valid uuencode; save the mail again" in reason_of(HEADERS + (head + body).encode())
+    assert text_of(HEADERS + head.encode() + b"begin 644 a\n#86)C\n`\nend\n") == "lunch\nabc"
+    assert text_of(HEADERS + head.encode()) == "lunch"
 
 
 def test_plain_text_is_preferred_over_html_and_attachments() -> None:
@@ -157,8 +304,8 @@ def test_python_only_codecs_are_refused_as_charsets(charset: str) -> None:
 
 def test_delivery_status_part_is_ignored() -> None:
     """Python's parser makes a mail of each block that ends with a blank line."""
-    head = b"Content-Type: message/delivery-status\n\n"
-    assert text_of(HEADERS + head + b"a: b\n\n" * 100) == "lunch"
+    status = b"message/delivery-status\n\n" + b"a: b\n\n" * 100
+    assert text_of(mixed(b"text/plain\n\nfailed\n", status)) == "lunch\nfailed"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +317,6 @@ def test_delivery_status_part_is_ignored() -> None:
         "text / plain",
         '"text/plain"',
         "text",
-        "text/x-a",
     ],
 )
 def test_nonstandard_text_content_types_are_read_as_text(kind: str) -> None:
