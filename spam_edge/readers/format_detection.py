@@ -12,15 +12,17 @@ from itertools import islice
 from spam_edge.errors import InputError
 from spam_edge.readers.columns import COLUMN_NAMES, DELIMITERS, declared_delimiter, is_one_of
 
-_FIRST_LINES = 10
-"""Lines that are read at most. Chats begin with a few that have no sender."""
+_FIRST_LINES = 100
+"""Lines that are read at most. Chats begin with those on who joined, which have no sender."""
+_FEW_LINES = 10
+"""Lines in which times and names of a chat are looked for."""
 _COMMENTS = re.compile(r"(?:<!--.*?-->\s*+)*+")
 _XML = re.compile(r"<(\?xml|smses)\b", re.IGNORECASE)
-_HTML = re.compile(r"<(!doctype\b|html(\s+[\w:-]+\s*=[^>]*)?\s*(>\s*(<|$)|$))", re.IGNORECASE)
+_HTML = re.compile(r"<(!doctype\b|(html|head|body|svg)(\s+[\w:-]+\s*=[^>]*)?\s*(>\s*(<|$)|$))", re.IGNORECASE)
 _MBOX = re.compile(r"From \S+ +\w{3} \w{3} +\d+ \d\d:\d\d.* \d{4}$")
 _MAIL_ONLY = (
     r"Return-Path|Delivered-To|Message-ID|MIME-Version|Reply-To|In-Reply-To|User-Agent|Authentication-Results|"
-    r"Received-SPF|Feedback-ID|(DKIM|DomainKey|ARC|X|Content|Envelope|List|Thread|Resent)-[A-Za-z0-9-]+"
+    r"Received-SPF|Feedback-ID|(DKIM|DomainKey|ARC|X|Content|Envelope|List|Thread|Resent|Snapshot)-[A-Za-z0-9-]+"
 )
 _HEADER = re.compile(rf"({_MAIL_ONLY}|From|To|Cc|Date|Subject|Sender|Received|References):(\s|$)", re.IGNORECASE)
 _FOLDED = re.compile(rf"(Received: (from|by|\()|({_MAIL_ONLY}):)", re.IGNORECASE)
@@ -29,10 +31,33 @@ _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+'
 _JSON = re.compile(rf"\[?\s*{{\s*{_STRING}:|\[\s*(?:{_STRING},?\s*+)++\]?,?$")
 _JSON_LINES = re.compile(r'\{"|\[("|\{\s*("|$)|\[\s*(["\d{\[]|$))')
 """A line that is a bracket, and the beginning of the next one."""
+_SQL = re.compile(r"(INSERT INTO|CREATE TABLE( IF NOT EXISTS)?) [\w.`\"\[\]]+ ?(\(|VALUES\b)", re.IGNORECASE)
+_SQL_BEFORE = re.compile(r"--(\s|$)|/\*|(PRAGMA|SET|BEGIN|USE|DROP TABLE|LOCK TABLES)\b.*;$", re.IGNORECASE)
+_YAML_ITEM = re.compile(r"- [A-Za-z_][\w-]{0,40}:(\s|$)")
+_YAML_KEY = re.compile(r"  [A-Za-z_][\w-]{0,40}:(\s|$)")
 _FIELD = re.compile(r'"[^"]*"|[\w.#()/-]+( [\w.#()/-]+){0,4}|')
 """A column name: quoted, of a few words, or none."""
-_BEFORE_A_TIME = "[\u200e\u200f\u202a\u202b\u202c"
-"""What may stand before the time at the beginning of a chat."""
+_BEFORE_A_TIME = 4
+"""Characters in which the time of an export of WhatsApp has its first digit: direction marks and a bracket precede."""
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]{0,6}\.?"
+_DAY = (
+    rf"(?:\d{{1,4}}[./-](?:\d{{1,2}}|{_MONTH})[./-]\d{{1,4}}|\d{{1,2}}\.? {_MONTH},? \d{{2,4}}"
+    rf"|{_MONTH} {{1,3}}\d{{1,2}}(?:, \d{{4}})?|\d{{4}}[年년] ?\d{{1,2}}[月월] ?\d{{1,2}}[日일])"
+)
+_CLOCK = r"(?:오[전후] )?\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[AaPp]\.?[Mm]\b\.?)?(?:Z|[+-]\d\d:?\d\d)?"
+_TIME = rf"(?:{_DAY}(?:,|T|)\s{{0,3}})?{_CLOCK}"
+_NAME = r"[^\s:<>\[\]](?:[^:<>\[\]\t]{0,39}[^\s:<>\[\]])? ?:(?=\s|$)"
+_NICK = r"<(?=[^<>]*[a-z])(?!(?:[abipu]|br|li|td|tr|em|div|span|center|strong)>)[@+~&% ]?[^\W\d][\w|^`{}\\-]{0,30}>\s"
+_SPOKEN = (
+    rf"[\[(]{_TIME}[\])]\s{{1,3}}(?:{_NICK}|{_NAME})|{_TIME}\s{{1,3}}{_NICK}|{_TIME}\t[^\t]{{1,40}}\t"
+    rf"|\[[^\[\]]{{1,40}}\] \[{_TIME}\] "
+)
+"""A time and a name, one of them in brackets or in a column, before a text."""
+_SAID = rf"(?:{_DAY}|{_TIME})(?:,| -| \||)\s{{1,3}}{_NAME}|{_NICK}"
+"""A time and a name, or a name in brackets: a message may begin so, several one after another do not."""
+_BARE_TIME = rf"{_DAY},?\s{{1,3}}{_CLOCK}$"
+_IN_A_CHAT = 20
+"""Characters in which a line of a chat has a digit or a bracket. Most texts have none, so that nothing is compiled."""
 SPLIT_MBOX = (
     'python3 -c "import mailbox; '
     "[open(f'{n}.eml', 'wb').write(bytes(m)) for n, m in enumerate(mailbox.mbox('FILE'))]\""
@@ -87,14 +112,19 @@ class _Ahead:
 def _is_markup(pattern: re.Pattern[str]) -> Callable[[_Ahead], bool]:
     def is_like(ahead: _Ahead) -> bool:
         first = ahead[0].lstrip()
-        lines = map(str.lstrip, ahead) if first.startswith("<!--") else [first]
+        lines = map(str.lstrip, islice(ahead, _FEW_LINES)) if first.startswith("<!--") else [first]
         return any(pattern.match(line, _COMMENTS.match(line).end()) for line in lines)  # type: ignore[union-attr]
 
     return is_like
 
 
-def _is_chat(ahead: _Ahead) -> bool:
-    if not ahead[0].lstrip(_BEFORE_A_TIME)[:1].isdigit():
+def _begins(*patterns: str) -> Callable[[_Ahead], bool]:
+    """Test whether the first lines match these patterns, one after another."""
+    return lambda ahead: all(re.match(pattern, ahead[index]) for index, pattern in enumerate(patterns))
+
+
+def _is_whatsapp(ahead: _Ahead) -> bool:
+    if not any(map(str.isdigit, ahead[0][:_BEFORE_A_TIME])):
         return False
     from spam_edge.readers.whatsapp import begins_chat, begins_message  # noqa: PLC0415 - few texts begin with a digit
 
@@ -104,6 +134,45 @@ def _is_chat(ahead: _Ahead) -> bool:
         if not begins_message(line):
             return False
     return False
+
+
+def _is_chat(ahead: _Ahead) -> bool:
+    """Whether most of the first lines begin with a time and a name, or one is a time again and again."""
+    first = ahead[0]
+    if not (first.startswith(("[", "<")) or any(map(str.isdigit, first[:_IN_A_CHAT]))):
+        return False
+    if re.match(_BARE_TIME, first):
+        return any(re.match(_BARE_TIME, line) for line in islice(ahead, 1, _FEW_LINES))
+    return _most_are(_SPOKEN, 2, ahead) or _most_are(_SAID, 3, ahead)
+
+
+def _most_are(pattern: str, enough: int, ahead: _Ahead) -> bool:
+    """Whether so many of the first lines match, no fewer than do not. Reads no further than it takes to tell."""
+    matching = 0
+    for number, line in enumerate(islice(ahead, _FEW_LINES), start=1):
+        matching += re.match(pattern, line) is not None
+        if matching == enough:
+            return True
+        if matching * 2 < number:
+            return False
+    return False
+
+
+def _is_sql(ahead: _Ahead) -> bool:
+    """Whether a statement of a dump comes first, or after comments and settings."""
+    for line in islice(ahead, _FEW_LINES * 2):
+        if _SQL.match(line):
+            return True
+        if not _SQL_BEFORE.match(line):
+            return False
+    return False
+
+
+def _is_yaml(ahead: _Ahead) -> bool:
+    """Whether the first line begins a document and the next an item with a key, or two lines are keys of an item."""
+    if ahead[0] == "---":
+        return _YAML_ITEM.match(ahead[1]) is not None
+    return _YAML_ITEM.match(ahead[0]) is not None and _YAML_KEY.match(ahead[1]) is not None
 
 
 def _is_mbox(ahead: _Ahead) -> bool:
@@ -161,11 +230,30 @@ _MAIL_TESTS: _Tests = (
     (_is_mbox, f"an mbox; split it into one file per mail: {SPLIT_MBOX}"),
     (_is_mail, "a mail; read it with --input-format mail"),
 )
+_HTML_REMEDY = "HTML; export the chat as text or JSON, or copy its text into a text file"
+_ELEMENT = "(?:div|p|table|section|article|main|header|span|ul|ol|center|font|form|style|script|title|meta|link)"
+_CHAT_REMEDY = "a chat or a log with times and names; put its messages into the column text of a CSV file"
+_CHAT_TITLES = (
+    (r"\[LINE\] \S", r".{1,40}\d{4}[./-]\d"),
+    (r".{0,80}(카카오톡 대화|KakaoTalk Chat)", r".{1,40}\d{4}[./-]"),
+    (r"={8,}$", r"(Guild|Server|Channel): "),
+    (r"Conversation: \S", r"From: ", r"Type: "),
+    (r"(--- Log opened|\*{4} BEGIN LOGGING AT|Session Start:) \w{3}",),
+)
+"""First lines of chats: of LINE, KakaoTalk, Discord, Signal and IRC."""
 _TESTS: _Tests = (
     (_is_markup(_XML), "XML; read a backup of SMS Backup & Restore with --input-format sms-xml"),
-    (_is_markup(_HTML), "HTML; export the chat as text or JSON, or copy its text into a text file"),
-    (_is_chat, "an export of WhatsApp; read it with --input-format whatsapp"),
+    (_is_markup(_HTML), _HTML_REMEDY),
+    (_begins(rf"\s*<{_ELEMENT}(\s[^>]*)?>$", r"\s*</?[A-Za-z]"), _HTML_REMEDY),
+    (_begins(r"BEGIN:V[A-Z]+$"), "vCard, iCalendar or vMessage; put its texts into the column text of a CSV file"),
+    (_begins(r"\{\\rtf\d"), "RTF; save it as plain text"),
+    (_begins(r"%!PS-Adobe-\d"), "PostScript; copy its text into a text file"),
+    (_is_whatsapp, "an export of WhatsApp; read it with --input-format whatsapp"),
+    *((_begins(*patterns), _CHAT_REMEDY) for patterns in _CHAT_TITLES),
+    (_is_chat, _CHAT_REMEDY),
     *_MAIL_TESTS,
+    (_is_sql, "SQL; export the table as CSV"),
+    (_is_yaml, "YAML; convert it to JSON Lines"),
     (_is_json, "JSON; read an object per line with --input-format jsonl, an export of Telegram with telegram"),
     (_is_table, "a table; read it with --input-format csv or tsv"),
 )

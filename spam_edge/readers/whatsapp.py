@@ -10,13 +10,31 @@ from spam_edge.readers.lines import LONGEST_LINE, Fault, LineSource
 
 NAMES = ["time", "sender", "text"]
 _SPACE = "[ \u00a0\u202f]"
+_MARK = "[\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+"""A mark of the direction of writing."""
+_GAP = f"(?:{_SPACE}|{_MARK})"
+_POINT = rf"{_MARK}*(?:\. ?|[/-]){_MARK}*"
+_DOTTED = r"\d{4}\. ?\d{1,2}\. ?\d{1,2}\."
+_DATE = rf"(?:\d{{1,4}}{_POINT}\d{{1,2}}{_POINT}\d{{1,4}}\.?|\d{{4}}[年년] ?\d{{1,2}}[月월] ?\d{{1,2}}[日일])"
+_FOREIGN = r"[^\x00-\x7f\s\d\u2000-\u206f\u060c]"
+_DAY_PART = (
+    rf"(?:{_FOREIGN}(?:{_FOREIGN}|\.){{0,13}}|[A-Za-z]\.?{_SPACE}?[A-Za-z]\.?|e (?:para|pas)dites|PTG|"
+    r"(?:dop|odp|pop|priekšp|pēcp)\.)"
+)
+"""What stands for AM and PM: a word that is not in Latin letters, two letters, or one of these."""
+_DASH = rf"{_SPACE}[-\u2013]"
+_CLOCK = rf"(?:{_DAY_PART}{_GAP}*)?\d{{1,2}}[:.]\d\d(?:[:.]\d\d)?(?:{_GAP}*{_DAY_PART})?"
+_AFTER_DATE = rf"(?:\(\w{{1,3}}\)|{_GAP}[^\W\d_]{{1,2}}\.)?[,\u060c]?{_GAP}+(?:[^\W\d_]{{1,3}}\.?{_GAP})?"
+"""A weekday or "year" if any, a comma if any, and "at" if any."""
 _BEGIN = re.compile(
-    r"[\u200e\u200f\u202a-\u202c]*(\[)?"
-    rf"(\d{{1,4}}[./-]\d{{1,2}}[./-]\d{{1,4}},?{_SPACE}(?:\w{{1,3}}{_SPACE})?\d{{1,2}}[:.]\d\d(?:[:.]\d\d)?"
-    rf"(?:{_SPACE}?[AaPp]\.?{_SPACE}?[Mm]\.?)?)(?(1)\]| -) (.*)",
+    rf"{_MARK}*(?P<bracket>\[)?"
+    rf"(?P<time>(?:(?P<dotted>{_DOTTED})|{_DATE}){_AFTER_DATE}{_CLOCK}|{_CLOCK},?{_GAP}{_DATE})"
+    rf"(?(bracket)\]|(?(dotted)(?:,|{_DASH})|{_DASH})){_SPACE}(?P<rest>.*)",
     re.DOTALL,
 )
-"""The beginning of a message: on iPhones the time is in brackets, on Android a dash follows."""
+"""The beginning of a message: on iPhones the time is in brackets, on Android a dash follows, in Korea a comma."""
+_SENT = re.compile(rf"{_GAP}*+([^\n]*?):(?:{_GAP}|\r?\n|\r?\Z)(.*)", re.DOTALL)
+"""A sender and a text."""
 _EXAMPLE = "WhatsApp exports begin like '22/01/2020, 10:00 - Bob: hello'"
 
 
@@ -28,7 +46,7 @@ def begins_message(line: str) -> bool:
 def begins_chat(line: str) -> bool:
     """Whether a line is a time, a sender and a text."""
     found = _BEGIN.match(line)
-    return found is not None and ": " in found[3]
+    return found is not None and _SENT.match(found["rest"]) is not None
 
 
 def open_whatsapp(lines: LineSource) -> Table:
@@ -57,8 +75,8 @@ def _records(lines: LineSource) -> Iterator[CsvRecord | BadRow | None]:
         if found := _BEGIN.match(line):
             if message is not None:
                 yield _record(lines.name, message)
-            message = _Message(found[2], [found[3]], lines.number)
-            known = known or ": " in found[3] or fault is not None
+            message = _Message(found["time"], [found["rest"]], lines.number)
+            known = known or fault is not None or _SENT.match(found["rest"]) is not None
         elif message is None:
             if fault is None and not line.strip():
                 continue
@@ -80,7 +98,12 @@ def _record(name: str, message: _Message) -> CsvRecord | BadRow | None:
         return BadRow(name, message.line, message.fault.reason, message.fault.kind)
     if message.size > LONGEST_LINE:
         return BadRow(name, message.line, f"the message is longer than {LONGEST_LINE:,} characters", "length")
-    sender, colon, text = "".join(message.parts).partition(": ")
-    if not colon or "\n" in sender or not text.strip():
+    found = _SENT.match("".join(message.parts))
+    if found is None:
+        if any(map(str.strip, message.parts[1:])):  # WhatsApp itself says one line
+            return BadRow(name, message.line, f"the message has no sender; {_EXAMPLE}", "sender")
+        return None
+    sender, text = found.groups()
+    if not text.strip():
         return None
     return CsvRecord([message.time, sender, text.replace("\r\n", "\n").rstrip("\n")], message.line)

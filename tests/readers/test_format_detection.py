@@ -48,6 +48,41 @@ FOREIGN = {
     "sep=;\nid;text": "--input-format csv",
     '"label"\t"SMS"\nham\thi': "--input-format csv or tsv",
     "id;Message;\n1;hi;": "--input-format csv",
+    '<div class="message">\n<div class="text">WIN</div>': "HTML",
+    "<div>\n  <p>WIN</p>": "HTML",
+    '<head><meta charset="utf-8"/></head>\n<body>x</body>': "HTML",
+    '<svg xmlns="http://x">\n<text>WIN</text></svg>': "HTML",
+    "BEGIN:VCARD\nVERSION:3.0": "vCard.*CSV",
+    "BEGIN:VCALENDAR\nVERSION:2.0": "iCalendar.*CSV",
+    "BEGIN:VMSG\nVERSION:1.1": "vMessage.*CSV",
+    "{\\rtf1\\ansi WIN}\nmore": "RTF; save it as plain text",
+    "%!PS-Adobe-3.0 EPSF-3.0\nmore": "PostScript",
+    "From: <Saved by Blink>\nSnapshot-Content-Location: x": "--input-format mail",
+    "--\n-- MySQL dump\nINSERT INTO `sms` VALUES (1,'WIN');": "SQL; export",
+    "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE sms (id, text);": "SQL; export",
+    "---\n- text: WIN": "YAML; convert",
+    "- text: WIN\n  label: spam": "YAML; convert",
+    "2020/1/22 下午10:00 - Bob: hi\nmore": "--input-format whatsapp",
+    "22.01.20 \u0433., 10:00 ч. - Bob: hi\nmore": "--input-format whatsapp",
+    "10:00, 22/01/2020 - Bob: hi\nmore": "--input-format whatsapp",
+    "22/01/2020, 10:00 - Bob:\nWIN": "--input-format whatsapp",
+    "22/01/2020, 10:00 - Bob added Ann\n" * 50 + "22/01/2020, 10:01 - Bob: hi": "--input-format whatsapp",
+    "[LINE] Chat history with Bob\nSaved on: 2020/01/01 10:00": "a chat",
+    "Bob 님과 카카오톡 대화\n저장한 날짜 : 2020-01-01": "a chat",
+    "==============\nGuild: x": "a chat",
+    "Conversation: Bob\nFrom: Bob (+123)\nType: incoming-message": "a chat",
+    "--- Log opened Wed Jan 01\n10:00 <Bob> WIN": "a chat",
+    "[10:00:00] Bob: WIN\n[10:01:00] Ann: ok": "a chat",
+    "[10:00:00] Bob: WIN\nnow\n[10:01:00] Ann: ok": "a chat",
+    "[01-Jan-20 10:00 AM] Bob Lee: WIN\n[01-Jan-20 10:01 AM] Ann: ok": "a chat",
+    "(2020-01-01T10:00:00Z) <Bob> WIN\n(2020-01-01T10:00:01Z) <Ann> ok": "a chat",
+    "10:00 <Bob> WIN\n10:01 <@Ann> ok": "a chat",
+    "10:00\tBob\tWIN\n10:01\tAnn\tok": "a chat",
+    "[Bob] [오후 5:00] WIN\n[Ann] [오후 5:01] ok": "a chat",
+    "10:00 Bob: WIN\n10:01 Ann: ok\n10:02 Bob: hi": "a chat",
+    "<Bob> WIN\n<Ann> ok\n<Bob> hi": "a chat",
+    "Jan  1 10:00:00 host app: x\nJan  1 10:00:01 host app: y\nJan  1 10:00:02 host app: z": "a chat or a log",
+    "Jan 01, 2020  5:00:00 PM\nMe\nhello\nJan 01, 2020  5:01:00 PM": "a chat",
 }
 
 
@@ -106,6 +141,26 @@ def test_whole_file_option_refuses_only_mail_sources(tmp_path: Path, content: st
         "[12/03/2024, 10:15] hi",
         "2024-01-02 10:00 - WINNER call now",
         "pick-up: 5pm",
+        "[10:00:00] Bob: hi",
+        "10:00 Bob: hi",
+        "10:00 - 11:00 Bob: hi",
+        "Jan 5 10:00 see http://a.b/c",
+        "<Bob> hi",
+        "<#> Your code is 5",
+        "<p>Sale</p>",
+        "<div> is a tag",
+        "{\\o/} hi",
+        "- note: 5",
+        "---",
+        "-- Bob",
+        "Create table booking",
+        "BEGIN:VCARD VERSION:3.0 FN:Bob",
+        "Subject: your prize",
+        "[LINE] Your code is 5",
+        "==========",
+        "%! now",
+        "2020/1/22 下午10:00 WIN",
+        "Jan 01, 2020  5:00:00 PM",
     ],
 )
 @pytest.mark.parametrize(
@@ -119,6 +174,19 @@ def test_ordinary_text_is_not_taken_for_another_format(tmp_path: Path, line: str
     assert len(window.messages) == 1
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["<#> Code 5", "<URL> hi", "<p> Sale", "10:00 see http://a.b", "1/2 price: WIN", "Team 5 Bob: hi", "2 for 1: buy"],
+)
+def test_messages_that_begin_alike_are_not_taken_for_chat(line: str) -> None:
+    refuse_other_formats([f"{line}\n"] * 20, "in")
+
+
+def test_chat_is_not_seen_in_few_lines_of_text() -> None:
+    refuse_other_formats(["[10:00] Bob: hi\n", "ok\n", "see you\n", "[10:01] Ann: hi\n", "[10:02] Ann: hi\n"], "in")
+    refuse_other_formats(["10:00 Bob: hi\n", "10:01 Ann: hi\n"], "in")
+
+
 @given(st.lists(st.text(st.characters(codec="utf-8")).filter(str.strip), max_size=3))
 @pytest.mark.parametrize("check", [refuse_other_formats, refuse_mail_source])
 def test_format_checks_raise_only_input_errors(check: object, lines: list[str]) -> None:
@@ -128,14 +196,17 @@ def test_format_checks_raise_only_input_errors(check: object, lines: list[str]) 
         assert str(error).startswith("in looks like ")
 
 
-@pytest.mark.parametrize("line", ["see you at 5", "WINNER, call now", "From Bob: hi", "<3 you"])
+@pytest.mark.parametrize("line", ["see you at 5", "WINNER, call now", "From Bob: hi", "<3 you", "at 10:00"])
 def test_message_from_slow_pipe_is_returned_without_second_read(line: str) -> None:
     chunks = iter([f"{line}\n".encode()])
     lines = LineSource(lambda _: next(chunks), name="in", check=refuse_other_formats)  # a second read would raise
     assert next(lines) == f"{line}\n"
 
 
-@pytest.mark.parametrize("piece", ["<!--", "<html ", '["a",', '{"', "id,", "text|", "From ", '"', "[", " "])
+@pytest.mark.parametrize(
+    "piece",
+    ["<!--", "<html ", '["a",', '{"', "id,", "text|", "From ", '"', "[", " ", "1. ", "1/2/3", "Jan", "= ", "下"],
+)
 def test_format_checks_take_linear_time(piece: str) -> None:
     start = time.process_time()
     refuse_mail_source([piece * 100_000], "in")

@@ -55,7 +55,7 @@ def test_byte_order_mark_is_not_part_of_column_name() -> None:
     assert list(jsonl_rows(source(codecs.BOM_UTF8 + b'{"text": "hi"}'), None)) == [Message("hi", "in", 1)]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "punycode"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
 def test_decoding_error_names_file_and_encoding(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.txt").write_bytes(b"hello there\n\xff")
     with pytest.raises(InputError, match=rf"a\.txt is not {encoding} \(.*\); set another --encoding"):
@@ -84,18 +84,82 @@ def test_text_that_begins_like_pdf_is_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("content", "remedy"),
     [
-        (b"PK\x03\x04abc", "Excel workbook; save the sheet as CSV"),
+        (b"PK\x03\x04abc_chat.txt", "ZIP archive .*; unpack it"),
+        (b"PK\x05\x06\0\0", "ZIP archive .*; unpack it"),
+        (b"PK\x03\x04[Content_Types].xml\0xl/workbook.xml", "Excel workbook; save the sheet as CSV"),
+        (b"PK\x03\x04[Content_Types].xml\0word/document.xml", "Word document; copy its text"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "Office file; save it as text, a sheet as CSV"),
+        (b"BZh91AY&SY\0", "bzip2; unpack it"),
+        (b"\xfd7zXZ\0\0", "xz; unpack it"),
+        (b"\x04\x22\x4d\x18d@", "lz4; unpack it"),
+        (b"7z\xbc\xaf\x27\x1c\0\x04", "an archive; unpack it"),
+        (b"Rar!\x1a\x07\x01\0", "an archive; unpack it"),
+        (b"a.txt".ljust(257, b"\0") + b"ustar\x0000", "an archive; unpack it"),
+        (b"ANDROID BACKUP\n5\n1\nnone\nx", "Android; export its messages"),
+        (b"ORC\n\x06\x12\0\x08", "ORC; write it as Parquet"),
+        (b"Obj\x01\x04\x14avro.codec", "Avro; write it as JSON Lines"),
+        (b"ARROW1\0\0\xff\xff\xff\xff", "Feather; write it as Parquet"),
+        (b"\xff\xff\xff\xffp\0\0\0\x10\0\0\0\0\0\n\0", "Arrow .*; write it as Parquet"),
         (b"\x1f\x8babc", r"gzip; .*\.gz"),
         (b"\x28\xb5\x2f\xfdabc", "zstd"),
         (b"PAR1\x15\x04", "--input-format parquet"),
         (b"%PDF-1.7", "PDF"),
         (b"%PDF-1.7\r\n%", "PDF"),
+        (b"\n\n%PDF-1.4\n1 0 obj", "PDF"),
         (b"\x7fELF\x01\0", "; use text, CSV"),
+        (b"\x7fELF\x02\x01\x01" + bytes(9), "; use text, CSV"),
+        (b"MZ\x90\0\x03\0\0\0", "; use text, CSV"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "; use text, CSV"),
+        (b"bplist00\xd1\x01\x02" + bytes(30), "; use text, CSV"),
     ],
 )
 def test_binary_files_are_refused_with_remedy(content: bytes, remedy: str) -> None:
     with pytest.raises(InputError, match=f"in is a binary file.*{remedy}"):
         next(source(content))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "cp1252"])
+@pytest.mark.parametrize("content", [b"ARROW1\0\0" + bytes(8), b"\x04\x22\x4d\x18d@", bytes(16) + b"T-DB" + bytes(40)])
+def test_binary_file_is_refused_in_any_encoding(encoding: str, content: bytes) -> None:
+    with pytest.raises(InputError, match="in is a binary file"):
+        next(source(content, encoding=encoding))
+
+
+def test_nul_character_makes_only_its_line_of_utf16_bad() -> None:
+    bad, good = text_rows(source("he\0llo\nhi\n".encode("utf-16-le"), encoding="utf-16-le"))
+    assert isinstance(bad, BadRow)
+    assert good == Message("hi", "in", 2)
+
+
+def test_letter_of_utf16_that_is_like_signature_is_read() -> None:
+    assert list(source("\u1f8b\n".encode("utf-16-be"), encoding="utf-16-be")) == ["\u1f8b\n"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", ["see you at 5\n", "привет\n", "こんにちは\n"])
+def test_utf32_without_byte_order_mark_is_refused(encoding: str, text: str) -> None:
+    with pytest.raises(InputError, match=f"looks like UTF-32 without a mark; use --encoding {encoding}"):
+        next(source(text.encode(encoding)))
+    assert list(source(text.encode(encoding), encoding=encoding)) == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("こんにちは, 5\n", "iso-2022-jp"), ("안녕하세요\n", "iso-2022-kr"), ("id,text\n1,你好\n", "hz")],
+)
+def test_encoding_of_ascii_bytes_is_refused_by_name(text: str, encoding: str) -> None:
+    content = text.encode(encoding)
+    for other in ("utf-8", "cp1252"):
+        with pytest.raises(InputError, match=f"looks like {encoding.upper()}; use --encoding {encoding}"):
+            next(source(content, encoding=other))
+    assert "".join(source(content, encoding=encoding)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[31mred\x1b[0m", "~{cool~}", "~{hi}~ ~{AB~}", "~{", "BZh", "ORC wins", "Obj", "Rar!", "MZ", "PK"]
+)
+def test_text_that_begins_like_other_encoding_or_binary_file_is_read(text: str) -> None:
+    assert list(text_rows(source(text.encode()))) == [Message(text, "in", 1)]
 
 
 @pytest.mark.parametrize("before", [0, 100_000])
@@ -159,4 +223,5 @@ def test_text_is_not_taken_for_binary_file(text: str, encoding: str) -> None:
     try:
         check_text(content, "in", encoding)
     except InputError:
-        assert "\0" in text or text[:1] in ("\x1f", "\ufeff", "P", "%", "(", "S")
+        marks = ("\0", "\x1b", "~{", "%PDF")
+        assert any(mark in text for mark in marks) or text[:1] in ("\x1f", "\ufeff", "\x04", *"PSBAO(")
