@@ -1,6 +1,7 @@
 """A normaliser and its parts, with the tables of the tiny bundle and a small vocabulary."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from spam_edge.text.normalization import NORMALIZER_NAME, Normalizer
@@ -21,3 +22,15 @@ SEASONED = Folder(replace(TABLES, foreign=()), WORDS.__contains__)
 """Folder with tables of a corpus that has messages in all scripts."""
 JOINER = Joiner(WORDS.__contains__)
 NORMALIZER = Normalizer(lambda: TABLES, WORDS.__contains__)
+
+
+@cache
+def new_tables() -> Tables:
+    """Return tables as training builds them today, without messages; those of the tiny bundle are older."""
+    from spam_edge.training.data.normalizer_tables import make_tables
+
+    return make_tables()
+
+
+NEW_NORMALIZER = Normalizer(new_tables, WORDS.__contains__)
+"""Normaliser with such tables."""

@@ -118,6 +118,11 @@ _NON_ASCII_AND_MARKUP = [
     *"£€₹₱\u2018\u2019“”\u2013—…•", "é", "漢", "🙏", "\x80", "\x91", "\xa3\xa0", "&amp;", "&lt;", "&pound;", "&", "\0",
     "\x7f", "\ufb01", "\u0430", "[", "[SEP]",
 ]  # fmt: skip
+_strewn = st.builds(
+    lambda sign, word: "".join(letter + sign for letter in word),
+    st.sampled_from("·\u02c6—₹…\u0488\u093f\ufffe"),
+    words,
+)
 _fragments = st.one_of(
     words,
     words,
@@ -134,11 +139,12 @@ ascii_texts = st.lists(st.tuples(_fragments, _separators), max_size=12).map(lamb
 """ASCII texts, which the text library encodes or leaves to the joining code."""
 texts = st.lists(
     st.tuples(
-        st.one_of(_fragments, _fragments, _fragments, _long, st.sampled_from(_NON_ASCII_AND_MARKUP)), _separators
+        st.one_of(_fragments, _fragments, _fragments, _long, _strewn, st.sampled_from(_NON_ASCII_AND_MARKUP)),
+        _separators,
     ),
     max_size=12,
 ).map(lambda parts: "".join(map("".join, parts)))
-"""``ascii_texts`` with long words, markup and non-ASCII characters added."""
+"""``ascii_texts`` with long words, markup and non-ASCII characters added, some after each letter of a word."""
 
 BORDERS = """
 pr1ze PR1ZE he11o b111 1111 1|1|l i11 b!ll sh0p $hop 5hop $h0p! ca11| ca11!| fr33||! win|x ab1cd Ab1cd 4u 2nite 2Nite

@@ -4,6 +4,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,14 @@ from hypothesis import strategies as st
 
 from spam_edge.text.normalization import Normalizer
 from spam_edge.text.normalization.folding import Folder
-from tests.support.normalizers import FOLDER, NORMALIZER, SEASONED, TABLES, WORDS
+from tests.support.normalizers import FOLDER, NORMALIZER, SEASONED, TABLES, WORDS, new_tables
 
 SEASONED_TABLES = replace(TABLES, foreign=())
+
+
+@cache
+def _new_folder() -> Folder:
+    return Folder(replace(new_tables(), foreign=()), (WORDS | {"winner"}).__contains__)
 
 
 @pytest.mark.parametrize(
@@ -203,6 +209,78 @@ def test_script_specific_invisible_characters_are_no_disguise(text: str) -> None
 @pytest.mark.parametrize("invisible", "\u2061\u2062\u2063\u2064\u206a\ufff9\U0001d173\U0001d17a\U000e0041")
 def test_invisible_characters_of_no_script_are_always_disguise(invisible: str) -> None:
     assert FOLDER.fold(f"Дру{invisible}зья, скорее") == FOLDER.fold("Друзья, скорее")._replace(disguised=True)
+
+
+@pytest.mark.parametrize("character", "\ufdd0\ufff0\ufffe\U0001ffff\U000e0200\U000e0fff")
+def test_code_points_without_character_are_always_disguise(character: str) -> None:
+    assert FOLDER.fold(f"fr{character}ee") == ("free", True)
+    assert FOLDER.fold(f"Дру{character}зья") == FOLDER.fold("Друзья")._replace(disguised=True)
+
+
+NEW_MARKS = "\u20dd\u20e0\u20e3\u0488\ua670\u1abe\ufffc\U0001d159\U00016fe4\U00013430\u0890\u0f3e\u093f"
+
+
+@pytest.mark.parametrize("mark", NEW_MARKS, ids=ascii)
+def test_marks_after_each_latin_letter_are_dropped_as_disguise(mark: str) -> None:
+    assert _new_folder().fold("".join(letter + mark for letter in "winner") + "!") == ("winner!", True)
+    assert _new_folder().fold(f"f{mark}𝐫{mark}\u200bее") == ("free", True)
+
+
+@pytest.mark.parametrize("text", ["हिन्दी में मेसेज", "deviceों और SMSी", "தமிழ் மொழி", "བོད་ཡིག", "1\u20e3 2\ufe0f\u20e3"])
+def test_marks_in_words_of_their_script_are_no_disguise(text: str) -> None:
+    kept = text.replace("\u20e3", "").replace("\ufe0f", "")
+    assert _new_folder().fold(text) == (kept, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("ᖴᖇEE ᑭᖇIᘔE, ᑕᗩᒪᒪ YOᑌᖇ", "free prize, call YOᑌᖇ"),  # Canadian syllabics, known words only
+        ("frⲉⲉ ⲣrⲓzⲉ, ⲥⲁsⲏ", "free prize, cash"),  # Coptic
+        ("Ŧгєє ςคll кค๓ ςlคเ๓", "free call кค๓ claim"),  # Thai with Cyrillic and Greek
+        ("\U0001ccdb\U0001cce7\U0001ccda\U0001ccda \U0001ccf0\U0001ccf9", "FREE 09"),  # outlined letters and digits
+    ],
+)
+def test_alphabets_of_generators_are_folded_with_disguise_flag(text: str, folded: str) -> None:
+    result = _new_folder().fold(text)
+    assert (result.text.lower(), result.disguised) == (folded.lower(), True)
+
+
+@pytest.mark.parametrize("text", ["ᓇᑯᕐᒦᒃ ᑎᑌᑎ ᑭᑌᓪᓗ", "ⲣⲓⲛⲏⲧ ⲁⲛⲟⲕ", "ภค ยเคร ไปShopeeกัน ราคา ๒๐๔", "קשן ואץ", "Ŧeŧŧá"])
+def test_real_words_with_letters_of_alphabets_stay(text: str) -> None:
+    new = Folder(replace(new_tables(), foreign=()), lambda word: word.isascii())
+    old = Folder(SEASONED_TABLES, lambda word: word.isascii())
+    assert new.fold(text) == old.fold(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("МОСКВА", "МЕТРО", "ТОРТ НА СТОЛЕ", "КТО ТАМ", "СТАРТ В 5", "ОТВЕТЬ МНЕ", "Масса 5 кг", "МЕТРО Google"),
+        *("ΝΕΡΟ", "ΟΧΙ", "ΝΑΙ ΤΟ ΕΧΩ", "ΤΟ ΡΑΝΤΕΒΟΥ ΣΑΣ ΕΙΝΑΙ ΑΥΡΙΟ ΣΤΙΣ 5", "ꓮꓝꓮ ꓡꓲꓢꓴ"),
+    ],
+)
+def test_capitals_of_one_foreign_script_that_read_as_no_word_are_no_disguise(text: str) -> None:
+    folder = Folder(SEASONED_TABLES, {"to", "ha", "tam", "he"}.__contains__)
+    assert not folder.fold(text).disguised
+
+
+@pytest.mark.parametrize("text", ["САТ", "ТНЕ САТ", "the САТ sat", "МOСКВА", "МΟСКВА", "ɑƖƖ", "САТ В ТНЕ НАТ"])
+def test_foreign_capitals_that_read_as_words_or_mix_scripts_are_disguise(text: str) -> None:
+    folder = Folder(SEASONED_TABLES, {"cat", "hat", "the"}.__contains__)
+    assert folder.fold(text).disguised
+
+
+@pytest.mark.parametrize(
+    ("text", "disguised"),
+    [
+        *(("🇺🇸🇬🇧 pm", False), ("🇺🇸🇺🇸🇬🇧", False), ("🅰\ufe0f🅱\ufe0f", False), ("ℹ🅿 here", False)),
+        *(("🇫🇷🇪🇪", True), ("🇨🇦🇸🇭 now", True), ("🇫🇷🇪", True), ("🅱🅾🅱", True), ("c🅰🅱", True), ("🅵🅰🅱", True)),
+    ],
+)
+def test_adjacent_emoji_are_disguise_only_if_they_spell_word(text: str, disguised: bool) -> None:
+    folder = Folder(TABLES, {"free", "cash", "bob"}.__contains__)
+    assert folder.fold(text).disguised is disguised
 
 
 PRICES = "GH₵514 GH₵ 5, ₦5,000 ₱500k 500ml℮ 100₱each 5₩on, грн₴"

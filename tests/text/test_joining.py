@@ -35,6 +35,12 @@ from tests.support.normalizers import JOINER, NORMALIZER, WORDS
         ("a l l", "all"),
         ("t.h.e", "the"),
         ("f r e e p r i z e now", "free prize now"),
+        # single letters with signs or marks beyond ASCII between them
+        ("c·a·s·h c·a·s·h·!", "cash cash!"),
+        ("\u02c6m\u02c6o\u02c6n\u02c6e\u02c6y", "money"),
+        ("F\u20ddR\u20ddE\u20ddE\u20dd", "FREE"),
+        ("c\u093fl\u093fa\u093fi\u093fm", "claim"),
+        ("f\u0378r\u0379→e\u0640e", "free"),
         # split words
         ("fr.ee", "free"),
         ("cl-aim", "claim"),
@@ -105,6 +111,8 @@ def test_emoji_inside_word_are_removed(text: str) -> None:
         "too all",
         "pay ment9 fr, ee fr\nee fr  ee",
         "wo.n wo-n",
+        "cl·aim col·legi t·o·o",  # Catalan has a dot in words
+        "fжrжeжe c→l→aim m—o—n—e—y c·a·s·h1",
         "fre zzz",
     ],
 )  # fmt: skip

@@ -14,7 +14,7 @@ from itertools import product
 from math import prod
 from typing import NamedTuple
 
-from spam_edge.text.normalization.tables import Tables, character_class, class_of_ranges
+from spam_edge.text.normalization.tables import FREQUENT, MONEY, Tables, character_class, class_of_ranges
 
 _ROUNDS = 8
 """Maximum number of rounds. Real disguises nest two or three layers; more is a denial-of-service attempt."""
@@ -30,14 +30,17 @@ _UNKNOWN = "\u3013"
 """U+3013 GETA MARK, the Japanese placeholder for a missing character. No English vocabulary contains it."""
 _READINGS = 64
 """Maximum number of candidate readings of a word that are looked up in the vocabulary."""
-_SHORTEST_BY_SHAPE = 3
-"""Shortest word that is read by shapes; shorter ones are units and formulas."""
-_GREEK = "\u0370-\u03ff\u1f00-\u1fff"
-_CYRILLIC = "\u0400-\u052f\u1c80-\u1c8f\ua640-\ua69f"
-_MONEY = frozenset(map(chr, (0x0E3F, *range(0x20A0, 0x20D0))))
-"""Currency signs."""
-_FREQUENT = _MONEY | set("\u00a3\u2018\u2019\u201c\u201d\u2013\u2014\u2022")
-"""The most frequent characters beyond ASCII in messages: currency signs, quotation marks, dashes and bullets."""
+_SHORTEST_READ = 3
+"""Shortest word whose reading says something; shorter ones are units and formulas."""
+_SCRIPTS = (
+    "\u0370-\u03ff\u1f00-\u1fff",  # Greek
+    "\u0400-\u052f\u1c80-\u1c8f\ua640-\ua69f",  # Cyrillic
+    "\u0590-\u05ff",  # Hebrew
+    "\u0e00-\u0e7f",  # Thai
+    "\u03e2-\u03ef\u2c80-\u2cff",  # Coptic
+    "\u1401-\u1574",  # Canadian syllabics of Cree and Inuktitut
+)
+"""Scripts that have letters in the table of shapes. A word of one of them may be real."""
 _TAGS = "\U000e0000-\U000e007f"
 _BLACK_FLAG = "\U0001f3f4"
 """The only emoji that tag characters belong to: they spell its region."""
@@ -45,6 +48,18 @@ _BETWEEN_NO_LETTERS = frozenset(
     map(chr, (*range(0x2061, 0x2065), *range(0x206A, 0x2070), *range(0xFFF9, 0xFFFC), *range(0x1D173, 0x1D17B)))
 )
 """Invisible characters of formulas, notes and music, and obsolete ones. No script has them inside words."""
+_NO_CHARACTERS = frozenset(
+    map(
+        chr,
+        (
+            *(*range(0xFDD0, 0xFDF0), *range(0xFFF0, 0xFFF9), *range(0xE01F0, 0xE1000)),
+            *(plane + last for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF)),
+        ),
+    )
+)
+"""Noncharacters, and code points that Unicode reserves for invisible characters. No text has them."""
+_EMOJI_LETTERS = "[\u2139\u24c2\U0001f170\U0001f171\U0001f17e\U0001f17f]{2,}+|(?:[\U0001f1e6-\U0001f1ff]{2}){2,}+"
+"""Styled letters that may be adjacent emoji: information, metro, blood types and parking, or flags."""
 
 
 class Folded(NamedTuple):
@@ -76,12 +91,15 @@ class Folder:
             for character, letters in table.items()
         }
         signs = character_class(character for character in tables.shapes if not character.isalpha())
-        self._one_script = re.compile(f"[{_GREEK}{signs}]+|[{_CYRILLIC}{signs}]+")
+        self._one_script = re.compile("|".join(f"[{script}{signs}]+" for script in _SCRIPTS))
         # The mark of an unknown word stands for letters: a rest of a word must not become one in a second pass.
         self._word_of_shapes = re.compile(f"(?:[^\\W\\d_]|[{signs}{_UNKNOWN}])++" if signs else r"(?!)")
         tables_of_folds = (tables.invisible, tables.plain, tables.styled, tables.confusable, tables.shapes)
-        self._folds = _MARKS.union("\u20e3", *tables_of_folds)
-        styled, invisible = character_class(tables.styled), character_class(tables.invisible)
+        self._folds = _MARKS.union("\u20e3", _NO_CHARACTERS, *tables_of_folds)
+        # Words of India and Tibet need these marks; a word of letters that look Latin does not.
+        self._vowel_signs = frozenset(mark for mark in tables.invisible if unicodedata.category(mark) == "Mc")
+        self._dropped = (tables.invisible | _NO_CHARACTERS) - self._vowel_signs
+        styled, invisible = character_class(tables.styled), character_class(self._dropped)
         self._unchanged = self._pattern_of_unchanged(signs)
         # The vocabulary has single letters of untrained scripts, but the model never saw them.
         foreign = class_of_ranges(tables.foreign)
@@ -89,11 +107,14 @@ class Folder:
         self._foreign_word = re.compile(whole_word if foreign else r"(?!)")
         # A single styled letter is a symbol, such as the blood-type and information emoji.
         self._styled_word = re.compile(f"[{styled}][{styled}\\w]|\\w[{styled}]")
+        self._emoji_letters = re.compile(f"(?<![{styled}\\w])(?:{_EMOJI_LETTERS})(?![{styled}\\w])")
         self._invisible = re.compile(f"[{invisible}]+")
+        vowel_signs, latin = character_class(self._vowel_signs), character_class(self._latin)
+        signed_word = f"[{latin}]++(?:[{vowel_signs}]++[{latin}]++)++[{vowel_signs}]*+"
+        self._signed_word = re.compile(signed_word if vowel_signs else r"(?!)")
         # Some other scripts use joiners inside words.
         near_ascii = f"(?<=[0-9A-Za-z])[{invisible}]+(?=\\w)|(?<=\\w)[{invisible}]+(?=[0-9A-Za-z])"
-        strange = character_class(_BETWEEN_NO_LETTERS & tables.invisible)
-        in_words = f"|(?<=\\w)[{strange}]+(?=\\w)" if strange else ""
+        in_words = f"|(?<=\\w)[{character_class((_BETWEEN_NO_LETTERS & tables.invisible) | _NO_CHARACTERS)}]+(?=\\w)"
         stray_tag = f"|(?<![{_BLACK_FLAG}{_TAGS}])[{_TAGS}]"
         self._hidden = re.compile(near_ascii + in_words + stray_tag)
 
@@ -115,7 +136,7 @@ class Folder:
         """
         tables = self._tables
         folds = (tables.invisible, tables.plain, tables.styled, tables.confusable)
-        signs_left = [sign for sign in _FREQUENT if not any(sign in fold for fold in folds)]
+        signs_left = [sign for sign in FREQUENT if not any(sign in fold for fold in folds)]
         if tables.foreign:
             foreign = re.compile(f"[{class_of_ranges(tables.foreign)}]")
             signs_left = [sign for sign in signs_left if not foreign.match(sign)]
@@ -157,36 +178,67 @@ class Folder:
         shaped = self._read_shapes(text)  # before a compatibility form or a lost ogonek gives another letter
         disguised = moved or hidden or shaped != text
         text, styled = self._unstyle(shaped.translate(self._plain))
-        latin = self._fold_confusables(text)
+        latin, confused = self._fold_confusables(text)
         bare, marked = _drop_marks(latin)
-        return bare, disguised or styled or marked or latin != text
+        return bare, disguised or styled or confused or marked
 
     def _drop_invisible(self, text: str) -> tuple[str, bool]:
-        if self._tables.invisible.isdisjoint(text):
-            return text, False
-        return self._invisible.sub("", text), self._hidden.search(text) is not None
+        hidden = False
+        if not self._dropped.isdisjoint(text):
+            hidden = self._hidden.search(text) is not None
+            text = self._invisible.sub("", text)
+        if not self._vowel_signs.isdisjoint(text):
+            text, signed_words = self._signed_word.subn(self._without_vowel_signs, text)
+            hidden = hidden or signed_words > 0
+        return text, hidden
+
+    def _without_vowel_signs(self, match: re.Match[str]) -> str:
+        return "".join(character for character in match[0] if character not in self._vowel_signs)
 
     def _unstyle(self, text: str) -> tuple[str, bool]:
-        return text.translate(self._styled), self._styled_word.search(text) is not None
+        letters = text.translate(self._styled)
+        if letters == text:
+            return text, False
+        return letters, self._styled_word.search(self._emoji_letters.sub(self._without_emoji, text)) is not None
 
-    def _fold_confusables(self, text: str) -> str:
+    def _without_emoji(self, match: re.Match[str]) -> str:
+        """Return adjacent emoji with letters only if they spell a word."""
+        return match[0] if self._is_known(match[0].translate(self._styled)) else " "
+
+    def _fold_confusables(self, text: str) -> tuple[str, bool]:
         """Fold confusable letters in words that mix scripts or look Latin throughout.
 
         A word with only one of these signs may be genuine. It is folded if the text has more letters in words with
         such signs than in words without.
         """
         if self._tables.confusable.keys().isdisjoint(text):
-            return text
+            return text, False
+        words = [word for word in _WORD.findall(text) if not word.isascii()]
         foreign, doubtful = text.count(_UNKNOWN), 0
-        for word in _WORD.findall(text):
-            if not word.isascii():
-                looks_latin = self._is_mixed(word) or self._latin.issuperset(word)
-                foreign, doubtful = foreign + len(word) * (not looks_latin), doubtful + len(word) * looks_latin
-        return _WORD.sub(lambda match: self._fold_word(match[0], in_english=doubtful > foreign), text)
+        for word in words:
+            looks_latin = self._is_mixed(word) or self._latin.issuperset(word)
+            foreign, doubtful = foreign + len(word) * (not looks_latin), doubtful + len(word) * looks_latin
+        read = {word: self._fold_word(word, in_english=doubtful > foreign) for word in words}
+        folded = _WORD.sub(lambda match: read.get(match[0], match[0]), text)
+        return folded, folded != text and self._is_disguise([(word, read[word]) for word in words])
+
+    def _is_disguise(self, words: list[tuple[str, str]]) -> bool:
+        """Return whether any word mixes scripts, or most letters are in words that read as known ones.
+
+        Real Russian and Greek words may look Latin throughout, and a few of them read as English words.
+
+        Args:
+            words: the words with letters beyond ASCII, and what they are read as.
+        """
+        if any(word != read and not _is_of_foreign_script(word) for word, read in words):
+            return True
+        known = sum(len(word) for word, read in words if word != read and self._is_known(read))
+        return 2 * known > sum(len(word) for word, _ in words)
+
+    def _is_known(self, word: str) -> bool:
+        return len(word) >= _SHORTEST_READ and self._is_word(word.lower())
 
     def _fold_word(self, word: str, *, in_english: bool) -> str:
-        if word.isascii():
-            return word
         signs = self._is_mixed(word) + self._latin.issuperset(word)
         return self._read(word) if signs + in_english >= 2 else word
 
@@ -214,7 +266,7 @@ class Folder:
 
     def _read_shape(self, match: re.Match[str]) -> str:
         word = match[0]
-        if len(word) < _SHORTEST_BY_SHAPE or self._tables.shapes.keys().isdisjoint(word):
+        if len(word) < _SHORTEST_READ or self._tables.shapes.keys().isdisjoint(word):
             return word
         if self._one_script.fullmatch(word) or _is_amount(match):
             return word
@@ -226,10 +278,16 @@ class Folder:
         return not _ASCII_LETTERS.isdisjoint(word)
 
 
+def _is_of_foreign_script(word: str) -> bool:
+    """Return whether all letters are of one script that is not Latin."""
+    scripts = {unicodedata.name(letter, "").split(" ", 1)[0] for letter in word}
+    return len(scripts) == 1 and scripts != {"LATIN"}
+
+
 def _is_amount(match: re.Match[str]) -> bool:
     """Return whether a sign at an end of the word belongs to an amount, as in ``GH₵5`` or ``5₱each``."""
     word, text = match[0], match.string
-    if word[-1] in _MONEY and (word[:-1].isascii() or text[match.end() : match.end() + 1].isdigit()):
+    if word[-1] in MONEY and (word[:-1].isascii() or text[match.end() : match.end() + 1].isdigit()):
         return True
     after_digit = text[max(0, match.start() - 1) : match.start()].isdigit()
     return after_digit and not (word[0].isalpha() and word[-1].isalpha())

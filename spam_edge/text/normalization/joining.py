@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby, islice, product
 from typing import NamedTuple
 
-from spam_edge.text.normalization.tables import character_class
+from spam_edge.text.normalization.tables import FREQUENT, character_class
 
 _DOMAINS = "com|net|org|info|biz|co|uk|tv|me|mobi|ly|gl|eu|us|in|sg|au|de|ru|cn|io|app|xyz|top|link|click|online"
 _ADDRESS = re.compile(rf"(?i)https?:|www\.|@\w+\.|\w\.(?:{_DOMAINS})\b|/\w")
@@ -31,6 +31,8 @@ _SCHEME = re.compile(r"(?i)\bh(?:xx|\*\*)p(s?)\s*(?::|\[:\])\s*//\s*")
 _SPACED = re.compile(r"(?<![^\W_])[a-zA-Z]([ _.\-*])[a-zA-Z](?:\1[a-zA-Z])+(?![^\W_])")
 # The lookbehinds prevent quadratic rescanning of a long run from each of its characters.
 _SPLIT = re.compile(r"(?<![^\W\d_])[a-zA-Z]++(?:[._*~^|\-][a-zA-Z]++)+(?![^\W\d_])")
+_SIGN = rf"[^\x00-\x7f\s\u2026{character_class(FREQUENT)}]"  # the text library handles the others by itself
+_STREWN = re.compile(rf"(?<![a-zA-Z0-9]|{_SIGN}){_SIGN}*+[a-zA-Z](?:{_SIGN}++[a-zA-Z])++{_SIGN}*+(?![a-zA-Z0-9])")
 _LETTERS = re.compile(r"[a-zA-Z]+")
 _LEET_TOKEN = re.compile(r"(?<![a-zA-Z0-9@$!|+])[0-9@$!|+]*+[a-zA-Z][a-zA-Z0-9@$!|+]*+")
 _INNER = re.compile(r"[a-zA-Z][0-9@$!|+][a-zA-Z]")
@@ -92,6 +94,8 @@ class Joiner:
         text = _refang(self._inside_word.sub("", text) if self._inside_word else text)
         if _may_be_spaced(_shape(text)):
             text = _SPACED.sub(self._join_letters, text)
+        if not text.isascii():
+            text = _STREWN.sub(self._join_strewn, text)
         words = [self._seen.get(word) or self._look_at(word) for word in text.split(" ")]
         if sum([word.torn for word in words]) < _TORN:
             return " ".join([word.respelt for word in words])
@@ -185,6 +189,12 @@ class Joiner:
             end = start
         return words[::-1]
 
+    def _join_strewn(self, match: re.Match[str]) -> str:
+        """Join single letters with signs or marks beyond ASCII between them, if they are one word."""
+        joined = "".join(_LETTERS.findall(match[0]))
+        may_be_joined = len(joined) >= _SHORTEST and self._is_word(joined.lower())
+        return joined if may_be_joined and all(map(_is_no_letter, match[0])) else match[0]
+
     def _join_pieces(self, match: re.Match[str]) -> str:
         joined = "".join(_LETTERS.findall(match[0]))
         shortest = _SHORTEST if _SYMBOLS.isdisjoint(match[0]) else _SHORTEST_WORD
@@ -217,6 +227,13 @@ def _refang(text: str) -> str:
     if "[" in text or "(" in text or "{" in text:
         text = _DEFANGED.sub(".", text)
     return text
+
+
+def _is_no_letter(character: str) -> bool:
+    """Return whether a character is ASCII, or a sign, mark, modifier letter or no character at all."""
+    from unicodedata import category  # noqa: PLC0415 - ordinary text does not need it
+
+    return character.isascii() or category(character) == "Lm" or category(character)[0] not in "LN"
 
 
 def _squeezed(word: str) -> str:

@@ -21,6 +21,10 @@ _BEGINNING = re.compile(rb'\{\s*"version": (\d+),')
 _READ_OF_IT = 64  # bytes
 _MAPS = ("plain", "styled", "confusable", "emoji")
 _OF_LETTERS = ("styled", "confusable", "shapes")
+MONEY = frozenset(map(chr, (0x0E3F, *range(0x20A0, 0x20D0))))
+"""Currency signs."""
+FREQUENT = MONEY | set("\u00a3\u2018\u2019\u201c\u201d\u2013\u2014\u2022")
+"""The most frequent characters beyond ASCII in messages: currency signs, quotation marks, dashes and bullets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,20 @@ from importlib import resources
 from spam_edge.text.normalization.tables import Tables, ranges
 
 _INVISIBLE = "\x7f" + (
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\ufeff\uffa0\ufff9\ufffa\ufffb"
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\ufeff\uffa0\ufff9\ufffa\ufffb\ufffc"
+    "\u0890\u0891\u08e2\U000110cd\U00016fe4\U0001d159"  # marks of numbers and verses, a filler, a note without a head
 )
 _INVISIBLE_RANGES = (
     *((0x00, 0x08), (0x0E, 0x1B)),  # controls other than whitespace
     *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0xFE00, 0xFE0F), (0xE0000, 0xE01EF)),
+    (0x13430, 0x1343F),  # joiners of hieroglyphs
     (0x1D173, 0x1D17A),  # beams and slurs of musical notation
     (0x1F3FB, 0x1F3FF),  # skin-tone modifiers
 )
+_ENCLOSING_OR_SPACING = ("Me", "Mc")
+"""Categories of the marks that tokenizers keep, unlike accents. Spacing marks are vowel signs of India, for example."""
+_OUTLINED = 0x1CCD6
+"""Outlined A, before the other capitals and the digits. They came to Unicode in 2024, after Python 3.13."""
 _SCRIPTS = ("CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "LATIN", "LISU", "DESERET")
 _ASCII = frozenset(string.ascii_letters + string.digits)
 _SQUARED = ("SQUARED ", "NEGATIVE SQUARED ", "NEGATIVE CIRCLED ", "PARENTHESIZED ")
@@ -33,13 +39,23 @@ _BY_SHAPE = {
     **{"\u043a": "k", "\u043c": "m", "\u043f": "n", "\u0448": "w", "\u044c": "b", "\u0454": "e", "\u045b": "h"},
     "\u0493": "f",
     # Greek: beta, epsilon, eta, kappa, pi, final sigma, chi, omega
-    **{"\u03b2": "b", "\u03b5": "e", "\u03b7": "n", "\u03ba": "k", "\u03c0": "n", "\u03c2": "s", "\u03c7": "x"},
+    **{"\u03b2": "b", "\u03b5": "e", "\u03b7": "n", "\u03ba": "k", "\u03c0": "n", "\u03c2": "sc", "\u03c7": "x"},
     "\u03c9": "w",
     # o with ogonek, for the small capital Q, which came late to Unicode, and the estimated sign
     **{"\u01eb": "q", "\u212e": "e"},
     # currency signs: mill, naira, won, kip, tugrik, peso, guarani, austral, hryvnia, cedi, franc, baht
     **{"\u20a5": "m", "\u20a6": "n", "\u20a9": "w", "\u20ad": "k", "\u20ae": "t", "\u20b1": "p", "\u20b2": "g"},
     **{"\u20b3": "a", "\u20b4": "s", "\u20b5": "c", "\u20a3": "f", "\u0e3f": "b"},
+    # T with stroke resembles F, too
+    "\u0166": "ft",
+    # Coptic
+    **dict(zip("\u2c81\u2c83\u2c89\u2c8f\u2c93\u2c95\u2c99\u2c9b\u2ca7\u2ca9\u2cad", "abehikmntyx", strict=True)),
+    # Canadian syllabics
+    **dict(zip("\u15e9\u15f7\u1455\u15ea\u15b4\u157c\u148d\u14aa\u15f0\u144e\u146d", "abcdfhjlmnp", strict=True)),
+    **dict(zip("\u146b\u1587\u1515\u144c\u142f\u15ef\u166d\u1614", "qrsuvwxz", strict=True)),
+    # Thai with Hebrew, Arabic and Armenian
+    **dict(zip("\u0e04\u0e52\u0e54\ufeee\u0e40\u0e53\u0e20\u0e4f\u0e23\u0e22\u0e2c", "abdgimnosuw", strict=True)),
+    **dict(zip("\u05df\u05e7\u0547\u05e9\u05d0\u05e5", "jptvxy", strict=True)),
 }
 """Letters and signs that only suggest an ASCII letter, where the Unicode confusables have none."""
 _SCRIPTS_OF_SHAPES = ("CYRILLIC", "GREEK SMALL", "GREEK CAPITAL")
@@ -89,6 +105,7 @@ def make_tables(texts: Iterable[str] = ()) -> Tables:
         texts: the training messages, which determine the known words and scripts.
     """
     invisible = frozenset(_INVISIBLE) | {chr(c) for first, last in _INVISIBLE_RANGES for c in range(first, last + 1)}
+    invisible |= {character for character in _assigned() if unicodedata.category(character) in _ENCLOSING_OR_SPACING}
     styled = _styled()
     alike = {
         character: letter
@@ -140,7 +157,7 @@ def _script(character: str) -> str:
 
 def _styled() -> dict[str, str]:
     """Map fullwidth, mathematical, circled, squared, superscript and small-capital forms to ASCII."""
-    table: dict[str, str] = {}
+    table = {chr(_OUTLINED + place): sign for place, sign in enumerate(string.ascii_uppercase + string.digits)}
     for character in _assigned():
         compatible = unicodedata.normalize("NFKC", character)
         name = unicodedata.name(character, "")
@@ -197,7 +214,7 @@ def _shapes(styled: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield (letter, ASCII letter) for Cyrillic and Greek letters that are confusable with a small capital."""
     similar = _similar()
     for small in sorted(styled):
-        if not unicodedata.name(small).startswith("LATIN LETTER SMALL CAPITAL "):
+        if not unicodedata.name(small, "").startswith("LATIN LETTER SMALL CAPITAL "):
             continue
         for entry in similar.get(small, ()):
             if entry["n"].startswith(_SCRIPTS_OF_SHAPES):
