@@ -2,7 +2,6 @@
 
 import codecs
 import re
-import unicodedata
 from collections import Counter
 
 from spam_edge.errors import InputError
@@ -44,12 +43,12 @@ _SIGNATURES = {
 }
 _TAR = (b"ustar", 257)
 """The signature of a tar archive, and where it is."""
-_PDF = re.compile(rb"\s*%PDF-\d\.\d\s*?([\r\n]|\Z)")
+_PDF = rb"\s*%PDF-\d\.\d\s*?([\r\n]|\Z)"
 _LETTERS = 3
 """Bytes of a signature that may be letters of UTF-16."""
-_ISO_2022 = ((re.compile(rb"\x1b\$[@B][\x21-\x7e]"), "iso-2022-jp"), (re.compile(rb"\x1b\$\)C"), "iso-2022-kr"))
+_ISO_2022 = ((rb"\x1b\$[@B][\x21-\x7e]", "iso-2022-jp"), (rb"\x1b\$\)C", "iso-2022-kr"))
 """Escape sequences before letters, in encodings whose bytes are all ASCII."""
-_HZ = re.compile(rb"~\{(?:[\x21-\x57][\x21-\x7e])++~\}")
+_HZ = rb"~\{(?:[\x21-\x57][\x21-\x7e])++~\}"
 """Common letters in the encoding HZ, whose bytes are all ASCII; pairs of lower-case letters are none."""
 _CONTROLS = frozenset({*range(1, 9), *range(14, 27), *range(28, 32), 127})
 """Bytes that text does not hold; 27 begins the colours of terminals."""
@@ -109,7 +108,7 @@ def _binary_format(head: bytes, letters: int) -> str | None:
     for signature, found in _SIGNATURES.items():
         if len(signature) > letters and head.startswith(signature):
             return next((part for path, part in _ZIP_PARTS.items() if path in head), found) if found is _ZIP else found
-    if _PDF.match(head):
+    if b"%PDF-" in head and re.match(_PDF, head):
         return "PDF; copy its text into a text file"
     if head.startswith(*_TAR):
         return _ARCHIVE
@@ -148,6 +147,8 @@ def _decoded(head: bytes, encoding: str) -> str:
 
 def _spoilt(text: str) -> int:
     """Return how many characters are not of a text."""
+    import unicodedata  # noqa: PLC0415 - needs a MiB, and few files are asked about
+
     return sum(
         count
         for character, count in Counter(text).items()
@@ -159,7 +160,8 @@ def _ascii_encoding(head: bytes, encoding: str) -> str | None:
     """Return the encoding of text in Japanese, Korean or Chinese whose bytes are all ASCII."""
     if codecs.lookup(encoding).name.startswith(("iso2022", "hz")) or not head.isascii():
         return None
-    if found := next((found for pattern, found in _ISO_2022 if pattern.search(head)), None):
+    # Few files have these bytes, so that the patterns are rarely compiled.
+    if b"\x1b$" in head and (found := next((found for pattern, found in _ISO_2022 if re.search(pattern, head)), None)):
         return found
     lines = head[: head.rfind(b"\n") + 1] or head
-    return "hz" if 0 < lines.count(b"~{") == len(_HZ.findall(lines)) else None
+    return "hz" if b"~{" in lines and lines.count(b"~{") == len(re.findall(_HZ, lines)) else None

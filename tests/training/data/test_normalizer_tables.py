@@ -62,11 +62,11 @@ def test_folding_targets_are_not_folded_again(tables: Tables) -> None:
     assert all(name == " ".join(name.split()) and name.isascii() and name.islower() for name in tables.emoji.values())
 
 
-def test_shapes_map_to_single_letters_and_overlap_only_plain(tables: Tables) -> None:
+def test_shapes_map_to_letters_and_overlap_only_plain(tables: Tables) -> None:
     others = tables.invisible.union(tables.styled, tables.confusable, tables.emoji)
     assert tables.shapes.keys() & others == set()
-    assert tables.shapes.keys() & tables.plain.keys() == {"ǫ"}
-    assert all(len(letter) == 1 and letter.isascii() and letter.islower() for letter in tables.shapes.values())
+    assert tables.shapes.keys() & tables.plain.keys() == {"ǫ", "Ŧ"}
+    assert all(letters.isascii() and letters.isalpha() and letters.islower() for letters in tables.shapes.values())
     assert all(not character.isascii() and character not in "£€¥" for character in tables.shapes)
 
 
