@@ -12,18 +12,26 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+_READERS = tuple(
+    f"spam_edge/readers/{name}.py"
+    for name in (
+        "columns",
+        "delimited",
+        "extraction",
+        "formats",
+        "lines",
+        "pages",
+        "parquet_footer",
+        "signatures",
+        "thrift",
+        "unpacked",
+    )
+)
+"""The readers that training uses."""
+
 PATTERNS: Mapping[str, tuple[str, ...]] = {
     "checkpoint": (
-        "spam_edge/readers/columns.py",
-        "spam_edge/readers/delimited.py",
-        "spam_edge/readers/extraction.py",
-        "spam_edge/readers/formats.py",
-        "spam_edge/readers/lines.py",
-        "spam_edge/readers/pages.py",
-        "spam_edge/readers/parquet_footer.py",
-        "spam_edge/readers/signatures.py",
-        "spam_edge/readers/thrift.py",
-        "spam_edge/readers/unpacked.py",
+        *_READERS,
         "spam_edge/resources.py",  # thread count, hence summation order of gradients
         "spam_edge/text/normalization/*.py",
         "spam_edge/training/*.py",
@@ -44,16 +52,7 @@ PATTERNS: Mapping[str, tuple[str, ...]] = {
         "spam_edge/diagnostics/*.py",
         "spam_edge/native/**/*.[ch]",
         "spam_edge/native/*.py",
-        "spam_edge/readers/columns.py",
-        "spam_edge/readers/delimited.py",
-        "spam_edge/readers/extraction.py",
-        "spam_edge/readers/formats.py",
-        "spam_edge/readers/lines.py",
-        "spam_edge/readers/pages.py",
-        "spam_edge/readers/parquet_footer.py",
-        "spam_edge/readers/signatures.py",
-        "spam_edge/readers/thrift.py",
-        "spam_edge/readers/unpacked.py",
+        *_READERS,
         "spam_edge/runtime/*.py",
         "spam_edge/text/**/*.py",
         "spam_edge/training/checkpoint.py",

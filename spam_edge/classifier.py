@@ -24,7 +24,7 @@ from spam_edge.runtime.providers import CUDA
 from spam_edge.runtime.rescoring import ExactSession, open_exact_session
 from spam_edge.runtime.session import Session, begin_to_read, open_session
 from spam_edge.text.normalization import Normalizer
-from spam_edge.text.tokenization import TextEncoder, check_texts, refuse_containers
+from spam_edge.text.tokenization import TextEncoder, checked_texts, refuse_containers
 from spam_edge.text.variants import EncodedVariants, VariantEncoder
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class SpamClassifier:
         if self.provider != CUDA or self.options.exact or len(texts) <= _PIECE:
             yield self._encoder.encode(texts)
             return
-        texts = check_texts(texts)
+        texts = checked_texts(texts)
         yield from self._encode_each(texts[at : at + _PIECE] for at in range(0, len(texts), _PIECE))
 
     def _encode_each(self, pieces: Iterable[Sequence[str]]) -> Iterator[EncodedVariants]:

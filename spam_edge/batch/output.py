@@ -91,7 +91,7 @@ class Layout:
         report, name = self.report.resolve(), display_name(self.report)
         is_inside = not self.single and report.parent == self.output.resolve()
         if report.is_dir() or not (is_inside or report.parent.is_dir()):
-            raise JobError(f"the report {name} is a folder or has none; name a file in a folder that exists")
+            raise JobError(f"the report {name} is a folder, or its folder does not exist; name a file elsewhere")
         taken = {"an input": [source.path for source in inputs], "the list of bad rows": [self.rejects]}
         if self.single:
             taken["the output"] = [self.output]

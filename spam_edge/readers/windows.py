@@ -162,8 +162,8 @@ def check_readable(path: Path) -> None:
             raise InputError("standard input is closed; name a file")
         return
     if not path.exists():
-        message = ", or give a message on standard input" if " " in path.name and not path.suffix else ""
-        raise InputError(f"{display_name(path)} does not exist; check the path{message}")
+        remedy = ", or give a message on standard input" if " " in path.name and not path.suffix else ""
+        raise InputError(f"{display_name(path)} does not exist; check the path{remedy}")
     if path.is_dir() and (path / "cur").is_dir() and (path / "new").is_dir():
         filled = [display_name(path / part / "*") for part in ("cur", "new") if any((path / part).iterdir())]
         remedy = f"name its mails: --input-format mail {' '.join(filled)}" if filled else "it has no mails"

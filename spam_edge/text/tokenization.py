@@ -86,7 +86,7 @@ class TextEncoder:
             InputError: an element is not a string or not valid Unicode (a lone surrogate).
             BundleIntegrityError: the content is not a tokenizer, or the tokenizer fails.
         """
-        texts = check_texts(texts)
+        texts = checked_texts(texts)
         rows = self._encode([text[:READS] for text in texts], self._beginning)
         return [
             row if len(text) <= READS else row._replace(truncated=True) for text, row in zip(texts, rows, strict=True)
@@ -157,7 +157,7 @@ def refuse_containers(texts: object) -> None:
         raise InputError(f"expected a sequence of messages, not {type(texts).__name__}; choose its column of texts")
 
 
-def check_texts(texts: Sequence[str]) -> Sequence[str]:
+def checked_texts(texts: Sequence[str]) -> Sequence[str]:
     """Validate a sequence of messages, and return it as one that positions index: a pandas Series has other keys.
 
     Raises:

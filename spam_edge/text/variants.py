@@ -10,7 +10,7 @@ from spam_edge.errors import BundleIntegrityError
 from spam_edge.text.native import NativeEncoder, open_native_encoder
 from spam_edge.text.normalization import Normalizer
 from spam_edge.text.rows import TokenRows, merge
-from spam_edge.text.tokenization import READS, TextEncoder, check_texts
+from spam_edge.text.tokenization import READS, TextEncoder, checked_texts
 
 
 class EncodedVariants(NamedTuple):
@@ -73,7 +73,7 @@ class VariantEncoder:
             InputError: see :meth:`TextEncoder.encode`.
             BundleIntegrityError: see :meth:`Normalizer.variants`.
         """
-        texts = check_texts(texts)
+        texts = checked_texts(texts)
         if self._normalizer is None:
             rows = self._tokenize(texts)
             return EncodedVariants(rows, np.empty(0, dtype=np.intp), np.zeros(len(rows), dtype=np.bool_))

@@ -78,7 +78,7 @@ def _bert_tokenizer(rest: Mapping[str, Any], vocabulary: Vocabulary) -> BertToke
 
     Every value is compared, so that nothing is read here that the tokenizers library reads otherwise or refuses.
     """
-    normalizer, decoder, model = rest["normalizer"], rest["decoder"], rest["model"]
+    normalizer, model = rest["normalizer"], rest["model"]
     name, longest_word = model["unk_token"], model["max_input_chars_per_word"]
     first, last, processor = _special_tokens(rest["post_processor"])
     # How accents and ideographs are treated does not matter: messages with them take the general path.
@@ -96,7 +96,7 @@ def _bert_tokenizer(rest: Mapping[str, Any], vocabulary: Vocabulary) -> BertToke
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
         "post_processor": processor,
-        "decoder": decoder and {"type": "WordPiece", "prefix": "##", "cleanup": bool(decoder["cleanup"])},
+        "decoder": _decoder(rest["decoder"]),
         "model": {
             "type": "WordPiece",
             "unk_token": name,
@@ -116,8 +116,9 @@ def _bert_tokenizer(rest: Mapping[str, Any], vocabulary: Vocabulary) -> BertToke
 def _special_tokens(processor: Mapping[str, Any]) -> tuple[int, int, dict[str, Any]]:
     """Return the ids before and after the tokens of a text, and the processor that adds these."""
     if processor["type"] == "BertProcessing":
-        first, last = processor["cls"], processor["sep"]
-        return _number(first[1]), _number(last[1]), {"type": "BertProcessing", "sep": last[:2], "cls": first[:2]}
+        first, last = (_number(processor[part][1]) for part in ("cls", "sep"))
+        names = {part: _token(processor[part][0]) for part in ("cls", "sep")}
+        return first, last, {"type": "BertProcessing", "sep": [names["sep"], last], "cls": [names["cls"], first]}
     cls, sep = (_token(processor["single"][at]["SpecialToken"]["id"]) for at in (0, 2))
     ids = {name: _number(processor["special_tokens"][name]["ids"][0]) for name in (cls, sep)}
     before, after, second = (
@@ -147,6 +148,10 @@ def _padding(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     fixed = isinstance(found["strategy"], dict)
     strategy = {"Fixed": _number(found["strategy"]["Fixed"])} if fixed else "BatchLongest"
     return {"strategy": strategy, "direction": "Right", "pad_to_multiple_of": None} | pad
+
+
+def _decoder(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if found is None else {"type": "WordPiece", "prefix": "##", "cleanup": bool(found["cleanup"])}
 
 
 def _added_token(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,7 +184,7 @@ def _token(value: Any) -> str:
 
 
 def _canonical(value: Any) -> str:
-    """Return JSON that tells true from 1 and 1 from 1.0, whatever the order of keys."""
+    """Return JSON with sorted keys, which distinguishes true, 1 and 1.0 as comparison in Python does not."""
     return json.dumps(value, sort_keys=True)
 
 

@@ -20,6 +20,8 @@ PEERS = (
 )
 _ENOUGH = 20
 """Messages of a kind that are enough to name its rate."""
+_SHOWN = 8
+"""Kinds in a table of the worst."""
 _KINDS = {"code": "login and payment codes", "bank": "bank alerts", "personal": "personal messages"}
 
 
@@ -77,7 +79,7 @@ def _kinds(manifest: dict[str, Any]) -> str | None:
         rates = {
             kind: both[side] for kind, both in today["by_kind"].items() if both.get(side, {}).get("n", 0) >= _ENOUGH
         }
-        worst = sorted(rates, key=lambda kind: -wrong * rates[kind]["value"])[:8]
+        worst = sorted(rates, key=lambda kind: -wrong * rates[kind]["value"])[:_SHOWN]
         header = [f"kind of {title}", side.replace("_p", "-p").replace("_", " ")]
         tables.append(table(header, [[kind.replace("-", " "), _rate(rates[kind])] for kind in worst]))
     return "\n".join(tables)

@@ -122,6 +122,10 @@ UNSUPPORTED: dict[str, Callable[[dict[str, Any]], object]] = {
     "malformed truncation": lambda tokenizer: tokenizer.update(truncation={"max_length": "8"}),
     "malformed padding": lambda tokenizer: tokenizer.update(padding=5),
     "malformed decoder": lambda tokenizer: tokenizer.update(decoder={"type": "WordPiece"}),
+    "decoder that is no object": lambda tokenizer: tokenizer.update(decoder=0),
+    "special token without a name": lambda tokenizer: tokenizer.update(
+        post_processor={"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": [5, 2]}
+    ),
     "another key": lambda tokenizer: tokenizer.update(other=1),
     "another key of the model": lambda tokenizer: tokenizer["model"].update(other=1),
     "no pair": lambda tokenizer: tokenizer["post_processor"].pop("pair"),
